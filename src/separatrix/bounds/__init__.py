@@ -1,0 +1,1 @@
+"""Lower bounds: two cuts by enumeration, closed forms, accuracy ceilings, executable protocols."""

@@ -1,0 +1,57 @@
+"""The base of every configuration: frozen, fully validated, one-line errors that name the nearest valid key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from separatrix.errors import InputError, nearest
+
+
+class Config(BaseModel):
+    """A frozen pydantic model whose constructor raises `InputError` (one line) instead of `ValidationError`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __init__(self, **data: Any) -> None:
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise InputError(one_line(error, type(self))) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A validated copy with some fields changed."""
+        return type(self)(**{**dict(self), **changes})
+
+    def identity(self) -> str:
+        """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def one_line(error: ValidationError, config: type[BaseModel]) -> str:
+    """The first problem of a validation error as one line: field, what was expected, what came, what to do."""
+    problem = error.errors()[0]
+    path = ".".join(str(part) for part in problem["loc"])
+    valid = list(config.model_fields)
+    match problem["type"]:
+        case "extra_forbidden":
+            guess = nearest(path, valid) or nearest(path.replace("_", "-"), valid)
+            hint = f"did you mean {guess!r}? " if guess else ""
+            return f"{config.__name__}: unknown key {path!r}: {hint}(valid: {', '.join(valid)})"
+        case "missing":
+            return f"{config.__name__}: {path!r} is required and was not given"
+        case "value_error":
+            cause = problem["ctx"]["error"]
+            return f"{path}: {cause}" if path and path not in str(cause) else str(cause)
+        case _:
+            return (
+                f"{config.__name__}: {path}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+            )

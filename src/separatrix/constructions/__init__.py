@@ -1,0 +1,1 @@
+"""Theorems as weights of the library's own models, each with a certificate."""

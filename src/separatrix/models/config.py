@@ -1,0 +1,27 @@
+"""The fields every architecture's configuration shares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from separatrix.config import Config
+
+
+class ModelConfig(Config):
+    """Size and block structure of a SequenceModel. Architectures add their own fields and defaults."""
+
+    name: str = Field(description="the architecture's registered name")
+    width: int = Field(64, ge=1, description="width D of the residual stream")
+    layers: int = Field(1, ge=1, description="depth: number of mixer blocks")
+    residual: bool = Field(True, description="add each mixer's input to its output")
+    norm: Literal["none", "layer", "rms"] = Field("layer", description="normalisation before mixer, MLP and head")
+    mlp: int | None = Field(0, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
+    activation: Literal["relu", "gelu"] = Field("gelu", description="the MLP's nonlinearity")
+    positions: Literal["none", "learned", "sinusoidal"] = Field("none", description="absolute position embedding")
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden width of each MLP, 0 for none."""
+        return 4 * self.width if self.mlp is None else self.mlp

@@ -1,0 +1,52 @@
+"""Absolute position embeddings."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from separatrix.errors import InputError
+
+
+class LearnedPositions(nn.Module):
+    """One trained vector per position (as in GPT-2)."""
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.length = length
+        self.table = nn.Embedding(length, width)
+        nn.init.normal_(self.table.weight, std=1.0)
+
+    def forward(self, count: int, start: int = 0) -> Float[Tensor, "N D"]:
+        check_positions(self.length, start + count)
+        return self.table.weight[start : start + count]
+
+
+class SinusoidalPositions(nn.Module):
+    """Fixed sines and cosines of geometrically spaced frequencies (Vaswani et al. 2017)."""
+
+    table: Tensor
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.length = length
+        position = torch.arange(length, dtype=torch.float64)[:, None]
+        frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(10000.0) / width))
+        waves = torch.stack([torch.sin(position * frequency), torch.cos(position * frequency)], dim=-1)
+        self.register_buffer("table", waves.reshape(length, -1)[:, :width].float(), persistent=False)
+
+    def forward(self, count: int, start: int = 0) -> Float[Tensor, "N D"]:
+        check_positions(self.length, start + count)
+        return self.table[start : start + count]
+
+
+def check_positions(length: int, needed: int) -> None:
+    """InputError when a context is longer than the positions a model has."""
+    if needed > length:
+        raise InputError(
+            f"context of {needed} tokens is longer than the model's {length} positions: "
+            f"build the model for a task of length at least {needed}"
+        )

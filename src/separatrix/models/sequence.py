@@ -1,0 +1,162 @@
+"""SequenceModel: an embedding, a stack of blocks and a head, run as prefill (the context) and decode (the queries)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from separatrix.errors import InputError
+from separatrix.models.config import ModelConfig
+from separatrix.models.mixer import Mixer
+from separatrix.models.positions import LearnedPositions, SinusoidalPositions
+from separatrix.models.state import State
+from separatrix.tasks.base import Task
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda width: nn.Identity(),
+    "layer": nn.LayerNorm,
+    "rms": nn.RMSNorm,
+}
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class Block(nn.Module):
+    """norm → mixer → (residual), then norm → MLP → residual when there is an MLP."""
+
+    def __init__(self, config: ModelConfig, mixer: Mixer) -> None:
+        super().__init__()
+        self.residual = config.residual
+        self.norm = _NORMS[config.norm](config.width)
+        self.mixer = mixer
+        self.mlp: nn.Sequential | None = None
+        if config.mlp_width:
+            self.mlp = nn.Sequential(
+                _NORMS[config.norm](config.width),
+                nn.Linear(config.width, config.mlp_width),
+                _ACTIVATIONS[config.activation](),
+                nn.Linear(config.mlp_width, config.width),
+            )
+
+    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """The block's output from its input and its mixer's output."""
+        x = x + mixed if self.residual else mixed
+        return x if self.mlp is None else x + self.mlp(x)
+
+    def scan(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Float[Tensor, "B N D"], State]:
+        mixed, state = self.mixer.scan(self.norm(x), state)
+        return self.finish(x, mixed), state
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
+        return self.mixer.prefill(self.norm(x), state)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        return self.finish(x, self.mixer.decode(state, self.norm(x)))
+
+
+class BlockList(nn.ModuleList):
+    """A ModuleList whose items are known to be blocks."""
+
+    def __iter__(self) -> Iterator[Block]:
+        return super().__iter__()  # type: ignore[return-value]
+
+    def __getitem__(self, layer: int) -> Block:  # type: ignore[override]
+        return super().__getitem__(layer)  # type: ignore[return-value]
+
+
+class SequenceModel(nn.Module):
+    """What learns. `state = prefill(context)` reduces the past; `logits = decode(state, queries)` answers from it.
+
+    Architectures subclass it, naming their configuration and building one mixer per layer. Queries carry no position:
+    they are asked of the context as a whole.
+    """
+
+    Config: ClassVar[type[ModelConfig]]
+    config: ModelConfig
+
+    def __init__(self, task: Task, config: ModelConfig) -> None:
+        super().__init__()
+        self.task, self.config = task, config
+        width = config.width
+        self.query_offset = task.query_offset
+        self.embed = (
+            nn.Embedding(task.vocabulary, width) if task.vector_size is None else nn.Linear(task.vector_size, width)
+        )
+        self.positions: nn.Module | None = None
+        if config.positions == "learned":
+            self.positions = LearnedPositions(task.length, width)
+        elif config.positions == "sinusoidal":
+            self.positions = SinusoidalPositions(task.length, width)
+        self.blocks = BlockList(Block(config, self.build_mixer(layer)) for layer in range(config.layers))
+        self.norm = _NORMS[config.norm](width)
+        self.head = nn.Linear(width, task.answers)
+
+    @abstractmethod
+    def build_mixer(self, layer: int) -> Mixer:
+        """The mixer of one layer (0 is nearest the input)."""
+
+    @classmethod
+    def for_task(cls, task: Task, **options: Any) -> Self:
+        """A freshly initialised model for a task, e.g. `Transformer.for_task(task, width=64, layers=1, heads=2)`.
+
+        Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.
+        """
+        return cls(task, cls.Config(**options))
+
+    def prefill(self, context: Tensor, state: State | None = None, start: int = 0) -> tuple[State, ...]:
+        """The state a context is reduced to: one entry per layer, a pytree of tensors with leading batch dimension.
+
+        context: Int[B, N] tokens, or Float[B, N, d] vectors
+        state:   go on from the state of an earlier part of the context
+        start:   how many tokens that earlier part had (only absolute positions need it)
+        """
+        self._check(context)
+        x = self.embed(context)
+        if self.positions is not None:
+            x = x + self.positions(context.shape[1], start)
+        states, last = [], len(self.blocks) - 1
+        for layer, block in enumerate(self.blocks):
+            before = None if state is None else state[layer]
+            if layer == last:
+                states.append(block.prefill(x, before))  # its outputs on the context would never be read
+            else:
+                x, after = block.scan(x, before)
+                states.append(after)
+        return tuple(states)
+
+    def decode(self, state: tuple[State, ...], queries: Tensor) -> Float[Tensor, "B Q answers"]:
+        """Logits of the answers to each query, all asked of the same state.
+
+        queries: Int[B, Q], or Float[B, Q, d] for vector tasks
+        """
+        x = self.embed(queries + self.query_offset if self.task.vector_size is None else queries)
+        for block, layer_state in zip(self.blocks, state, strict=True):
+            x = block.decode(layer_state, x)
+        return self.head(self.norm(x))
+
+    def forward(self, context: Tensor, queries: Tensor) -> Float[Tensor, "B Q answers"]:
+        return self.decode(self.prefill(context), queries)
+
+    def _check(self, context: Tensor) -> None:
+        dimensions = 2 if self.task.vector_size is None else 3
+        if context.ndim != dimensions:
+            shape = "(batch, length)" if dimensions == 2 else f"(batch, length, {self.task.vector_size})"
+            raise InputError(f"context must have shape {shape}, got {tuple(context.shape)}")
+        if self.task.vector_size is None and context.is_floating_point():
+            raise InputError(f"context must hold integer tokens, got {context.dtype}")
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Number of trained scalars."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def initialised(model: type[SequenceModel], task: Task, config: ModelConfig, seed: int) -> SequenceModel:
+    """A model whose initial weights are a function of the seed alone; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return model(task, config)

@@ -1,0 +1,43 @@
+"""Measuring a state: how many numbers, how many bits the past has been reduced to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+State: TypeAlias = Any
+"""A pytree (nested tuples, lists, dicts) of tensors, each with a leading batch dimension."""
+
+
+def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
+    """`function` applied to every tensor of a state."""
+    return pytree.tree_map(function, state)
+
+
+def tensors(state: State) -> list[Tensor]:
+    """The tensors of a state, in a fixed order."""
+    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
+
+
+def state_numbers(state: State) -> int:
+    """How many scalars one example's state holds (measured)."""
+    return sum(tensor[0].numel() for tensor in tensors(state))
+
+
+def state_bits(state: State, precision: int | None = None) -> int:
+    """How many bits one example's state holds: at `precision` bits a scalar, or as stored when None (measured)."""
+    return sum(tensor[0].numel() * (precision or bits_per_number(tensor.dtype)) for tensor in tensors(state))
+
+
+def bits_per_number(dtype: torch.dtype) -> int:
+    """Bits one scalar of a dtype takes (a complex number counts both of its parts)."""
+    return 1 if dtype == torch.bool else dtype.itemsize * 8
+
+
+def repeat_queries(state: State, queries: int) -> State:
+    """Float[B, …] -> Float[B * Q, …]: each example's state once per query, rows of one example adjacent."""
+    return map_state(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)

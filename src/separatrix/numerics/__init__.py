@@ -1,0 +1,1 @@
+"""Number formats: rounding to p bits, bit counts."""

@@ -1,0 +1,160 @@
+"""The Task contract: what must be remembered, as a sampler and an exact oracle."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from torch import Tensor
+
+from separatrix.config import Config
+from separatrix.errors import InputError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of a task. Every query of a row is asked of the same context, independently of the others.
+
+    context: Int[B, N] tokens, or Float[B, N, d] for vector tasks
+    queries: Int[B, Q], or Float[B, Q, d] for vector tasks
+    targets: Int[B, Q] answers
+    groups:  Int[B, Q] index into `task.groups`: the kind of example or the position, for separate reports
+    """
+
+    context: Tensor
+    queries: Tensor
+    targets: Int[Tensor, "B Q"]
+    groups: Int[Tensor, "B Q"]
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        moved = {name: tensor.to(device) for name, tensor in vars(self).items()}
+        return replace(self, **moved)
+
+
+class Task(Config):
+    """A function of (context, query) with a distribution over its inputs.
+
+    A task is a frozen configuration: its fields are its identity. Context tokens are 0 … vocabulary - 1; a query `q`
+    is embedded by models as token `q + query_offset` of the same vocabulary, so that a task whose queries are context
+    tokens (recall) shares their embedding and one whose queries are positions (index lookup) does not.
+    """
+
+    name: str = Field(description="the task's registered name; each family fixes its own")
+    summary: ClassVar[str]
+    length: int = Field(description="context length N in tokens", ge=1)
+
+    # what models need ------------------------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def alphabet_size(self) -> int:
+        """Number of distinct context tokens: contexts hold 0 … alphabet_size - 1."""
+
+    @property
+    def query_count(self) -> int:
+        """Number of distinct queries, 0 … query_count - 1. Decision tasks have one: the end of the string."""
+        return 1
+
+    @property
+    def query_offset(self) -> int:
+        """What models add to a query to get its token. 0 where queries are context tokens."""
+        return self.alphabet_size
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens models embed: context tokens and query tokens."""
+        return max(self.alphabet_size, self.query_offset + self.query_count)
+
+    @property
+    @abstractmethod
+    def answers(self) -> int:
+        """Number of distinct answers: targets hold 0 … answers - 1."""
+
+    @property
+    def vector_size(self) -> int | None:
+        """D for tasks whose contexts and queries are vectors, None for tokens."""
+        return None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups accuracy is reported by: kinds of example, or positions."""
+        return ("all",)
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """The context lengths this task can be sampled at, ascending, ending with `length`."""
+        return range(1, self.length + 1)
+
+    # data ------------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def sample(
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        queries: int | None = None,
+        length: int | None = None,
+    ) -> Batch:
+        """Draw examples; vectorised, on the generator's device, the same for the same generator state everywhere.
+
+        batch_size: B, contexts to draw
+        queries: Q, queries per context (default: 1)
+        length: context length, one of `lengths` (default: the task's own)
+        Raises InputError when a number is out of range.
+        """
+
+    @abstractmethod
+    def answer(self, context: Tensor, queries: Tensor) -> Int[Tensor, "B Q"]:
+        """The exact oracle: the answer to every query of every context, at any admissible context length."""
+
+    def valid(self, context: Int[Tensor, "B N"]) -> Bool[Tensor, " B"]:
+        """Which contexts belong to the task's domain (all of them, unless the task is a promise problem)."""
+        return torch.ones(len(context), dtype=torch.bool, device=context.device)
+
+    def at_length(self, length: int) -> Self:
+        """The same task at another context length."""
+        return self.replace(length=length)
+
+    # theory ----------------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def recurrent_bits(self) -> float:
+        """Proved lower bound, in bits, on the state of any exact recurrent model (the recurrent cut)."""
+
+    @abstractmethod
+    def attention_bits(self) -> float:
+        """Proved lower bound, in bits, on what a one-layer Transformer's held part must send (the attention cut)."""
+
+    def accuracy_ceiling(self, state_bits: Float[Tensor, "*"] | float) -> float:
+        """Proved ceiling on the average accuracy, in [0, 1], of any model handing over `state_bits` bits.
+
+        1.0 where no ceiling is proved for the task's distribution.
+        """
+        return 1.0
+
+    # people ----------------------------------------------------------------------------------------------------------
+    def show(self, context: Tensor) -> str:
+        """One context (N tokens) as a readable line."""
+        return " ".join(str(token) for token in context.tolist())
+
+    def show_query(self, query: Tensor) -> str:
+        """One query as a readable word."""
+        return str(query.item())
+
+    def show_answer(self, answer: int) -> str:
+        """One answer as a readable word."""
+        return str(answer)
+
+    # checks shared by the families -----------------------------------------------------------------------------------
+    def check_request(self, batch_size: int, queries: int | None, length: int | None) -> tuple[int, int]:
+        """(Q, N) of a request to `sample`, or an InputError."""
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        if queries is not None and queries < 1:
+            raise InputError(f"queries must be at least 1, got {queries}")
+        if length is not None and length not in self.lengths:
+            raise InputError(f"{self.name} of length {self.length} cannot be sampled at length {length}")
+        return queries or 1, length or self.length

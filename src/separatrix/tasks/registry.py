@@ -1,0 +1,36 @@
+"""Task families by name, imported when first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from separatrix.errors import unknown
+from separatrix.tasks.base import Task
+
+_FAMILIES = {
+    "index-lookup": "index_lookup:IndexLookup",
+    "bounded-dyck": "bounded_dyck:BoundedDyck",
+    "equality": "equality:Equality",
+}
+
+
+def names() -> list[str]:
+    """The registered task names."""
+    return list(_FAMILIES)
+
+
+def family(name: str) -> type[Task]:
+    """The class of a task family. Raises InputError naming the nearest valid name."""
+    if name not in _FAMILIES:
+        raise unknown("task", name, _FAMILIES)
+    module, attribute = _FAMILIES[name].split(":")
+    return getattr(import_module(f"separatrix.tasks.{module}"), attribute)
+
+
+def create(name: str, **parameters: Any) -> Task:
+    """A task by name, e.g. `create("index-lookup", length=100, alphabet=64)`.
+
+    Raises InputError for an unknown name, an unknown key or a value out of range.
+    """
+    return family(name)(**parameters)
