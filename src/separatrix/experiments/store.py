@@ -32,9 +32,10 @@ class Busy(Exception):
 
 
 class Store:
-    """Trials at `url` (a folder, or any fsspec URL): `trials/<identity>/{config,progress,result}.json`, weights, history.
+    """Trials at `url` (a folder, or any fsspec URL), in `trials/<identity>/`.
 
-    `result.json` is written last and atomically: a trial with one is finished. Raises InputError when the place cannot
+    `config.json`, `checkpoint.safetensors`, `progress.json`, `history.parquet` and, written last and atomically,
+    `result.json`: a trial with one is finished. Raises InputError when the place cannot
     be written, or holds a store of another format.
     """
 
@@ -121,7 +122,7 @@ class Store:
         self.write(f"trials/{result.identity}/result.json", result.model_dump_json(indent=1).encode())
 
     def history(self, identity: str) -> pl.DataFrame | None:
-        """A trial's training history: step, train_loss_bits, accuracy, loss_bits, learning_rate; None when not finished."""
+        """A finished trial's history: step, train_loss_bits, accuracy, loss_bits, learning_rate. Otherwise None."""
         import polars as pl  # noqa: PLC0415  # half a second that training workers need not pay
 
         data = self.read(f"trials/{identity}/history.parquet")
@@ -133,7 +134,7 @@ class Store:
 
     @contextmanager
     def claim(self, config: TrialConfig) -> Iterator[str]:
-        """Hold a trial for this process, its configuration written; yields its path. Raises Busy when another has it."""
+        """Hold a trial for this process; yields its path. Raises Busy when another process has it."""
         identity = config.identity()
         path = f"trials/{identity}"
         if not self.local:

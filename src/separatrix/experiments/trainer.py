@@ -15,7 +15,7 @@ from separatrix.experiments.evaluation import evaluate
 from separatrix.experiments.result import Measurement
 from separatrix.models import architecture, initialised
 from separatrix.tasks import Batch
-from separatrix.tasks.streams import stream
+from separatrix.tasks.streams import Split, stream
 
 
 class NotFinite(ArithmeticError):
@@ -128,5 +128,5 @@ class Trainer:
             progress.stopped = "plateau"
         return measured
 
-    def _evaluate(self, split: str, contexts: int) -> Measurement:
+    def _evaluate(self, split: Split, contexts: int) -> Measurement:
         return evaluate(self.model, self.task, self.config.seed, split, contexts, self.queries, self.device)

@@ -30,7 +30,7 @@ class Panel(Config):
     training: dict[str, Any] = {}
 
     def trials(self, training: dict[str, Any]) -> list[TrialConfig]:
-        """The panel's trials; its own training settings go before the preset's. A model may carry its own in `training`."""
+        """The panel's trials. Its training settings override the preset's, and a model's `training` overrides both."""
         return [
             TrialConfig(
                 task={**self.task, "length": length},
