@@ -26,7 +26,7 @@ class Config(BaseModel):
         """A validated copy with some fields changed."""
         return type(self)(**{**dict(self), **changes})
 
-    def identity(self) -> str:
+    def content_hash(self) -> str:
         """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
 

@@ -59,6 +59,10 @@ class TrialConfig(Config):
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0, description="seeds initial weights, training, validation and test data")
 
+    def identity(self) -> str:
+        """The trial's name in every store: 16 hex digits of the hash of everything that decides its result."""
+        return self.content_hash()
+
     @property
     def label(self) -> str:
         """A short readable name, e.g. `lstm-(1, 64) index-lookup N=100 seed 0`."""

@@ -18,7 +18,7 @@ class ModelConfig(Config):
     residual: bool = Field(True, description="add each mixer's input to its output")
     norm: Literal["none", "layer", "rms"] = Field("layer", description="normalisation before mixer, MLP and head")
     mlp: int | None = Field(0, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
-    activation: Literal["relu", "gelu"] = Field("gelu", description="the MLP's nonlinearity")
+    activation: Literal["relu", "gelu"] = Field("relu", description="the MLP's nonlinearity")
     positions: Literal["none", "learned", "sinusoidal"] = Field("none", description="absolute position embedding")
 
     @property
