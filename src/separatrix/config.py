@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from separatrix.errors import InputError, nearest
+
+C = TypeVar("C", bound="Config")
 
 
 class Config(BaseModel):
@@ -22,7 +24,7 @@ class Config(BaseModel):
         except ValidationError as error:
             raise InputError(one_line(error, type(self))) from None
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: C, **changes: Any) -> C:
         """A validated copy with some fields changed."""
         return type(self)(**{**dict(self), **changes})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,8 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "rms": nn.RMSNorm,
 }
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+M = TypeVar("M", bound="SequenceModel")
 
 
 class Block(nn.Module):
@@ -100,7 +102,7 @@ class SequenceModel(nn.Module):
         """The mixer of one layer (0 is nearest the input)."""
 
     @classmethod
-    def for_task(cls, task: Task, **options: Any) -> Self:
+    def for_task(cls: type[M], task: Task, **options: Any) -> M:
         """A freshly initialised model for a task, e.g. `Transformer.for_task(task, width=64, layers=1, heads=2)`.
 
         Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.

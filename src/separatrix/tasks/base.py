@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+
+T = TypeVar("T", bound="Task")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Task(Config):
         """Which contexts belong to the task's domain (all of them, unless the task is a promise problem)."""
         return torch.ones(len(context), dtype=torch.bool, device=context.device)
 
-    def at_length(self, length: int) -> Self:
+    def at_length(self: T, length: int) -> T:
         """The same task at another context length."""
         return self.replace(length=length)
 
