@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from pydantic import Field
 from torch import Tensor
 
@@ -130,7 +130,7 @@ class Task(Config):
     def attention_bits(self) -> float:
         """Proved lower bound, in bits, on what a one-layer Transformer's held part must send (the attention cut)."""
 
-    def accuracy_ceiling(self, state_bits: Float[Tensor, "*"] | float) -> float:
+    def accuracy_ceiling(self, state_bits: int | float) -> float:
         """Proved ceiling on the average accuracy, in [0, 1], of any model handing over `state_bits` bits.
 
         1.0 where no ceiling is proved for the task's distribution.
