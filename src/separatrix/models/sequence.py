@@ -50,13 +50,16 @@ class Block(nn.Module):
         return x if self.mlp is None else x + self.mlp(x)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Float[Tensor, "B N D"], State]:
+        """Outputs at every token, and the mixer's state after the last."""
         mixed, state = self.mixer.scan(self.norm(x), state)
         return self.finish(x, mixed), state
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
+        """The mixer's state after the last token."""
         return self.mixer.prefill(self.norm(x), state)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        """Outputs for each of Q alternative next tokens."""
         return self.finish(x, self.mixer.decode(state, self.norm(x)))
 
 
