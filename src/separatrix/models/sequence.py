@@ -88,12 +88,15 @@ class SequenceModel(nn.Module):
         self.task, self.config = task, config
         width = config.width
         self.query_offset = task.query_offset
-        self.embed = (
-            nn.Embedding(task.vocabulary, width) if task.vector_size is None else nn.Linear(task.vector_size, width)
-        )
+        self.embed: nn.Module
+        if task.vector_size is None:
+            self.embed = nn.Embedding(task.vocabulary, width)
+            nn.init.normal_(self.embed.weight, std=config.embedding_std)
+        else:
+            self.embed = nn.Linear(task.vector_size, width)
         self.positions: nn.Module | None = None
         if config.positions == "learned":
-            self.positions = LearnedPositions(task.length, width)
+            self.positions = LearnedPositions(task.length, width, config.embedding_std)
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
         self.blocks = BlockList(Block(config, self.build_mixer(layer)) for layer in range(config.layers))
