@@ -40,7 +40,7 @@ def canonical_json(value: Any) -> str:
 
 def one_line(error: ValidationError, config: type[BaseModel]) -> str:
     """The first problem of a validation error as one line: field, what was expected, what came, what to do."""
-    problem = error.errors()[0]
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelt key is also missing
     path = ".".join(str(part) for part in problem["loc"])
     valid = list(config.model_fields)
     match problem["type"]:
