@@ -12,7 +12,7 @@ from separatrix.cli.output import Json, print_json, print_table
 
 def sweep(
     file: Annotated[Path, typer.Argument(help="the sweep's TOML file")],
-    output: Annotated[Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/NAME]")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder (or fsspec URL) for results [default: runs/NAME]")] = None,
     only: Annotated[list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.width=64")] = None,
     force: Annotated[list[str] | None, typer.Option(help="run these trials again (identities, or `all`)")] = None,
     workers: Annotated[int | None, typer.Option(help="processes, each with one thread [default: one per core]")] = None,
@@ -23,10 +23,9 @@ def sweep(
 
     Example: separatrix sweep sweep.toml --only model.width=64 --dry-run
     """
-    from separatrix.cli.progress import run_with_progress
+    from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.experiments.store import Store
     from separatrix.experiments.sweep import estimated_seconds, load_sweep, select
-    from separatrix.report import write_report
 
     trials = select(load_sweep(file).trials(), only or [])
     if dry_run:
@@ -44,13 +43,4 @@ def sweep(
         if force and (trial.identity() in force or "all" in force):
             store.forget(trial.identity())
     results = run_with_progress(store, trials, workers, quiet=json)
-    page = write_report(store) if results else None
-    failed = [result for result in results if result.status == "failed"]
-    if json:
-        print_json({"output": url, "report": page, "trials": len(results), "failed": len(failed)})
-    else:
-        print(f"{len(results)} trials in {url}. The page: {page}")
-    for result in failed:
-        typer.echo(f"failed: trial {result.identity}: {result.error}", err=True)
-    if failed:
-        raise typer.Exit(1)
+    report_outcome(store, results, json)

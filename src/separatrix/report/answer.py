@@ -39,10 +39,14 @@ def sentence(panel: PanelTrials) -> str:
         for label in panel.labels
         if (label, longest) in panel.cells and panel.cells[label, longest].median < SOLVED
     }
-    where = f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    where = (
+        f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    )
     parts = []
     if solved:
-        least = min(panel.cells[label, n].median for label in solved for n in panel.lengths if (label, n) in panel.cells)
+        least = min(
+            panel.cells[label, n].median for label in solved for n in panel.lengths if (label, n) in panel.cells
+        )
         least_text = f"at least {percent(least)}" if least < 1 else "100%"
         verb = "answers" if len(solved) == 1 else "answer"
         parts.append(f"{_models(solved)} {verb} {least_text} {where}")
@@ -67,7 +71,11 @@ def name(panel: PanelTrials) -> str:
 
 
 def _models(labels: Sequence[str]) -> str:
-    return listed(labels) if len(labels) <= NAMED else f"{listed(labels[: NAMED - 1])}, and {plural(len(labels) - NAMED + 1, 'other')}"
+    return (
+        listed(labels)
+        if len(labels) <= NAMED
+        else f"{listed(labels[: NAMED - 1])}, and {plural(len(labels) - NAMED + 1, 'other')}"
+    )
 
 
 def _lower(names: Sequence[str]) -> str:

@@ -15,7 +15,9 @@ LINE_HEIGHT = 280
 _DEEP = f"datum.median > {TURN} ? onDeep : onPale"
 
 
-def grid(rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], title: str, pick: str = "") -> alt.LayerChart:
+def grid(
+    rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], title: str, pick: str = ""
+) -> alt.LayerChart:
     """Accuracy by model (rows) and by length or kind (columns): median large, range over seeds small.
 
     pick: the name of a field of `rows` to choose a value of, the greatest one at first; none when empty
@@ -68,7 +70,13 @@ def grid(rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], tit
 
 
 def curves(
-    rows: Sequence[Row], models: Sequence[str], everyone: Sequence[str], x: str, title: str, where: str, floor: float,
+    rows: Sequence[Row],
+    models: Sequence[str],
+    everyone: Sequence[str],
+    x: str,
+    title: str,
+    where: str,
+    floor: float,
     chance: float | None,
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
@@ -132,7 +140,5 @@ def _picked(chart: alt.LayerChart, rows: Sequence[Row], pick: str) -> alt.LayerC
     values = sorted({row[pick] for row in rows}) if pick else []
     if len(values) < 2:
         return chart
-    menu = alt.param(
-        name="chosen", value=values[-1], bind=alt.binding_select(options=values, name="context length N ")
-    )
+    menu = alt.param(name="chosen", value=values[-1], bind=alt.binding_select(options=values, name="context length N "))
     return chart.add_params(menu).transform_filter(f"datum.{pick} == chosen")

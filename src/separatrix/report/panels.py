@@ -60,8 +60,7 @@ def _training(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
         title=f"Validation accuracy during training, context length {longest}",
         see="Line: median over seeds. Band: lowest to highest seed. "
         "A trial that ended early counts on with its last accuracy. A click in the legend singles a model out.",
-        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. "
-        + _ends(panel, longest),
+        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
         chart=charts.curves(rows, panel.labels, everyone, "step", "optimiser steps", "step:Q", floor, chance),
     )
 
@@ -147,9 +146,7 @@ def _tables(panel: PanelTrials) -> list[Table]:
         Table(
             caption=f"Proved beside measured, context length {length}",
             columns=_COLUMNS,
-            rows=[
-                _row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells
-            ],
+            rows=[_row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells],
             folded=length != panel.lengths[-1],
         )
         for length in reversed(panel.lengths)

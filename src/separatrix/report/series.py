@@ -63,7 +63,9 @@ def position_rows(panel: PanelTrials) -> list[Row]:
         edges = sorted({round(i * length / min(BINS, length)) for i in range(min(BINS, length) + 1)})
         profiles = [positions(trial) for trial in cell.trials]
         for first, end in pairwise(edges):
-            values = [mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])]
+            values = [
+                mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])
+            ]
             if values:
                 rows.append(
                     _spread(values)

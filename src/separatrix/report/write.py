@@ -19,7 +19,7 @@ from separatrix import __version__
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store, frame
 from separatrix.report import answer, export, panels, theme
-from separatrix.report.collect import Collection, PanelTrials, collect
+from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
 
