@@ -31,11 +31,11 @@ def accuracy_ceiling(length: Any, alphabet: Any, bits: Any) -> Any:
         middle = (low + high) / 2
         enough = _rate(middle, s) <= rate
         low, high = np.where(enough, middle, low), np.where(enough, high, middle)
-    ceiling = np.where(rate >= np.log2(s), 1.0, 1 / s + low)
+    ceiling = np.where(rate >= np.log2(s), 1.0, np.where(rate == 0, 1 / s, 1 / s + low))
     return float(ceiling) if ceiling.ndim == 0 else ceiling
 
 
-def _rate(above: np.ndarray, s: np.ndarray) -> np.ndarray:
+def _rate(above: Any, s: Any) -> Any:
     """Bits per token needed for accuracy 1/S + above: a divergence, written so that it is exact near chance."""
     right, wrong = 1 / s + above, 1 - 1 / s - above
     with np.errstate(divide="ignore", invalid="ignore"):
