@@ -54,11 +54,7 @@ template <class T> INLINE Vec<T> load(const T* p) {
   return v;
 }
 template <class T> INLINE void store(T* p, Vec<T> v) { __builtin_memcpy(p, &v, sizeof v); }
-template <class T> INLINE Vec<T> splat(T x) {
-  Vec<T> v;
-  for (int i = 0; i < kLanes<T>; ++i) v[i] = x;
-  return v;
-}
+template <class T> INLINE Vec<T> splat(T x) { return x - Vec<T>{}; }  // becomes one broadcast; a loop would not
 template <class T> INLINE Vec<T> zero() { return splat<T>(T(0)); }
 
 // The first `count` lanes; the others read as zero and are not written.

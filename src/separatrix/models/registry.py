@@ -15,6 +15,10 @@ _ARCHITECTURES = {
     "elman": "elman:Elman",
     "gru": "gru:GRU",
     "lstm": "lstm:LSTM",
+    "linear-rnn": "linear_rnn:LinearRNN",
+    "dss": "dss:DSS",
+    "retnet": "retnet:RetNet",
+    "mamba": "mamba:Mamba",
 }
 
 

@@ -1,6 +1,6 @@
 """Numerical kernels: for each op a plain reference and a native fast path with the same signature."""
 
-from separatrix.ops.backend import Status, backend, status, use
+from separatrix.ops.native import Status, backend, status, use
 from separatrix.ops.cells import cell_scan, cell_step
 from separatrix.ops.convolution import causal_convolution
 from separatrix.ops.diagonal_scan import diagonal_scan

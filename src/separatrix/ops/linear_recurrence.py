@@ -9,7 +9,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.ops.backend import takes
+from separatrix.ops.native import takes
 from separatrix.ops.registration import address, check, kernel, operator
 
 

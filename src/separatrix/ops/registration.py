@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.ops.backend import native
+from separatrix.ops.native import native
 
 
 def operator(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.ops.backend import takes
+from separatrix.ops.native import takes
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
 
 CHUNK = 16

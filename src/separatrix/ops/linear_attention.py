@@ -1,0 +1,81 @@
+"""Linear attention with decay in chunks: the parallel form of retention, Mamba-2, gated linear attention and mLSTM.
+
+A state S (K x V) per head follows S_t = decay_t S_{t-1} + k_t v_t^T and is read as y_t = q_t^T S_t. In chunks of C
+tokens, what a chunk adds to its own outputs is a masked C x C attention and what earlier chunks add is one product
+with the state before the chunk (Hua et al. 2022; Yang et al. 2024; Dao and Gu 2024).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+CHUNK = 64
+"""Tokens in a chunk, where the caller names no other."""
+
+
+def decayed_attention(
+    q: Float[Tensor, "B N G K"],
+    k: Float[Tensor, "B N G K"],
+    v: Float[Tensor, "B N H V"],
+    log_decay: Float[Tensor, "B N H"],
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = CHUNK,
+) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
+    """Outputs and last state with one decay a head and token; G is H, or 1 for queries and keys all heads share."""
+    batch, length, heads, width = v.shape
+    state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
+    if not length:
+        return torch.zeros_like(v), state
+    chunk = min(chunk, length)
+    q, k, v = (in_chunks(x, chunk) for x in (q, k, v))  # (B, G or H, T, C, ·)
+    total = in_chunks(log_decay[..., None], chunk)[..., 0].cumsum(-1)  # (B, H, T, C)
+    apart = total[..., :, None] - total[..., None, :]
+    decay = torch.exp(apart.masked_fill(above_diagonal(chunk, v.device), -torch.inf))
+    within = (q @ k.transpose(-1, -2) * decay) @ v
+    added = (k * torch.exp(total[..., -1:] - total)[..., None]).transpose(-1, -2) @ v  # (B, H, T, K, V)
+    before, state = carry(state, torch.exp(total[..., -1])[..., None, None], added)
+    across = (q * torch.exp(total)[..., None]) @ before
+    return out_of_chunks(within + across, length), state
+
+
+def decayed_step(
+    q: Float[Tensor, "B G K"],
+    k: Float[Tensor, "B G K"],
+    v: Float[Tensor, "B H V"],
+    log_decay: Float[Tensor, "B H"],
+    state: Float[Tensor, "B H K V"],
+) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
+    """One token of `decayed_attention`."""
+    state = torch.exp(log_decay)[..., None, None] * state + k[..., :, None] * v[..., None, :]
+    return (q[..., :, None] * state).sum(-2), state
+
+
+def in_chunks(x: Float[Tensor, "B N H K"], chunk: int) -> Float[Tensor, "B H T C K"]:
+    """Whole chunks of tokens, the last one filled with zeros."""
+    short = -x.shape[1] % chunk
+    x = F.pad(x, (0, 0, 0, 0, 0, short)) if short else x
+    return x.unflatten(1, (-1, chunk)).permute(0, 3, 1, 2, 4)
+
+
+def out_of_chunks(x: Float[Tensor, "B H T C V"], length: int) -> Float[Tensor, "B N H V"]:
+    """The first `length` tokens of what `in_chunks` made."""
+    return x.permute(0, 2, 3, 1, 4).flatten(1, 2)[:, :length]
+
+
+def above_diagonal(chunk: int, device: torch.device) -> Tensor:
+    """Bool[C, C]: True where the column is later than the row."""
+    return torch.ones(chunk, chunk, dtype=torch.bool, device=device).triu(1)
+
+
+def carry(
+    state: Float[Tensor, "B H K V"], decay: Tensor, added: Float[Tensor, "B H T K V"]
+) -> tuple[Float[Tensor, "B H T K V"], Float[Tensor, "B H K V"]]:
+    """The state before every chunk and after the last, S <- decay S + added."""
+    before = []
+    for t in range(added.shape[2]):
+        before.append(state)
+        state = decay[:, :, t] * state + added[:, :, t]
+    return torch.stack(before, dim=2), state
