@@ -60,7 +60,11 @@ class DSS(SequenceModel):
     """Diagonal state space (DSS-exp), the kernel learned and the recurrence linear and time-invariant."""
 
     Config = DSSConfig
-    config: DSSConfig
+    state_formula = "2 * width * state"
+    parallel = "scan"
+    kernel = "native"
+    source = "Gupta, Gu and Berant 2022, arXiv 2203.14343"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        return DSSMixer(self.config.width, self.config.state)
+    @classmethod
+    def build_mixer(cls, config: DSSConfig, layer: int) -> Mixer:
+        return DSSMixer(config.width, config.state)

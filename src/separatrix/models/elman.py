@@ -31,7 +31,11 @@ class Elman(SequenceModel):
     """Stack of Elman layers."""
 
     Config = ElmanConfig
-    config: ElmanConfig
+    state_formula = "width"
+    parallel = "no (token by token)"
+    kernel = "native"
+    source = "Elman 1990"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        return ElmanMixer(self.config.width, self.config.nonlinearity)
+    @classmethod
+    def build_mixer(cls, config: ElmanConfig, layer: int) -> Mixer:
+        return ElmanMixer(config.width, config.nonlinearity)

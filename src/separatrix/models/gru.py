@@ -28,6 +28,11 @@ class GRU(SequenceModel):
     """Stack of GRU layers."""
 
     Config = GRUConfig
+    state_formula = "width"
+    parallel = "no (token by token)"
+    kernel = "native"
+    source = "Cho et al. 2014, arXiv 1406.1078"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        return GRUMixer(self.config.width)
+    @classmethod
+    def build_mixer(cls, config: GRUConfig, layer: int) -> Mixer:
+        return GRUMixer(config.width)

@@ -80,8 +80,12 @@ class LinearRNN(SequenceModel):
     """Linear RNN: diagonal complex recurrence (linear recurrent unit)."""
 
     Config = LinearRNNConfig
-    config: LinearRNNConfig
+    state_formula = "2 * state"
+    parallel = "scan"
+    kernel = "native"
+    source = "Orvieto et al. 2023, arXiv 2303.06349"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        c = self.config
+    @classmethod
+    def build_mixer(cls, config: LinearRNNConfig, layer: int) -> Mixer:
+        c = config
         return LinearRNNMixer(c.width, c.state, c.slowest, c.fastest, c.phase)

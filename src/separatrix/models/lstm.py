@@ -28,6 +28,11 @@ class LSTM(SequenceModel):
     """Stack of LSTM layers."""
 
     Config = LSTMConfig
+    state_formula = "2 * width"
+    parallel = "no (token by token)"
+    kernel = "native"
+    source = "Hochreiter and Schmidhuber 1997"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        return LSTMMixer(self.config.width)
+    @classmethod
+    def build_mixer(cls, config: LSTMConfig, layer: int) -> Mixer:
+        return LSTMMixer(config.width)

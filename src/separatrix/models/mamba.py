@@ -88,8 +88,12 @@ class Mamba(SequenceModel):
     """Mamba: selective state space, with a short convolution before it and a gate after it."""
 
     Config = MambaConfig
-    config: MambaConfig
+    state_formula = "expand * width * (state + taps - 1)"
+    parallel = "scan"
+    kernel = "native"
+    source = "Gu and Dao 2023, arXiv 2312.00752"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        c = self.config
+    @classmethod
+    def build_mixer(cls, config: MambaConfig, layer: int) -> Mixer:
+        c = config
         return MambaMixer(c.width, c.state, c.expand, c.taps, c.rank)

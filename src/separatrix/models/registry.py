@@ -17,8 +17,15 @@ _ARCHITECTURES = {
     "lstm": "lstm:LSTM",
     "linear-rnn": "linear_rnn:LinearRNN",
     "dss": "dss:DSS",
+    "s4d": "s4d:S4D",
     "retnet": "retnet:RetNet",
     "mamba": "mamba:Mamba",
+    "mamba2": "mamba2:Mamba2",
+    "gla": "gla:GLA",
+    "deltanet": "deltanet:DeltaNet",
+    "gated-deltanet": "gated_deltanet:GatedDeltaNet",
+    "slstm": "slstm:SLSTM",
+    "mlstm": "mlstm:MLSTM",
 }
 
 

@@ -107,8 +107,11 @@ class RetNet(SequenceModel):
     """RetNet: retention with one fixed decay a head."""
 
     Config = RetNetConfig
-    config: RetNetConfig
+    state_formula = "key_width * expand * width"
+    parallel = "chunks"
+    source = "Sun et al. 2023, arXiv 2307.08621"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        c = self.config
+    @classmethod
+    def build_mixer(cls, config: RetNetConfig, layer: int) -> Mixer:
+        c = config
         return Retention(c.width, c.heads, c.expand, c.key_width, c.chunk)

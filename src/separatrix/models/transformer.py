@@ -88,8 +88,10 @@ class Transformer(SequenceModel):
     """Causal Transformer."""
 
     Config = TransformerConfig
+    state_formula = "2 * heads * head_width * min(length, window - 1)"
+    parallel = "attention"
+    source = "Vaswani et al. 2017, arXiv 1706.03762"
 
-    config: TransformerConfig
-
-    def build_mixer(self, layer: int) -> Mixer:
-        return Attention(self.config.width, self.config.heads, self.config.head_width, self.config.bias)
+    @classmethod
+    def build_mixer(cls, config: TransformerConfig, layer: int) -> Mixer:
+        return Attention(config.width, config.heads, config.head_width, config.bias)

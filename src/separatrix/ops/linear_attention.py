@@ -15,6 +15,12 @@ from torch import Tensor
 CHUNK = 64
 """Tokens in a chunk, where the caller names no other."""
 
+GATED_CHUNK = 16
+"""The most tokens in a chunk where every key coordinate has a decay of its own."""
+
+LOWEST_LOG_DECAY = -5.0
+"""What such a decay may come to in one token: e^(5 * 15) still fits in float32."""
+
 
 def decayed_attention(
     q: Float[Tensor, "B N G K"],
@@ -79,3 +85,44 @@ def carry(
         before.append(state)
         state = decay[:, :, t] * state + added[:, :, t]
     return torch.stack(before, dim=2), state
+
+
+def gated_attention(
+    q: Float[Tensor, "B N H K"],
+    k: Float[Tensor, "B N H K"],
+    v: Float[Tensor, "B N H V"],
+    log_decay: Float[Tensor, "B N H K"],
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = GATED_CHUNK,
+) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
+    """Outputs and last state with one decay for every key coordinate, head and token.
+
+    log_decay: at least LOWEST_LOG_DECAY; inside a chunk, queries shrink and keys grow with the decay since its start,
+               which would overflow in float32 were there no bound
+    """
+    batch, length, heads, width = v.shape
+    state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
+    if not length:
+        return torch.zeros_like(v), state
+    chunk = min(chunk, length, GATED_CHUNK)
+    q, k, v, steps = (in_chunks(x, chunk) for x in (q, k, v, log_decay))  # (B, H, T, C, ·)
+    first = steps[..., :1, :]  # growth is counted from after the first token: a chunk of 1 cannot overflow
+    since = steps.cumsum(-2) - first  # <= 0
+    shrunk = q * torch.exp(since)
+    scores = (shrunk @ (k * torch.exp(-since)).transpose(-1, -2)).masked_fill(above_diagonal(chunk, v.device), 0)
+    last = since[..., -1:, :]
+    added = (k * torch.exp(last - since)).transpose(-1, -2) @ v
+    before, state = carry(state, torch.exp(last + first).transpose(-1, -2), added)
+    return out_of_chunks(scores @ v + (shrunk * torch.exp(first)) @ before, length), state
+
+
+def gated_step(
+    q: Float[Tensor, "B H K"],
+    k: Float[Tensor, "B H K"],
+    v: Float[Tensor, "B H V"],
+    log_decay: Float[Tensor, "B H K"],
+    state: Float[Tensor, "B H K V"],
+) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
+    """One token of `gated_attention`."""
+    state = torch.exp(log_decay)[..., None] * state + k[..., :, None] * v[..., None, :]
+    return (q[..., :, None] * state).sum(-2), state
