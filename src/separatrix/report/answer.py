@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from separatrix.report.collect import PanelTrials
@@ -39,31 +40,32 @@ def sentence(panel: PanelTrials) -> str:
         for label in panel.labels
         if (label, longest) in panel.cells and panel.cells[label, longest].median < SOLVED
     }
-    where = f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    everywhere = f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    there = f"at {longest}, " if len(panel.lengths) > 1 else ""
     parts = []
     if solved:
         least = min(panel.cells[label, n].median for label in solved for n in panel.lengths if (label, n) in panel.cells)
-        least_text = f"at least {percent(least)}" if least < 1 else "100%"
-        verb = "answers" if len(solved) == 1 else "answer"
-        parts.append(f"{_models(solved)} {verb} {least_text} {where}")
+        verb = "reaches" if len(solved) == 1 else "reach"
+        parts.append(f"{_models(solved)} {verb} {'at least ' if least < 1 else ''}{percent(least)} {everywhere}")
+    elif short:
+        parts.append(f"no model reaches {SOLVED:.0%} {everywhere}")
     if short:
-        ordered = sorted(short, key=lambda label: -short[label])
-        if len(ordered) <= NAMED:
-            says = listed([f"{label} {percent(short[label])}" for label in ordered])
-        else:
-            says = (
-                f"{len(ordered)} others between {percent(short[ordered[-1]])} ({ordered[-1]}) "
-                f"and {percent(short[ordered[0]])} ({ordered[0]})"
-            )
-        parts.append(f"at length {longest}: {says}" if solved else f"no model reaches {SOLVED:.0%} {where}: {says}")
-    if not short:
-        parts.append("no model falls short there")
-    return f"{'; '.join(parts)}." if solved or short else "too few trials are finished to tell."
+        parts.append(there + _short(short))
+    return f"{'; '.join(parts)}." if parts else "too few trials have finished to tell."
+
+
+def _short(short: dict[str, float]) -> str:
+    ordered = sorted(short, key=lambda label: -short[label])
+    if len(ordered) <= NAMED:
+        first, *others = [f"{label} stays at {percent(short[label])}" for label in ordered]
+        return listed([first, *(other.replace("stays at ", "") for other in others)])
+    best, worst = ordered[0], ordered[-1]
+    return f"{len(ordered)} models lie between {percent(short[worst])} ({worst}) and {percent(short[best])} ({best})"
 
 
 def name(panel: PanelTrials) -> str:
     """A panel's task in a few words."""
-    return panel.panel.title.partition(":")[0]
+    return re.sub(r", ([\w -]+)$", r" (\1)", panel.panel.title.partition(":")[0])
 
 
 def _models(labels: Sequence[str]) -> str:

@@ -35,8 +35,8 @@ def section(panel: PanelTrials, everyone: Sequence[str]) -> Section:
 # figures -------------------------------------------------------------------------------------------------------------
 def _accuracy(panel: PanelTrials) -> Figure:
     rows = series.grid_rows(panel)
-    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest."
-    if any(row["ceiling_text"] for row in rows):
+    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
+    if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
     return Figure(
         name="accuracy",
@@ -46,6 +46,7 @@ def _accuracy(panel: PanelTrials) -> Figure:
         chart=charts.grid(rows, panel.labels, [str(length) for length in panel.lengths], "context length N"),
         width=max(3, len(panel.lengths)) * 84,
         page_width=190 + max(3, len(panel.lengths)) * 120,
+        page_least=110 + len(panel.lengths) * 40,
     )
 
 
@@ -57,7 +58,8 @@ def _training(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
     longest = panel.lengths[-1]
     return Figure(
         name="training",
-        title=f"Validation accuracy during training, context length {longest}",
+        title="Validation accuracy during training",
+        at=f"context length {longest}",
         see="Line: median over seeds. Band: lowest to highest seed. "
         "A trial that ended early counts on with its last accuracy. A click in the legend singles a model out.",
         alt_text=f"Validation accuracy against optimiser steps at context length {longest}. "
@@ -77,7 +79,8 @@ def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
     ]
     return Figure(
         name="positions",
-        title=f"Which positions are remembered, context length {longest}",
+        title="Which positions are remembered",
+        at=f"context length {longest}",
         see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
         "the query. A state too small for the whole context keeps one end of it.",
         alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
@@ -103,13 +106,15 @@ def _kinds(panel: PanelTrials) -> list[Figure]:
     return [
         Figure(
             name="kinds",
-            title=f"Test accuracy by kind of example, context length {longest}",
+            title="Test accuracy by kind of example",
+            at=f"context length {longest}",
             see=f"“{kinds[0]}” are the examples answered yes, every other column is one kind answered no. "
-            "Median over seeds; small, the range.",
+            "Median over seeds; small, the range where they differ.",
             alt_text=f"Heat map of test accuracy by kind of example at context length {longest}. {'; '.join(worst)}.",
             chart=charts.grid(rows, panel.labels, kinds, "kind of example", pick="length"),
             width=max(3, len(kinds)) * 84,
             page_width=190 + max(3, len(kinds)) * 120,
+            page_least=110 + len(kinds) * 56,
         )
     ]
 
@@ -159,7 +164,7 @@ def _tables(panel: PanelTrials) -> list[Table]:
 def _row(label: str, cell: Cell) -> list[str]:
     result = cell.one.result
     accuracy = percent(cell.median)
-    if len(cell.trials) > 1:
+    if percent(cell.low) != percent(cell.high):
         accuracy += f" ({span(cell.low, cell.high)})"
     if not cell.one.attention:
         bound = f"{count(result.recurrent_bits)} bits in the state of a recurrent model"
@@ -169,7 +174,7 @@ def _row(label: str, cell: Cell) -> list[str]:
         bound = "none proved for two or more attention layers"
     return [
         label,
-        count(result.state_bits),
+        count(result.state_bits) + (" (grows with N)" if cell.one.attention else ""),
         bound,
         f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
         accuracy,

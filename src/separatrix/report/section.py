@@ -29,10 +29,14 @@ class Figure:
     alt_text: str
     """What it shows, for those who cannot see it."""
     chart: alt.LayerChart
+    at: str = ""
+    """The part shown at first, and in the files, where the page lets one choose."""
     width: int = 640
     """Width of the plot in the PNG and SVG, in pixels at scale 1."""
     page_width: int = 960
     """Widest the figure gets on the page, in pixels."""
+    page_least: int = 0
+    """Narrowest it stays readable, in pixels: on narrower screens it scrolls sideways in its place."""
 
 
 @dataclass(frozen=True)

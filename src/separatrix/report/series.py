@@ -26,7 +26,8 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
         row["state"] = result.state_bits
         row["bound"] = result.recurrent_bits if not cell.one.attention else None
         row["ceiling"] = round(result.accuracy_ceiling, 4)
-        row["ceiling_text"] = f"≤ {percent(result.accuracy_ceiling)}" if result.accuracy_ceiling < 0.995 else ""
+        if result.accuracy_ceiling < 0.995:
+            row["small"] = " · ".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
         rows.append(row)
     return rows
 
@@ -38,7 +39,7 @@ def kind_rows(panel: PanelTrials) -> list[Row]:
         groups = [trial.result.test.accuracy_by_group for trial in cell.trials if trial.result.test]
         for kind in dict.fromkeys(kind for group in groups for kind in group):
             values = [group[kind] for group in groups if kind in group]
-            rows.append(_spread(values) | {"model": label, "column": kind, "length": length, "ceiling_text": ""})
+            rows.append(_spread(values) | {"model": label, "column": kind, "length": length})
     return rows
 
 
@@ -91,7 +92,7 @@ def _spread(values: Sequence[float]) -> Row:
         "low": round(low, 4),
         "high": round(high, 4),
         "text": percent(middle),
-        "range_text": span(low, high) if len(values) > 1 else "",
+        "small": span(low, high).rstrip("%") if percent(low) != percent(high) else "",
         "seeds": len(values),
     }
 

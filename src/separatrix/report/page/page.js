@@ -112,13 +112,12 @@ function groups(list) {
 function open(identity) {
   const trial = Object.hasOwn(data.trials, identity) ? data.trials[identity] : null;
   if (!trial) return;
-  const { config } = trial;
-  document.getElementById("trial-name").textContent = `${config.model.name}-(${config.model.layers}, ${config.model.width}), ${config.task.name}, length ${config.task.length}, seed ${config.seed}`;
+  document.getElementById("trial-name").textContent = trial.name;
   document.getElementById("trial-body").replaceChildren(
     element("code", identity),
     element("h3", "Result"), fields(trial.result),
     ...(trial.groups ? groups(trial.groups) : []),
-    element("h3", "Configuration"), element("pre", JSON.stringify(config, null, 2)),
+    element("h3", "Configuration"), element("pre", JSON.stringify(trial.config, null, 2)),
     element("h3", "Environment"), fields(trial.environment),
   );
   dialog.showModal();
