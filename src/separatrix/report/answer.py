@@ -40,11 +40,15 @@ def sentence(panel: PanelTrials) -> str:
         for label in panel.labels
         if (label, longest) in panel.cells and panel.cells[label, longest].median < SOLVED
     }
-    everywhere = f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    everywhere = (
+        f"at every length from {panel.lengths[0]} to {longest}" if len(panel.lengths) > 1 else f"at length {longest}"
+    )
     there = f"at {longest}, " if len(panel.lengths) > 1 else ""
     parts = []
     if solved:
-        least = min(panel.cells[label, n].median for label in solved for n in panel.lengths if (label, n) in panel.cells)
+        least = min(
+            panel.cells[label, n].median for label in solved for n in panel.lengths if (label, n) in panel.cells
+        )
         verb = "reaches" if len(solved) == 1 else "reach"
         parts.append(f"{_models(solved)} {verb} {'at least ' if least < 1 else ''}{percent(least)} {everywhere}")
     elif short:
@@ -69,7 +73,9 @@ def name(panel: PanelTrials) -> str:
 
 
 def _models(labels: Sequence[str]) -> str:
-    return listed(labels) if len(labels) <= NAMED else f"{listed(labels[: NAMED - 1])}, and {plural(len(labels) - NAMED + 1, 'other')}"
+    if len(labels) <= NAMED:
+        return listed(labels)
+    return listed([*labels[: NAMED - 1], plural(len(labels) - NAMED + 1, "other")])
 
 
 def _lower(names: Sequence[str]) -> str:

@@ -12,12 +12,16 @@ from separatrix.report.theme import TURN, dashes
 
 CELL_HEIGHT = 46
 LINE_HEIGHT = 280
+ROWS = "rows"
+"""Name of the data set the rows come in; they stay out of the chart, which would check each of them for seconds."""
 MENU = "chosen"
 """Name of the parameter that a chart with a menu has."""
 _TWO_LINES = "test(/[ -]/, datum.label) ? split(replace(datum.label, /[ -]/, '|'), '|') : ['', datum.label]"
 
 
-def grid(rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], title: str, pick: str = "") -> alt.LayerChart:
+def grid(
+    rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], title: str, pick: str = ""
+) -> alt.LayerChart:
     """Accuracy by model (rows) and by length or kind (columns): median large; range and ceiling small.
 
     pick: the name of a field of `rows` to choose a value of, the greatest one at first; none when empty
@@ -31,7 +35,8 @@ def grid(rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], tit
             title=title,
             scale=alt.Scale(paddingInner=0.04, paddingOuter=0),
             axis=alt.Axis(
-                orient="top", labelAngle=0, ticks=False, domain=False, labelLimit=0, labelPadding=20 if two_lines else 6,
+                orient="top", labelAngle=0, ticks=False, domain=False, labelLimit=0,
+                labelPadding=20 if two_lines else 6,
                 labelExpr=_TWO_LINES if two_lines else "datum.label",
             ),
         ),
@@ -60,15 +65,26 @@ def grid(rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], tit
         color=alt.Color("median:Q", scale=alt.Scale(domain=[0, 1]), legend=None), tooltip=tooltip
     )
     color = alt.expr(f"datum.median > {TURN} ? onDeep : onPale")
-    large = base.mark_text(fontSize=14, fontWeight="bold", color=color, dy=alt.expr("datum.small ? -7 : 0"))
-    under = base.mark_text(fontSize=10, color=color, dy=9)
+    below = r"(!datum.small ? 0 : length(split(datum.small, '\n')))"  # lines under the median
+    large = base.mark_text(
+        fontSize=14, fontWeight="bold", color=color, dy=alt.expr(f"{below} == 2 ? -13 : {below} == 1 ? -7 : 0")
+    )
+    under = base.mark_text(fontSize=10, lineBreak="\n", color=color, dy=alt.expr(f"{below} == 2 ? 4 : 9"))
     layers = [cells, large.encode(text="text:N"), under.encode(text="small:N")]
-    layered = alt.layer(*layers).properties(height=CELL_HEIGHT * len(models))
-    return layered.add_params(menu) if menu else layered
+    layered = alt.layer(*layers).properties(
+        height=(56 if any("\n" in row["small"] for row in rows) else CELL_HEIGHT) * len(models)
+    )
+    return _with_menu(layered, menu)
 
 
 def curves(
-    rows: Sequence[Row], models: Sequence[str], everyone: Sequence[str], x: str, title: str, where: str, floor: float,
+    rows: Sequence[Row],
+    models: Sequence[str],
+    everyone: Sequence[str],
+    x: str,
+    title: str,
+    where: str,
+    floor: float,
     chance: float | None,
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
@@ -78,7 +94,7 @@ def curves(
     floor: where the accuracy axis begins; chance: a level to mark
     """  # fmt: skip
     highlighted = alt.selection_point(name="highlighted", fields=["model"], bind="legend")
-    scale = {"domain": list(everyone)}
+    of_all = list(everyone)
     legend = alt.Legend(
         title=None, orient="top", values=list(models), columns=4, symbolType="stroke", symbolOpacity=1,
         symbolFillColor="transparent",
@@ -86,7 +102,7 @@ def curves(
     chart, menu = _choosing(rows, "length")
     base = chart.encode(
         x=alt.X(f"{x}:Q", title=title, axis=alt.Axis(grid=False, tickCount=6), scale=alt.Scale(nice=False)),
-        color=alt.Color("model:N", scale=alt.Scale(**scale), legend=legend),
+        color=alt.Color("model:N", scale=alt.Scale(domain=of_all), legend=legend),
     )
     y_scale = alt.Scale(domain=[floor, 1], clamp=True)
     y = alt.Y(
@@ -102,7 +118,9 @@ def curves(
     )
     line = base.mark_line(strokeWidth=2.4, interpolate="monotone", clip=False).encode(
         y=y,
-        strokeDash=alt.StrokeDash("model:N", scale=alt.Scale(range=dashes(len(everyone)), **scale), legend=legend),
+        strokeDash=alt.StrokeDash(
+            "model:N", scale=alt.Scale(range=dashes(len(everyone)), domain=of_all), legend=legend
+        ),
         opacity=alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12)),
     )
     points = (
@@ -131,14 +149,20 @@ def curves(
             )
         )
     layered = alt.layer(*layers).properties(height=LINE_HEIGHT)
-    return layered.add_params(menu) if menu else layered
+    return _with_menu(layered, menu)
 
 
 def _choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter | None]:
-    """A chart of the rows, and a menu that chooses one value of a field where there is more than one."""
-    chart = alt.Chart(alt.Data(values=list(rows)))
+    """A chart of the rows, by their name, and a menu for one value of a field where there is more than one."""
+    chart = alt.Chart(alt.NamedData(name=ROWS))
     values = sorted({row[pick] for row in rows}) if pick else []
     if len(values) < 2:
         return chart, None
     menu = alt.param(name=MENU, value=values[-1], bind=alt.binding_select(options=values, name="context length N"))
     return chart.transform_filter(f"datum.{pick} == {MENU}"), menu
+
+
+def _with_menu(chart: alt.LayerChart, menu: alt.Parameter | None) -> alt.LayerChart:
+    if menu is not None:
+        chart.add_params(menu)
+    return chart

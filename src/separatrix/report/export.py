@@ -7,6 +7,7 @@ from typing import Any
 import vl_convert
 
 from separatrix.report import theme
+from separatrix.report.charts import ROWS
 from separatrix.report.section import Figure
 
 SCALE = 2
@@ -17,7 +18,7 @@ def specification(figure: Figure) -> dict[str, Any]:
     """A figure in Vega-Lite, without colours and as wide as its place: the page's theme and layout give both."""
     spec = figure.chart.to_dict(validate=False)  # validating takes seconds a page; the tests do it
     spec.pop("config", None)
-    return spec | {"description": figure.alt_text, "width": "container"}
+    return spec | {"datasets": {ROWS: list(figure.rows)}, "description": figure.alt_text, "width": "container"}
 
 
 def svg(figure: Figure, specification: dict[str, Any], heading: str) -> str:

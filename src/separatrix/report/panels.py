@@ -43,6 +43,7 @@ def _accuracy(panel: PanelTrials) -> Figure:
         title="Test accuracy by model and context length",
         see=see,
         alt_text="Heat map of median test accuracy. " + _by_model(panel),
+        rows=rows,
         chart=charts.grid(rows, panel.labels, [str(length) for length in panel.lengths], "context length N"),
         width=max(3, len(panel.lengths)) * 84,
         page_width=190 + max(3, len(panel.lengths)) * 120,
@@ -62,8 +63,8 @@ def _training(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
         at=f"context length {longest}",
         see="Line: median over seeds. Band: lowest to highest seed. "
         "A trial that ended early counts on with its last accuracy. A click in the legend singles a model out.",
-        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. "
-        + _ends(panel, longest),
+        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
+        rows=rows,
         chart=charts.curves(rows, panel.labels, everyone, "step", "optimiser steps", "step:Q", floor, chance),
     )
 
@@ -84,6 +85,7 @@ def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
         see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
         "the query. A state too small for the whole context keeps one end of it.",
         alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
+        rows=rows,
         chart=charts.curves(
             rows, panel.labels, everyone, "position", "position in the context", "where:N", 0.0,
             1 / panel.answers if panel.answers else None,
@@ -111,6 +113,7 @@ def _kinds(panel: PanelTrials) -> list[Figure]:
             see=f"“{kinds[0]}” are the examples answered yes, every other column is one kind answered no. "
             "Median over seeds; small, the range where they differ.",
             alt_text=f"Heat map of test accuracy by kind of example at context length {longest}. {'; '.join(worst)}.",
+            rows=rows,
             chart=charts.grid(rows, panel.labels, kinds, "kind of example", pick="length"),
             width=max(3, len(kinds)) * 84,
             page_width=190 + max(3, len(kinds)) * 120,
@@ -152,9 +155,7 @@ def _tables(panel: PanelTrials) -> list[Table]:
         Table(
             caption=f"Proved beside measured, context length {length}",
             columns=_COLUMNS,
-            rows=[
-                _row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells
-            ],
+            rows=[_row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells],
             folded=length != panel.lengths[-1],
         )
         for length in reversed(panel.lengths)

@@ -27,7 +27,7 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
         row["bound"] = result.recurrent_bits if not cell.one.attention else None
         row["ceiling"] = round(result.accuracy_ceiling, 4)
         if result.accuracy_ceiling < 0.995:
-            row["small"] = " · ".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
+            row["small"] = "\n".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
         rows.append(row)
     return rows
 
@@ -64,7 +64,9 @@ def position_rows(panel: PanelTrials) -> list[Row]:
         edges = sorted({round(i * length / min(BINS, length)) for i in range(min(BINS, length) + 1)})
         profiles = [positions(trial) for trial in cell.trials]
         for first, end in pairwise(edges):
-            values = [mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])]
+            values = [
+                mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])
+            ]
             if values:
                 rows.append(
                     _spread(values)

@@ -21,7 +21,7 @@ from separatrix import __version__
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store, frame
 from separatrix.report import answer, export, panels, theme
-from separatrix.report.collect import Collection, PanelTrials, collect
+from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
 
@@ -147,7 +147,7 @@ def _details(result: Result) -> dict[str, Any]:
         measured = {"test_accuracy": test.accuracy, "test_loss_bits": test.loss_bits, "test_answers": test.answers}
         details["result"] = {"status": result.status} | measured | whole
         details["groups"] = [
-            [group, round(accuracy, 4), round(test.loss_bits_by_group.get(group, 0.0), 3)]
+            [group, round(accuracy, 4), round(test.loss_bits_by_group[group], 3)]
             for group, accuracy in test.accuracy_by_group.items()
         ]
     return details
@@ -168,7 +168,11 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters |= {"data_uri": lambda text, kind: _data_uri(kind, text.encode()), "count": count, "unbroken": _unbroken}
+    environment.filters |= {
+        "data_uri": lambda text, kind: _data_uri(kind, text.encode()),
+        "count": count,
+        "unbroken": _unbroken,
+    }
     return environment.from_string(_asset("index.html"))
 
 
@@ -185,7 +189,7 @@ def _asset(name: str) -> str:
 @cache
 def _runtime() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; slow to bundle, so only once a process."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _data_uri(kind: str, content: bytes) -> str:
