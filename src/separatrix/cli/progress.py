@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from separatrix.cli.output import print_json
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.local import LocalEngine
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
+from separatrix.report import write_report
 
 
 def run_with_progress(
@@ -60,6 +62,20 @@ def run_with_progress(
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
+
+
+def report_outcome(store: Store, results: Sequence[Result], as_json: bool) -> None:
+    """Write the page, say where it is and which trials failed. Exits with 1 when any did."""
+    failed = [result for result in results if result.status == "failed"]
+    page = write_report(store) if len(failed) < len(results) else None
+    if as_json:
+        print_json({"output": store.url, "report": page, "trials": len(results), "failed": len(failed)})
+    else:
+        print(f"{len(results)} trials in {store.url}. The page: {page or 'not written, every trial failed'}")
+    for result in failed:
+        print(f"separatrix: trial {result.identity} failed: {result.error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
 
 
 def summary(trial: TrialConfig, result: Result) -> str:

@@ -26,10 +26,9 @@ def reproduce(
 
     Example: separatrix reproduce figure2 --preset quick
     """
-    from separatrix.cli.progress import run_with_progress
+    from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.experiments import presets
     from separatrix.experiments.store import Store
-    from separatrix.report import write_report
 
     whole = presets.load(preset)
     plan = whole if figure == "all" else whole.only(figure)
@@ -42,13 +41,4 @@ def reproduce(
     store = Store(url)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     results = run_with_progress(store, trials, workers, quiet=json)
-    page = write_report(store)
-    failed = [result for result in results if result.status == "failed"]
-    if json:
-        print_json({"output": url, "report": page, "trials": len(results), "failed": len(failed)})
-    else:
-        print(f"{len(results)} trials in {url}. The page: {page}")
-    for result in failed:
-        typer.echo(f"failed: trial {result.identity}: {result.error}", err=True)
-    if failed:
-        raise typer.Exit(1)
+    report_outcome(store, results, json)

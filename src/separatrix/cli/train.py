@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,12 +23,13 @@ def train(
     """
     from separatrix.cli.options import assign
     from separatrix.cli.progress import run_with_progress
+    from separatrix.config import Config
     from separatrix.experiments.config import TrainingConfig, TrialConfig
     from separatrix.experiments.store import Store
     from separatrix.models import architecture
     from separatrix.tasks import family
 
-    sections = {
+    sections: dict[str, type[Config]] = {
         "task": family(task),
         "model": architecture(model).Config,
         "training": TrainingConfig,
@@ -46,7 +47,7 @@ def train(
     if json:
         print_json(result.model_dump(mode="json"))
     elif result.test is not None:
-        rows = [
+        rows: list[list[Any]] = [
             ["test accuracy", result.test.accuracy],
             ["loss (bits)", result.test.loss_bits],
             ["state, measured (bits)", result.state_bits],

@@ -27,7 +27,7 @@ class Progress:
     stale: int = 0
     train_loss_bits: float = float("inf")
     stopped: str | None = None
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float | int]] = field(default_factory=list)
 
 
 def pack(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
@@ -37,7 +37,7 @@ class TrainingConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _warmup_fits(self) -> Self:
+    def _warmup_fits(self) -> TrainingConfig:
         if self.warmup >= self.steps:
             raise ValueError(f"warmup must be shorter than steps, got {self.warmup} and {self.steps}")
         return self

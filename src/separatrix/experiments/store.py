@@ -121,6 +121,12 @@ class Store:
         """Finish a trial."""
         self.write(f"trials/{result.identity}/result.json", result.model_dump_json(indent=1).encode())
 
+    def forget(self, identity: str) -> None:
+        """Delete a trial with all its files, so that it will run anew."""
+        folder = f"{self.root}/trials/{identity}"
+        if self.fs.exists(folder):
+            self.fs.rm(folder, recursive=True)
+
     def history(self, identity: str) -> pl.DataFrame | None:
         """A finished trial's history: step, train_loss_bits, accuracy, loss_bits, learning_rate. Otherwise None."""
         import polars as pl  # noqa: PLC0415  # half a second that training workers need not pay

@@ -60,7 +60,7 @@ class Trainer:
         self.model.train()
         while self.progress.stopped is None:
             begun = time.perf_counter()
-            self._steps()
+            self.train_to(min(self.training.steps, self.progress.step + self.training.validate_every))
             measured = self._validate()
             self.progress.seconds += time.perf_counter() - begun
             yield measured
@@ -69,9 +69,8 @@ class Trainer:
         """The final measurement, on examples that neither training nor validation has seen."""
         return self._evaluate("test", self.training.test_contexts)
 
-    def _steps(self) -> None:
-        """Train up to the next validation."""
-        end = min(self.training.steps, self.progress.step + self.training.validate_every)
+    def train_to(self, end: int) -> None:
+        """Train up to step `end`. Raises NotFinite when the loss stops being a number."""
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         count = end - self.progress.step
         for step in range(self.progress.step, end):

@@ -75,7 +75,7 @@ def _progress(trainer: Trainer, measured: Measurement) -> bytes:
     return json.dumps(state).encode()
 
 
-def _parquet(history: list[dict[str, float]]) -> bytes:
+def _parquet(history: list[dict[str, float | int]]) -> bytes:
     import polars as pl  # noqa: PLC0415  # only the end of a trial needs it
 
     buffer = io.BytesIO()

@@ -20,6 +20,9 @@ class ModelConfig(Config):
     mlp: int | None = Field(0, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
     activation: Literal["relu", "gelu"] = Field("relu", description="the MLP's nonlinearity")
     positions: Literal["none", "learned", "sinusoidal"] = Field("none", description="absolute position embedding")
+    embedding_std: float = Field(
+        1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
+    )
 
     @property
     def mlp_width(self) -> int:

@@ -24,6 +24,7 @@ class TransformerConfig(ModelConfig):
     head_width: int | None = Field(None, ge=1, description="width of keys, queries and values of one head")
     mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
     positions: Literal["none", "learned", "sinusoidal"] = "learned"
+    embedding_std: float = Field(0.02, gt=0, description="as in GPT-2: with 1.0, brackets were not learned at N = 50")
     bias: bool = Field(False, description="biases in the attention projections")
 
     @model_validator(mode="after")

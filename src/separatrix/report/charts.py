@@ -71,8 +71,8 @@ def grid(
     )
     under = base.mark_text(fontSize=10, lineBreak="\n", color=color, dy=alt.expr(f"{below} == 2 ? 4 : 9"))
     layers = [cells, large.encode(text="text:N"), under.encode(text="small:N")]
-    layered = alt.layer(*layers).properties(
-        height=(56 if any("\n" in row["small"] for row in rows) else CELL_HEIGHT) * len(models)
+    layered = alt.LayerChart(
+        layer=layers, height=(56 if any("\n" in row["small"] for row in rows) else CELL_HEIGHT) * len(models)
     )
     return _with_menu(layered, menu)
 
@@ -148,7 +148,7 @@ def curves(
                 y=at, x=alt.value("width"), text="name:N"
             )
         )
-    layered = alt.layer(*layers).properties(height=LINE_HEIGHT)
+    layered = alt.LayerChart(layer=layers, height=LINE_HEIGHT)
     return _with_menu(layered, menu)
 
 

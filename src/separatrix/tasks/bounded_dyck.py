@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Int
@@ -40,7 +40,7 @@ class BoundedDyck(Task):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> BoundedDyck:
         if self.length % 2:
             raise ValueError(f"bounded-dyck: length must be even (every bracket has a partner), got {self.length}")
         if not self.available(self.length):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int
@@ -32,7 +32,7 @@ class Equality(Task):
     distances: tuple[int, ...] | None = Field(None, min_length=1, description="Hamming distances of unequal pairs")
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> Equality:
         if self.length % 2:
             raise ValueError(f"equality: length must be even (two strings of length / 2 symbols), got {self.length}")
         if self.distances is not None and not all(1 <= d <= self.length // 2 for d in self.distances):

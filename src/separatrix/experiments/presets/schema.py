@@ -14,6 +14,9 @@ from separatrix.config import Config
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.config import TrialConfig
 
+OWN = ("lengths", "seeds", "training")
+"""What a model of a panel may override."""
+
 
 class Panel(Config):
     """One figure: every model at every length with every seed, on one task."""
@@ -30,15 +33,19 @@ class Panel(Config):
     training: dict[str, Any] = {}
 
     def trials(self, training: dict[str, Any]) -> list[TrialConfig]:
-        """The panel's trials. Its training settings override the preset's, and a model's `training` overrides both."""
+        """The panel's trials. Its training settings override the preset's.
+
+        A model may have `lengths`, `seeds` and `training` of its own, which override the panel's.
+        """
         return [
             TrialConfig(
                 task={**self.task, "length": length},
-                model={key: value for key, value in model.items() if key != "training"},
+                model={key: value for key, value in model.items() if key not in OWN},
                 training={**training, **self.training, **model.get("training", {})},
                 seed=seed,
             )
-            for model, length, seed in product(self.models, self.lengths, self.seeds)
+            for model in self.models
+            for length, seed in product(model.get("lengths", self.lengths), model.get("seeds", self.seeds))
         ]
 
 
