@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 
 from separatrix.report.series import Row
-from separatrix.report.theme import TURN, dashes
+from separatrix.report.theme import HUES, dash
 
 CELL_HEIGHT = 46
 LINE_HEIGHT = 280
@@ -64,7 +64,7 @@ def grid(
     cells = base.mark_rect(cornerRadius=3).encode(
         color=alt.Color("median:Q", scale=alt.Scale(domain=[0, 1]), legend=None), tooltip=tooltip
     )
-    color = alt.expr(f"datum.median > {TURN} ? onDeep : onPale")
+    color = alt.expr("datum.median > turn ? onDeep : onPale")
     below = r"(!datum.small ? 0 : length(split(datum.small, '\n')))"  # lines under the median
     large = base.mark_text(
         fontSize=14, fontWeight="bold", color=color, dy=alt.expr(f"{below} == 2 ? -13 : {below} == 1 ? -7 : 0")
@@ -80,7 +80,7 @@ def grid(
 def curves(
     rows: Sequence[Row],
     models: Sequence[str],
-    everyone: Sequence[str],
+    hues: Mapping[str, int],
     x: str,
     title: str,
     where: str,
@@ -89,20 +89,20 @@ def curves(
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
 
-    models: the lines, in order; everyone: all models of the page, so that one keeps its colour from figure to figure
+    models: the lines, in order; hues: each model's colour (see `theme.hues`)
     x, where: the fields of the axis and of its words in the tooltip
     floor: where the accuracy axis begins; chance: a level to mark
     """  # fmt: skip
     highlighted = alt.selection_point(name="highlighted", fields=["model"], bind="legend")
-    of_all = list(everyone)
+    colours = alt.Scale(domain=list(models), range=[alt.expr(f"palette[{hues[model] % HUES}]") for model in models])
+    strokes = alt.Scale(domain=list(models), range=[dash(hues[model]) for model in models])
     legend = alt.Legend(
-        title=None, orient="top", values=list(models), columns=4, symbolType="stroke", symbolOpacity=1,
-        symbolFillColor="transparent",
-    )  # fmt: skip
+        title=None, orient="top", columns=4, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
+    )
     chart, menu = _choosing(rows, "length")
     base = chart.encode(
-        x=alt.X(f"{x}:Q", title=title, axis=alt.Axis(grid=False, tickCount=6), scale=alt.Scale(nice=False)),
-        color=alt.Color("model:N", scale=alt.Scale(domain=of_all), legend=legend),
+        x=alt.X(f"{x}:Q", title=title, axis=alt.Axis(grid=False, tickCount=6), scale=alt.Scale(nice=False, zero=True)),
+        color=alt.Color("model:N", scale=colours, legend=legend),
     )
     y_scale = alt.Scale(domain=[floor, 1], clamp=True)
     y = alt.Y(
@@ -118,9 +118,7 @@ def curves(
     )
     line = base.mark_line(strokeWidth=2.4, interpolate="monotone", clip=False).encode(
         y=y,
-        strokeDash=alt.StrokeDash(
-            "model:N", scale=alt.Scale(range=dashes(len(everyone)), domain=of_all), legend=legend
-        ),
+        strokeDash=alt.StrokeDash("model:N", scale=strokes, legend=legend),
         opacity=alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12)),
     )
     points = (
@@ -139,15 +137,12 @@ def curves(
         .add_params(highlighted)
     )
     layers: list[Any] = [band, line, points]
+    if any(row.get("end") for row in rows):
+        faded = alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12))
+        layers.append(base.transform_filter("datum.end").mark_circle(size=46).encode(y=y, opacity=faded))
     if chance is not None and chance >= floor:
-        at = alt.Y("chance:Q", title="accuracy", scale=y_scale)
-        level = alt.Chart(alt.Data(values=[{"chance": chance, "name": "chance"}]))
-        layers.insert(0, level.mark_rule(strokeDash=[2, 4], color=alt.expr("ink")).encode(y=at))
-        layers.append(
-            level.mark_text(align="right", dy=-6, dx=-4, fontSize=11, color=alt.expr("ink")).encode(
-                y=at, x=alt.value("width"), text="name:N"
-            )
-        )
+        level = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(strokeDash=[2, 4], color=alt.expr("ink"))
+        layers.insert(0, level.encode(y=alt.Y("chance:Q", title="accuracy", scale=y_scale)))
     layered = alt.LayerChart(layer=layers, height=LINE_HEIGHT)
     return _with_menu(layered, menu)
 
@@ -163,6 +158,4 @@ def _choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter 
 
 
 def _with_menu(chart: alt.LayerChart, menu: alt.Parameter | None) -> alt.LayerChart:
-    if menu is not None:
-        chart.add_params(menu)
-    return chart
+    return chart if menu is None else chart.add_params(menu)

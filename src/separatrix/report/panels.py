@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from separatrix.report import charts, series
 from separatrix.report.collect import Cell, PanelTrials
@@ -13,13 +14,13 @@ SOLVED = 0.99
 """Median test accuracy from which a model is said to do the task at a length."""
 
 
-def section(panel: PanelTrials, everyone: Sequence[str]) -> Section:
-    """The section of one panel; everyone: all models of the page, for their colours."""
+def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
+    """The section of one panel; hues: the colour of each model of the page."""
     drawn = []
     if panel.measured:
         drawn = [_accuracy(panel)] if panel.panel.draw == "heatmap" else []
-        drawn += [_training(panel, everyone)] if any(trial.history for trial in panel.measured) else []
-        drawn += [_positions(panel, everyone)] if series.position_rows(panel) else _kinds(panel)
+        drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
+        drawn += [_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel)
     return Section(
         id=panel.id,
         title=panel.panel.title,
@@ -51,27 +52,28 @@ def _accuracy(panel: PanelTrials) -> Figure:
     )
 
 
-def _training(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
+def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     rows = series.curve_rows(panel)
     chance = 1 / panel.answers if panel.answers else None
     lowest = min(row["low"] for row in rows)
-    floor = 0.4 if chance == 0.5 and lowest >= 0.4 else 0.0
+    floor = min(0.4, math.floor(lowest * 10) / 10)
     longest = panel.lengths[-1]
     return Figure(
         name="training",
         title="Validation accuracy during training",
         at=f"context length {longest}",
-        see="Line: median over seeds. Band: lowest to highest seed. "
-        "A trial that ended early counts on with its last accuracy. A click in the legend singles a model out.",
+        see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
+        "one that ended earlier counts on with its last accuracy. " + _chance(chance),
         alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
         rows=rows,
-        chart=charts.curves(rows, panel.labels, everyone, "step", "optimiser steps", "step:Q", floor, chance),
+        chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance),
     )
 
 
-def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
+def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     rows = series.position_rows(panel)
     longest = panel.lengths[-1]
+    chance = 1 / panel.answers if panel.answers else None
     ends = [
         f"{label}: {first} at the first position, {last} at the last"
         for label in panel.labels
@@ -83,12 +85,12 @@ def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
         title="Which positions are remembered",
         at=f"context length {longest}",
         see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
-        "the query. A state too small for the whole context keeps one end of it.",
+        "the query. A state too small for the whole context keeps one end of it. "
+        + _chance(chance),
         alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
         rows=rows,
         chart=charts.curves(
-            rows, panel.labels, everyone, "position", "position in the context", "where:N", 0.0,
-            1 / panel.answers if panel.answers else None,
+            rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance,
         ),
     )  # fmt: skip
 
@@ -132,6 +134,10 @@ def _by_model(panel: PanelTrials) -> str:
         ]
         lines.append(f"{label}: {', '.join(met)}")
     return "; ".join(lines) + "."
+
+
+def _chance(chance: float | None) -> str:
+    return "" if chance is None else f"Dotted: chance, {chance:.1%}."
 
 
 def _ends(panel: PanelTrials, length: int) -> str:

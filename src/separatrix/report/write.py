@@ -24,6 +24,7 @@ from separatrix.report import answer, export, panels, theme
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
+from separatrix.report.series import by_position
 
 FOLDER = "report"
 
@@ -44,8 +45,8 @@ def write_report(store: Store) -> str:
     The page is one file that opens from disk and loads nothing. Raises InputError when no trial has finished.
     """
     collection = collect(store)
-    everyone = list(dict.fromkeys(label for panel in collection.panels for label in panel.labels))
-    sections = [panels.section(panel, everyone) for panel in collection.panels]
+    hues = theme.hues(panel.labels for panel in collection.panels)
+    sections = [panels.section(panel, hues) for panel in collection.panels]
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)
@@ -74,6 +75,7 @@ def _page(
         url=store.url,
         version=__version__,
         headline=answer.headline(collection.panels),
+        criterion=answer.CRITERION,
         answers=[(panel, answer.name(panel), answer.sentence(panel)) for panel in collection.panels if panel.measured],
         facts=_facts(collection),
         notes=collection.notes,
@@ -146,10 +148,9 @@ def _details(result: Result) -> dict[str, Any]:
         test = result.test
         measured = {"test_accuracy": test.accuracy, "test_loss_bits": test.loss_bits, "test_answers": test.answers}
         details["result"] = {"status": result.status} | measured | whole
-        details["groups"] = [
-            [group, round(accuracy, 4), round(test.loss_bits_by_group[group], 3)]
-            for group, accuracy in test.accuracy_by_group.items()
-        ]
+        details["groups"] = [] if by_position(result) else list(test.accuracy_by_group)
+        details["accuracy"] = [round(accuracy, 4) for accuracy in test.accuracy_by_group.values()]
+        details["loss_bits"] = [round(test.loss_bits_by_group[group], 3) for group in test.accuracy_by_group]
     return details
 
 
