@@ -73,7 +73,7 @@ def fill(store: Store, plan: Preset, skip: int = 0) -> list[TrialConfig]:
 
 
 def write(store: Store, config: TrialConfig) -> Result:
-    """A finished trial: a Transformer looks up, a recurrent model closes brackets, the others fall short with length."""
+    """A finished trial: Transformers look up, recurrent models close brackets, the others fall short."""
     rng = random.Random(config.identity())
     task, model = config.task, config.model
     lookup, attention = task.name == "index-lookup", model.name == "transformer"

@@ -1,4 +1,4 @@
-"""Figures as files: SVG and PNG, drawn without a network."""
+"""Figures as specifications for the page, and as SVG and PNG, drawn without a network."""
 
 from __future__ import annotations
 
@@ -7,31 +7,27 @@ from typing import Any
 import vl_convert
 
 from separatrix.report import theme
+from separatrix.report.charts import ROWS
 from separatrix.report.section import Figure
 
 SCALE = 2
 """Pixels of a PNG for each pixel of the figure."""
 
 
-def page_spec(figure: Figure) -> dict[str, Any]:
-    """The Vega-Lite specification for the page: as wide as its place there, coloured by the page's theme."""
-    chart = figure.chart.properties(width="container", description=figure.alt_text)
-    spec = chart.to_dict()
+def specification(figure: Figure) -> dict[str, Any]:
+    """A figure in Vega-Lite, without colours and as wide as its place: the page's theme and layout give both."""
+    spec = figure.chart.to_dict(validate=False)  # validating takes seconds a page; the tests do it
     spec.pop("config", None)
-    return spec
+    return spec | {"datasets": {ROWS: list(figure.rows)}, "description": figure.alt_text, "width": "container"}
 
 
-def svg(figure: Figure, heading: str) -> str:
-    """A figure as SVG, with its title."""
-    return vl_convert.vegalite_to_svg(_file_spec(figure, heading))
+def svg(figure: Figure, specification: dict[str, Any], heading: str) -> str:
+    """A figure as SVG, with its title, in the light theme."""
+    title = {"text": heading, "subtitle": ", ".join(filter(None, [figure.title, figure.at]))}
+    own = {"width": figure.width, "title": title, "config": theme.config("light"), "padding": 16}
+    return vl_convert.vegalite_to_svg(specification | own)
 
 
-def png(figure: Figure, heading: str) -> bytes:
-    """A figure as PNG, with its title."""
-    return vl_convert.vegalite_to_png(_file_spec(figure, heading), scale=SCALE)
-
-
-def _file_spec(figure: Figure, heading: str) -> dict[str, Any]:
-    title = {"text": heading, "subtitle": figure.title}
-    spec = figure.chart.properties(width=figure.width, description=figure.alt_text).to_dict()
-    return spec | {"title": title, "config": theme.config("light"), "padding": 16}
+def png(svg: str) -> bytes:
+    """An SVG as PNG."""
+    return vl_convert.svg_to_png(svg, scale=SCALE)

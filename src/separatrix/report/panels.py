@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from separatrix.report import charts, series
 from separatrix.report.collect import Cell, PanelTrials
@@ -13,13 +14,13 @@ SOLVED = 0.99
 """Median test accuracy from which a model is said to do the task at a length."""
 
 
-def section(panel: PanelTrials, everyone: Sequence[str]) -> Section:
-    """The section of one panel; everyone: all models of the page, for their colours."""
+def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
+    """The section of one panel; hues: the colour of each model of the page."""
     drawn = []
     if panel.measured:
         drawn = [_accuracy(panel)] if panel.panel.draw == "heatmap" else []
-        drawn += [_training(panel, everyone)] if any(trial.history for trial in panel.measured) else []
-        drawn += [_positions(panel, everyone)] if series.position_rows(panel) else _kinds(panel)
+        drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
+        drawn += [_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel)
     return Section(
         id=panel.id,
         title=panel.panel.title,
@@ -35,39 +36,44 @@ def section(panel: PanelTrials, everyone: Sequence[str]) -> Section:
 # figures -------------------------------------------------------------------------------------------------------------
 def _accuracy(panel: PanelTrials) -> Figure:
     rows = series.grid_rows(panel)
-    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest."
-    if any(row["ceiling_text"] for row in rows):
+    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
+    if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
     return Figure(
         name="accuracy",
         title="Test accuracy by model and context length",
         see=see,
         alt_text="Heat map of median test accuracy. " + _by_model(panel),
+        rows=rows,
         chart=charts.grid(rows, panel.labels, [str(length) for length in panel.lengths], "context length N"),
         width=max(3, len(panel.lengths)) * 84,
         page_width=190 + max(3, len(panel.lengths)) * 120,
+        page_least=110 + len(panel.lengths) * 40,
     )
 
 
-def _training(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
+def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     rows = series.curve_rows(panel)
     chance = 1 / panel.answers if panel.answers else None
     lowest = min(row["low"] for row in rows)
-    floor = 0.4 if chance == 0.5 and lowest >= 0.4 else 0.0
+    floor = min(0.4, math.floor(lowest * 10) / 10)
     longest = panel.lengths[-1]
     return Figure(
         name="training",
-        title=f"Validation accuracy during training, context length {longest}",
-        see="Line: median over seeds. Band: lowest to highest seed. "
-        "A trial that ended early counts on with its last accuracy. A click in the legend singles a model out.",
+        title="Validation accuracy during training",
+        at=f"context length {longest}",
+        see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
+        "one that ended earlier counts on with its last accuracy. " + _chance(chance),
         alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
-        chart=charts.curves(rows, panel.labels, everyone, "step", "optimiser steps", "step:Q", floor, chance),
+        rows=rows,
+        chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance),
     )
 
 
-def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
+def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     rows = series.position_rows(panel)
     longest = panel.lengths[-1]
+    chance = 1 / panel.answers if panel.answers else None
     ends = [
         f"{label}: {first} at the first position, {last} at the last"
         for label in panel.labels
@@ -76,13 +82,15 @@ def _positions(panel: PanelTrials, everyone: Sequence[str]) -> Figure:
     ]
     return Figure(
         name="positions",
-        title=f"Which positions are remembered, context length {longest}",
+        title="Which positions are remembered",
+        at=f"context length {longest}",
         see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
-        "the query. A state too small for the whole context keeps one end of it.",
+        "the query. A state too small for the whole context keeps one end of it. "
+        + _chance(chance),
         alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
+        rows=rows,
         chart=charts.curves(
-            rows, panel.labels, everyone, "position", "position in the context", "where:N", 0.0,
-            1 / panel.answers if panel.answers else None,
+            rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance,
         ),
     )  # fmt: skip
 
@@ -102,13 +110,16 @@ def _kinds(panel: PanelTrials) -> list[Figure]:
     return [
         Figure(
             name="kinds",
-            title=f"Test accuracy by kind of example, context length {longest}",
+            title="Test accuracy by kind of example",
+            at=f"context length {longest}",
             see=f"“{kinds[0]}” are the examples answered yes, every other column is one kind answered no. "
-            "Median over seeds; small, the range.",
+            "Median over seeds; small, the range where they differ.",
             alt_text=f"Heat map of test accuracy by kind of example at context length {longest}. {'; '.join(worst)}.",
+            rows=rows,
             chart=charts.grid(rows, panel.labels, kinds, "kind of example", pick="length"),
             width=max(3, len(kinds)) * 84,
             page_width=190 + max(3, len(kinds)) * 120,
+            page_least=110 + len(kinds) * 56,
         )
     ]
 
@@ -123,6 +134,10 @@ def _by_model(panel: PanelTrials) -> str:
         ]
         lines.append(f"{label}: {', '.join(met)}")
     return "; ".join(lines) + "."
+
+
+def _chance(chance: float | None) -> str:
+    return "" if chance is None else f"Dotted: chance, {chance:.1%}."
 
 
 def _ends(panel: PanelTrials, length: int) -> str:
@@ -156,7 +171,7 @@ def _tables(panel: PanelTrials) -> list[Table]:
 def _row(label: str, cell: Cell) -> list[str]:
     result = cell.one.result
     accuracy = percent(cell.median)
-    if len(cell.trials) > 1:
+    if percent(cell.low) != percent(cell.high):
         accuracy += f" ({span(cell.low, cell.high)})"
     if not cell.one.attention:
         bound = f"{count(result.recurrent_bits)} bits in the state of a recurrent model"
@@ -166,7 +181,7 @@ def _row(label: str, cell: Cell) -> list[str]:
         bound = "none proved for two or more attention layers"
     return [
         label,
-        count(result.state_bits),
+        count(result.state_bits) + (" (grows with N)" if cell.one.attention else ""),
         bound,
         f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
         accuracy,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import altair as alt
 
@@ -29,10 +29,16 @@ class Figure:
     alt_text: str
     """What it shows, for those who cannot see it."""
     chart: alt.LayerChart
+    rows: Sequence[dict[str, Any]]
+    """The data that the chart draws, by the name `charts.ROWS`."""
+    at: str = ""
+    """The part shown at first, and in the files, where the page lets one choose."""
     width: int = 640
     """Width of the plot in the PNG and SVG, in pixels at scale 1."""
     page_width: int = 960
     """Widest the figure gets on the page, in pixels."""
+    page_least: int = 0
+    """Narrowest it stays readable, in pixels: on narrower screens it scrolls sideways in its place."""
 
 
 @dataclass(frozen=True)

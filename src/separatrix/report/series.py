@@ -8,7 +8,8 @@ from itertools import pairwise
 from statistics import mean, median
 from typing import Any
 
-from separatrix.report.collect import PanelTrials, Trial
+from separatrix.experiments.result import Result
+from separatrix.report.collect import PanelTrials
 from separatrix.report.labels import percent, span
 
 BINS = 50
@@ -26,7 +27,8 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
         row["state"] = result.state_bits
         row["bound"] = result.recurrent_bits if not cell.one.attention else None
         row["ceiling"] = round(result.accuracy_ceiling, 4)
-        row["ceiling_text"] = f"≤ {percent(result.accuracy_ceiling)}" if result.accuracy_ceiling < 0.995 else ""
+        if result.accuracy_ceiling < 0.995:
+            row["small"] = "\n".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
         rows.append(row)
     return rows
 
@@ -38,7 +40,7 @@ def kind_rows(panel: PanelTrials) -> list[Row]:
         groups = [trial.result.test.accuracy_by_group for trial in cell.trials if trial.result.test]
         for kind in dict.fromkeys(kind for group in groups for kind in group):
             values = [group[kind] for group in groups if kind in group]
-            rows.append(_spread(values) | {"model": label, "column": kind, "length": length, "ceiling_text": ""})
+            rows.append(_spread(values) | {"model": label, "column": kind, "length": length})
     return rows
 
 
@@ -50,9 +52,10 @@ def curve_rows(panel: PanelTrials) -> list[Row]:
     rows = []
     for (label, length), cell in panel.cells.items():
         histories = [trial.history for trial in cell.trials if trial.history]
-        for step in sorted({int(point["step"]) for history in histories for point in history}):
+        steps = sorted({int(point["step"]) for history in histories for point in history})
+        for step in steps:
             values = [value for history in histories if (value := _latest(history, step)) is not None]
-            rows.append(_spread(values) | {"model": label, "length": length, "step": step})
+            rows.append(_spread(values) | {"model": label, "length": length, "step": step, "end": step == steps[-1]})
     return rows
 
 
@@ -61,7 +64,7 @@ def position_rows(panel: PanelTrials) -> list[Row]:
     rows = []
     for (label, length), cell in panel.cells.items():
         edges = sorted({round(i * length / min(BINS, length)) for i in range(min(BINS, length) + 1)})
-        profiles = [positions(trial) for trial in cell.trials]
+        profiles = [by_position(trial.result) for trial in cell.trials]
         for first, end in pairwise(edges):
             values = [
                 mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])
@@ -79,9 +82,9 @@ def position_rows(panel: PanelTrials) -> list[Row]:
     return rows
 
 
-def positions(trial: Trial) -> dict[int, float]:
+def by_position(result: Result) -> dict[int, float]:
     """Test accuracy by position in the context; empty when the task does not report by position."""
-    groups = trial.result.test.accuracy_by_group if trial.result.test else {}
+    groups = result.test.accuracy_by_group if result.test else {}
     found = {re.fullmatch(r"position (\d+)", name): value for name, value in groups.items()}
     return {int(match[1]): value for match, value in found.items() if match}
 
@@ -93,7 +96,7 @@ def _spread(values: Sequence[float]) -> Row:
         "low": round(low, 4),
         "high": round(high, 4),
         "text": percent(middle),
-        "range_text": span(low, high) if len(values) > 1 else "",
+        "small": span(low, high).rstrip("%") if percent(low) != percent(high) else "",
         "seeds": len(values),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import jinja2
 import vl_convert
+from markupsafe import Markup, escape
 
 from separatrix import __version__
 from separatrix.experiments.result import Result
@@ -22,6 +24,7 @@ from separatrix.report import answer, export, panels, theme
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
+from separatrix.report.series import by_position
 
 FOLDER = "report"
 
@@ -32,6 +35,7 @@ class Drawn:
 
     figure: Figure
     id: str
+    specification: dict[str, Any]
     svg: str
 
 
@@ -41,8 +45,8 @@ def write_report(store: Store) -> str:
     The page is one file that opens from disk and loads nothing. Raises InputError when no trial has finished.
     """
     collection = collect(store)
-    everyone = list(dict.fromkeys(label for panel in collection.panels for label in panel.labels))
-    sections = [panels.section(panel, everyone) for panel in collection.panels]
+    hues = theme.hues(panel.labels for panel in collection.panels)
+    sections = [panels.section(panel, hues) for panel in collection.panels]
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)
@@ -52,9 +56,11 @@ def write_report(store: Store) -> str:
 
 def _draw(store: Store, section: Section, figure: Figure) -> Drawn:
     """Write a figure's files."""
-    drawn = Drawn(figure, f"{section.id}-{figure.name}", export.svg(figure, section.title))
+    specification = export.specification(figure)
+    svg = export.svg(figure, specification, section.title)
+    drawn = Drawn(figure, f"{section.id}-{figure.name}", specification, svg)
     store.write(f"{FOLDER}/{drawn.id}.svg", drawn.svg.encode())
-    store.write(f"{FOLDER}/{drawn.id}.png", export.png(figure, section.title))
+    store.write(f"{FOLDER}/{drawn.id}.png", export.png(drawn.svg))
     return drawn
 
 
@@ -69,6 +75,7 @@ def _page(
         url=store.url,
         version=__version__,
         headline=answer.headline(collection.panels),
+        criterion=answer.CRITERION,
         answers=[(panel, answer.name(panel), answer.sentence(panel)) for panel in collection.panels if panel.measured],
         facts=_facts(collection),
         notes=collection.notes,
@@ -83,7 +90,7 @@ def _page(
         scripts=scripts,
         policy=_policy(scripts),
         data={
-            "charts": {one.id: export.page_spec(one.figure) for one in figures},
+            "charts": {one.id: one.specification for one in figures},
             "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
             "trials": {result.identity: _details(result) for result in collection.results},
         },
@@ -129,15 +136,21 @@ def _order(row: dict[str, Any]) -> tuple[str, str, int, int]:
 
 def _details(result: Result) -> dict[str, Any]:
     """What the page shows of one trial when asked: everything, its groups in a short form."""
-    whole = result.model_dump(mode="json", exclude={"test", "config", "environment", "identity"})
-    details: dict[str, Any] = {"result": whole, "config": result.config, "environment": result.environment}
+    whole = result.model_dump(mode="json", exclude={"test", "config", "environment", "identity"}, exclude_none=True)
+    task, label = result.config["task"], model_label(result.config["model"])
+    details: dict[str, Any] = {
+        "name": f"{label}, {task['name']}, length {task['length']}, seed {result.config['seed']}",
+        "result": whole,
+        "config": result.config,
+        "environment": result.environment,
+    }
     if result.test is not None:
         test = result.test
-        whole |= {"test_accuracy": test.accuracy, "test_loss_bits": test.loss_bits, "test_answers": test.answers}
-        details["groups"] = [
-            [group, round(accuracy, 4), round(test.loss_bits_by_group.get(group, 0.0), 3)]
-            for group, accuracy in test.accuracy_by_group.items()
-        ]
+        measured = {"test_accuracy": test.accuracy, "test_loss_bits": test.loss_bits, "test_answers": test.answers}
+        details["result"] = {"status": result.status} | measured | whole
+        details["groups"] = [] if by_position(result) else list(test.accuracy_by_group)
+        details["accuracy"] = [round(accuracy, 4) for accuracy in test.accuracy_by_group.values()]
+        details["loss_bits"] = [round(test.loss_bits_by_group[group], 3) for group in test.accuracy_by_group]
     return details
 
 
@@ -155,8 +168,18 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"data_uri": lambda text, kind: _data_uri(kind, text.encode()), "count": count}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {
+        "data_uri": lambda text, kind: _data_uri(kind, text.encode()),
+        "count": count,
+        "unbroken": _unbroken,
+    }
     return environment.from_string(_asset("index.html"))
+
+
+def _unbroken(text: str) -> Markup:
+    """Escaped text in which labels such as `TF-(1, 64)` stay on one line."""
+    return Markup(re.sub(r"\S+-\(\d+, \d+\)", r'<span class="nobr">\g<0></span>', str(escape(text))))
 
 
 @cache
@@ -167,7 +190,7 @@ def _asset(name: str) -> str:
 @cache
 def _runtime() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script; slow to bundle, so only once a process."""
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -81,18 +81,18 @@ function fields(object) {
   return whole;
 }
 
-function groups(list) {
-  if (list.every(([name]) => /^position \d+$/.test(name))) {
+function groups({ groups: names, accuracy: shares, loss_bits: losses }) {
+  if (!names.length) { // by position
     const strip = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    strip.setAttribute("viewBox", `0 0 ${list.length} 1`);
+    strip.setAttribute("viewBox", `0 0 ${shares.length} 1`);
     strip.setAttribute("preserveAspectRatio", "none");
     strip.setAttribute("class", "strip");
     strip.setAttribute("role", "img");
-    strip.setAttribute("aria-label", `Accuracy by position: ${percent(list[0][1])} at the first, ${percent(list.at(-1)[1])} at the last`);
-    list.forEach(([name, accuracy], index) => {
+    strip.setAttribute("aria-label", `Accuracy by position: ${percent(shares[0])} at the first, ${percent(shares.at(-1))} at the last`);
+    shares.forEach((accuracy, index) => {
       const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       for (const [key, number] of Object.entries({ x: index, y: 1 - accuracy, width: 1, height: accuracy })) bar.setAttribute(key, number);
-      bar.append(Object.assign(document.createElementNS("http://www.w3.org/2000/svg", "title"), { textContent: `${name}: ${percent(accuracy)}` }));
+      bar.append(Object.assign(document.createElementNS("http://www.w3.org/2000/svg", "title"), { textContent: `position ${index}: ${percent(accuracy)}, loss ${losses[index]} bits` }));
       strip.append(bar);
     });
     return [element("h3", "Accuracy by position, first token to last"), strip];
@@ -100,25 +100,25 @@ function groups(list) {
   const whole = element("table");
   whole.createTHead().insertRow().append(...["kind", "accuracy", "", "loss, bits"].map((title) => element("th", title)));
   const rows = whole.createTBody();
-  for (const [name, accuracy, loss] of list) {
+  names.forEach((name, index) => {
+    const accuracy = shares[index];
     const row = rows.insertRow(), track = element("td", undefined, "track"), bar = element("span", undefined, "bar");
     bar.style.width = percent(accuracy);
     track.append(bar);
-    row.append(element("th", name), element("td", percent(accuracy)), track, element("td", String(loss)));
-  }
+    row.append(element("th", name), element("td", percent(accuracy)), track, element("td", String(losses[index])));
+  });
   return [element("h3", "By kind of example"), whole];
 }
 
 function open(identity) {
   const trial = Object.hasOwn(data.trials, identity) ? data.trials[identity] : null;
   if (!trial) return;
-  const { config } = trial;
-  document.getElementById("trial-name").textContent = `${config.model.name}-(${config.model.layers}, ${config.model.width}), ${config.task.name}, length ${config.task.length}, seed ${config.seed}`;
+  document.getElementById("trial-name").textContent = trial.name;
   document.getElementById("trial-body").replaceChildren(
     element("code", identity),
     element("h3", "Result"), fields(trial.result),
-    ...(trial.groups ? groups(trial.groups) : []),
-    element("h3", "Configuration"), element("pre", JSON.stringify(config, null, 2)),
+    ...(trial.groups ? groups(trial) : []),
+    element("h3", "Configuration"), element("pre", JSON.stringify(trial.config, null, 2)),
     element("h3", "Environment"), fields(trial.environment),
   );
   dialog.showModal();
