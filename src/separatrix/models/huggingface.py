@@ -216,7 +216,9 @@ def huggingface(name: str) -> type[SequenceModel]:
     else:
         model_type = what
     model_type = model_type.lower().replace("recurrentgemma", "recurrent_gemma").replace("-", "_")
-    model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(model_type, model_type)
+    model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(
+        model_type, model_type
+    )
     if model_type not in CONFIG_MAPPING.keys():
         guess = nearest(model_type, CONFIG_MAPPING.keys())
         hint = f": did you mean 'hf:{guess}'?" if guess else ", e.g. hf:mamba, hf:gpt2 or hf:path/to/config.json"
@@ -244,7 +246,15 @@ def _fields(name: str, model_type: str, given: dict[str, Any]) -> dict[str, Any]
     }
     if "num_attention_heads" in settings or "n_head" in settings:
         fields["heads"] = (int | None, Field(None, ge=1, description="num_attention_heads"))
-    taken = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "model_type", "use_cache", "dtype"}
+    taken = {
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "model_type",
+        "use_cache",
+        "dtype",
+    }
     for setting, default in settings.items():
         plain = isinstance(default, bool | int | float | str)
         if plain and setting not in taken and setting not in fields and not setting.startswith("_"):

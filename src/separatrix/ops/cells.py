@@ -172,9 +172,7 @@ def _setup(ctx: Any, inputs: tuple, output: tuple) -> None:
 
 def _gradient(ctx: Any, grad_y: Tensor, grad_h: Tensor, grad_c: Tensor, *_: Tensor) -> tuple:
     weight, h, c, bias_new, y, saved, cells = ctx.saved_tensors
-    gates, hidden_new, before, cell_before = _backward(
-        ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c
-    )
+    gates, hidden_new, before, cell_before = _backward(ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c)
     through = gates  # what meets W_hh: for a GRU's n, the gradient behind the reset gate
     if ctx.kind == "gru":
         through = torch.cat([gates[..., : 2 * h.shape[1]], hidden_new], dim=-1)

@@ -47,8 +47,10 @@ def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> 
     if window is None:
         window = x.new_zeros(x.shape[0], taps - 1, x.shape[2])
     # a copy in either case: a view would keep the whole sequence in memory
-    return torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous() if x.shape[1] < taps - 1 else (
-        x[:, x.shape[1] - taps + 1 :].clone()
+    return (
+        torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous()
+        if x.shape[1] < taps - 1
+        else (x[:, x.shape[1] - taps + 1 :].clone())
     )
 
 

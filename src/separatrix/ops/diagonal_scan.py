@@ -34,7 +34,9 @@ def diagonal_scan(
     if rate.shape[1] < 1:
         raise InputError("diagonal_scan: a state size of at least 1 is needed, got 0")
     if rate.dtype != u.dtype.to_complex() or rate.device != u.device:
-        raise InputError(f"diagonal_scan: rate must be {u.dtype.to_complex()} on {u.device}, got {rate.dtype} on {rate.device}")
+        raise InputError(
+            f"diagonal_scan: rate must be {u.dtype.to_complex()} on {u.device}, got {rate.dtype} on {rate.device}"
+        )
     batch, _, channels = u.shape
     state = rate.new_zeros(batch, channels, rate.shape[1]) if state is None else state
     expected = (channels, rate.shape[1])
