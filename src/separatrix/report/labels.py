@@ -67,9 +67,9 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 or float(number).is_integer() else f"{number:,.3g}"
 
 
-def listed(items: Sequence[str], conjunction: str = "and") -> str:
+def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def plural(number: int, noun: str) -> str:
