@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from separatrix.cli.output import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from separatrix.models import SequenceModel
 
 
 class What(StrEnum):
@@ -39,9 +42,21 @@ def _tasks() -> list[dict[str, str]]:
 def _models() -> list[dict[str, str]]:
     from separatrix import models
 
-    return [
-        {"model": name, "about": (models.architecture(name).__doc__ or "").splitlines()[0]} for name in models.names()
-    ]
+    return [_describe(name, models.architecture(name)) for name in models.names()]
+
+
+def _describe(name: str, model: type[SequenceModel]) -> dict[str, str]:
+    from separatrix import ops
+
+    kernel = model.kernel if "native" not in model.kernel or ops.status().native else "reference (no native kernels)"
+    return {
+        "model": name,
+        "about": (model.__doc__ or "").splitlines()[0],
+        "state, numbers a layer": model.state_formula,
+        "parallel form": model.parallel,
+        "kernel": kernel,
+        "source": model.source,
+    }
 
 
 def _presets() -> list[dict[str, str]]:

@@ -8,11 +8,12 @@ cross-entropy is at least conditional entropy. What is reported is an estimate o
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.errors import InputError
@@ -40,7 +41,7 @@ class Capacity(Config):
         return self.recalled_bits / self.state_bits
 
 
-def bits_recalled(model: nn.Module, task: Task, seed: int, contexts: int = 512, confidence: float = 0.95) -> Capacity:
+def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confidence: float = 0.95) -> Capacity:
     """Measure the bits a model (prefill, forward) recalls of contexts it has never seen (split "test").
 
     The positions counted (those with log2 S - CE_i > 0) are chosen on one half of the contexts and measured on the
@@ -69,7 +70,7 @@ def bits_recalled(model: nn.Module, task: Task, seed: int, contexts: int = 512, 
 
 
 @torch.no_grad()
-def position_gains(model: nn.Module, task: IndexLookup, seed: int, contexts: int) -> Tensor:
+def position_gains(model: Any, task: IndexLookup, seed: int, contexts: int) -> Tensor:
     """Float64[contexts, N]: log2 S minus the loss in bits, for every position of every context."""
     device = next(model.parameters()).device
     rows = []

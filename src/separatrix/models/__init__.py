@@ -4,6 +4,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.registry import architecture, configure, create, names
 from separatrix.models.sequence import SequenceModel, initialised, parameter_count
+from separatrix.models.sizing import measured_numbers, size_for_state
 from separatrix.models.state import map_state, state_bits, state_numbers
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "create",
     "initialised",
     "map_state",
+    "measured_numbers",
     "names",
     "parameter_count",
+    "size_for_state",
     "state_bits",
     "state_numbers",
 ]

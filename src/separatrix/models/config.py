@@ -18,13 +18,17 @@ class ModelConfig(Config):
     residual: bool = Field(True, description="add each mixer's input to its output")
     norm: Literal["none", "layer", "rms"] = Field("layer", description="normalisation before mixer, MLP and head")
     mlp: int | None = Field(0, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
-    activation: Literal["relu", "gelu"] = Field("relu", description="the MLP's nonlinearity")
-    positions: Literal["none", "learned", "sinusoidal"] = Field("none", description="absolute position embedding")
+    activation: Literal["relu", "gelu", "swiglu"] = Field("relu", description="the MLP's nonlinearity")
+    positions: Literal["none", "learned", "sinusoidal", "rope", "alibi"] = Field(
+        "none", description="position embedding; rope and alibi act inside attention"
+    )
     embedding_std: float = Field(
         1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
     )
 
     @property
     def mlp_width(self) -> int:
-        """Hidden width of each MLP, 0 for none."""
-        return 4 * self.width if self.mlp is None else self.mlp
+        """Hidden width of each MLP, 0 for none. A gated MLP of 8/3 has as many weights as a plain one of 4."""
+        if self.mlp is not None:
+            return self.mlp
+        return 8 * self.width // 3 if self.activation == "swiglu" else 4 * self.width

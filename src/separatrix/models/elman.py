@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from separatrix.models.mixer import Mixer
 from separatrix.models.recurrent import CellMixer, RecurrentConfig
 from separatrix.models.sequence import SequenceModel
-from separatrix.models.state import State
 
 
 class ElmanConfig(RecurrentConfig):
@@ -26,19 +23,19 @@ class ElmanMixer(CellMixer):
     """State: h, `width` numbers."""
 
     def __init__(self, width: int, nonlinearity: Literal["tanh", "relu"] = "tanh") -> None:
-        super().__init__(nn.RNN(width, width, nonlinearity=nonlinearity, batch_first=True))
-        self.nonlinearity = torch.tanh if nonlinearity == "tanh" else torch.relu
-
-    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        h = self.nonlinearity(self.inputs(x) + self.recurrence(state[0]))
-        return h, (h,)
+        cell = nn.RNN(width, width, nonlinearity=nonlinearity, batch_first=True)
+        super().__init__(cell, "elman_tanh" if nonlinearity == "tanh" else "elman_relu")
 
 
 class Elman(SequenceModel):
     """Stack of Elman layers."""
 
     Config = ElmanConfig
-    config: ElmanConfig
+    state_formula = "width"
+    parallel = "no (token by token)"
+    kernel = "native"
+    source = "Elman 1990"
 
-    def build_mixer(self, layer: int) -> Mixer:
-        return ElmanMixer(self.config.width, self.config.nonlinearity)
+    @classmethod
+    def build_mixer(cls, config: ElmanConfig, layer: int) -> Mixer:
+        return ElmanMixer(config.width, config.nonlinearity)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from separatrix import ops
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import State
+from separatrix.ops.cells import Kind
 
 
 class RecurrentConfig(ModelConfig):
@@ -20,22 +24,50 @@ class RecurrentConfig(ModelConfig):
 
 
 class CellMixer(Mixer):
-    """A mixer around one of PyTorch's recurrent layers, whose fused loop is its `scan`."""
+    """A mixer with the weights of one of PyTorch's recurrent layers. State: h, and c where the cell has one.
+
+    `scan` runs the native kernel where there is one for the device and type of number, PyTorch's own loop elsewhere.
+    """
 
     cell: nn.RNNBase
 
-    def __init__(self, cell: nn.RNNBase) -> None:
+    def __init__(self, cell: nn.RNNBase, kind: Kind) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.kind = cell, kind
 
-    def inputs(self, x: Float[Tensor, "B D"]) -> Float[Tensor, "B G"]:
-        """The gates' share of the input: W_ih x + b_ih."""
-        return nn.functional.linear(x, *self.cell.all_weights[0][0:4:2])
+    def inputs(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B G"]:
+        """The gates' share of the input, with every bias that is simply added."""
+        weight, _, bias, hidden = self.cell.all_weights[0]
+        if self.kind == "gru":  # the hidden bias of n stays inside: the reset gate multiplies it
+            hidden = torch.cat([hidden[: 2 * self.cell.hidden_size], torch.zeros_like(self.bias_new())])
+        return F.linear(x, weight, bias + hidden)
 
-    def recurrence(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B G"]:
-        """The gates' share of the hidden state: W_hh h + b_hh."""
-        return nn.functional.linear(h, *self.cell.all_weights[0][1:4:2])
+    def bias_new(self) -> Float[Tensor, " D"]:
+        """A GRU's hidden bias of n."""
+        return self.cell.all_weights[0][3][2 * self.cell.hidden_size :]
+
+    def start(self, x: Float[Tensor, "B N D"]) -> State:
+        """The state before the first token."""
+        zeros = x.new_zeros(x.shape[0], self.cell.hidden_size)
+        return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        y, h = self.cell(x, None if state is None else state[0][None].contiguous())
-        return y, (h[0],)
+        state = self.start(x) if state is None else state
+        if not x.shape[1]:
+            return x, state
+        if not ops.native.takes(x):
+            before = tuple(part[None].contiguous() for part in state)
+            y, after = self.cell(x, before if self.kind == "lstm" else before[0])
+            return y, tuple(part[0] for part in (after if self.kind == "lstm" else (after,)))
+        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
+        y, h, c = ops.cell_scan(
+            self.kind, self.inputs(x), weight, state[0], cell, self.bias_new() if self.kind == "gru" else None
+        )
+        return y, ((h, c) if self.kind == "lstm" else (h,))
+
+    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
+        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
+        h, c = ops.cell_step(
+            self.kind, self.inputs(x), weight, state[0], cell, self.bias_new() if self.kind == "gru" else None
+        )
+        return h, (h,) if c is None else (h, c)

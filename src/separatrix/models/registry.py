@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from functools import cache, lru_cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from separatrix.errors import unknown
@@ -15,20 +18,66 @@ _ARCHITECTURES = {
     "elman": "elman:Elman",
     "gru": "gru:GRU",
     "lstm": "lstm:LSTM",
+    "linear-rnn": "linear_rnn:LinearRNN",
+    "dss": "dss:DSS",
+    "s4d": "s4d:S4D",
+    "retnet": "retnet:RetNet",
+    "mamba": "mamba:Mamba",
+    "mamba2": "mamba2:Mamba2",
+    "gla": "gla:GLA",
+    "deltanet": "deltanet:DeltaNet",
+    "gated-deltanet": "gated_deltanet:GatedDeltaNet",
+    "slstm": "slstm:SLSTM",
+    "mlstm": "mlstm:MLSTM",
 }
 
 
+GROUP = "separatrix.models"
+"""Entry point group: installed packages register a SequenceModel subclass, or a mixer class built with `width`."""
+
+
 def names() -> list[str]:
-    """The registered architecture names."""
-    return list(_ARCHITECTURES)
+    """The registered architecture names, those of installed packages last."""
+    return [*_ARCHITECTURES, *(name for name in _installed() if name not in _ARCHITECTURES)]
 
 
 def architecture(name: str) -> type[SequenceModel]:
-    """The class of an architecture. Raises InputError naming the nearest valid name."""
-    if name not in _ARCHITECTURES:
-        raise unknown("model", name, _ARCHITECTURES)
-    module, attribute = _ARCHITECTURES[name].split(":")
-    return getattr(import_module(f"separatrix.models.{module}"), attribute)
+    """The class of an architecture.
+
+    name: a registered name; a hybrid such as `mamba*3+attention`; `path/to/file.py:Class`; `hf:mamba` or
+          `hf:path/to/config.json`
+    Raises InputError naming the nearest valid name.
+    """
+    if name in _ARCHITECTURES:
+        module, attribute = _ARCHITECTURES[name].split(":")
+        return getattr(import_module(f"separatrix.models.{module}"), attribute)
+    return _composed(name, _stamp(name))
+
+
+def _stamp(name: str) -> int:
+    """What changes when a file an architecture comes from does, so that no stale class is served."""
+    paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in name.split("+")]
+    paths += [name.removeprefix("hf:")]
+    return sum(os.stat(path).st_mtime_ns for path in paths if os.path.isfile(path))
+
+
+@lru_cache(maxsize=64)
+def _composed(name: str, stamp: int) -> type[SequenceModel]:
+    """An architecture that is made rather than registered; the same class for the same name and file."""
+    if name.startswith("hf:"):
+        return import_module("separatrix.models.huggingface").huggingface(name)
+    if "+" in name or "*" in name:
+        return import_module("separatrix.models.hybrid").hybrid(name, architecture)
+    if ".py:" in name:
+        return import_module("separatrix.models.own").from_file(name)
+    if (entry := _installed().get(name)) is not None:
+        return import_module("separatrix.models.own").from_class(entry.load(), name)
+    raise unknown("model", name, names())
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def configure(name: str, **options: Any) -> ModelConfig:

@@ -27,6 +27,14 @@ _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.
 M = TypeVar("M", bound="SequenceModel")
 
 
+class SwiGLU(nn.Module):
+    """silu(first half) * second half (Shazeer 2020)."""
+
+    def forward(self, x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
+        gate, value = x.chunk(2, dim=-1)
+        return nn.functional.silu(gate) * value
+
+
 class Block(nn.Module):
     """norm → mixer → (residual), then norm → MLP → residual when there is an MLP."""
 
@@ -37,10 +45,11 @@ class Block(nn.Module):
         self.mixer = mixer
         self.mlp: nn.Sequential | None = None
         if config.mlp_width:
+            gated = config.activation == "swiglu"
             self.mlp = nn.Sequential(
                 _NORMS[config.norm](config.width),
-                nn.Linear(config.width, config.mlp_width),
-                _ACTIVATIONS[config.activation](),
+                nn.Linear(config.width, (2 if gated else 1) * config.mlp_width),
+                SwiGLU() if gated else _ACTIVATIONS[config.activation](),
                 nn.Linear(config.mlp_width, config.width),
             )
 
@@ -81,6 +90,10 @@ class SequenceModel(nn.Module):
     """
 
     Config: ClassVar[type[ModelConfig]]
+    state_formula: ClassVar[str] = "as measured"
+    parallel: ClassVar[str] = "unknown"
+    kernel: ClassVar[str] = "PyTorch"
+    source: ClassVar[str] = ""
     config: ModelConfig
 
     def __init__(self, task: Task, config: ModelConfig) -> None:
@@ -99,13 +112,14 @@ class SequenceModel(nn.Module):
             self.positions = LearnedPositions(task.length, width, config.embedding_std)
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
-        self.blocks = BlockList(Block(config, self.build_mixer(layer)) for layer in range(config.layers))
+        self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
         self.norm = _NORMS[config.norm](width)
         self.head = nn.Linear(width, task.answers)
 
+    @classmethod
     @abstractmethod
-    def build_mixer(self, layer: int) -> Mixer:
-        """The mixer of one layer (0 is nearest the input)."""
+    def build_mixer(cls, config: Any, layer: int) -> Mixer:
+        """The mixer of one layer (0 is nearest the input) for a configuration of the class's own type."""
 
     @classmethod
     def for_task(cls: type[M], task: Task, **options: Any) -> M:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
+from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -31,6 +32,16 @@ def state_numbers(state: State) -> int:
 def state_bits(state: State, precision: int | None = None) -> int:
     """How many bits one example's state holds: at `precision` bits a scalar, or as stored when None (measured)."""
     return sum(tensor[0].numel() * (precision or bits_per_number(tensor.dtype)) for tensor in tensors(state))
+
+
+def as_real(x: Complex[Tensor, "*B"]) -> Float[Tensor, "*B 2"]:
+    """Real and imaginary parts: states are real, so that whoever counts or rounds them sees every scalar."""
+    return torch.view_as_real(x)
+
+
+def as_complex(x: Float[Tensor, "*B 2"]) -> Complex[Tensor, "*B"]:
+    """The inverse of `as_real`."""
+    return torch.complex(x[..., 0], x[..., 1])
 
 
 def bits_per_number(dtype: torch.dtype) -> int:

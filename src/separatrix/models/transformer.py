@@ -1,4 +1,8 @@
-"""Transformer: causal softmax attention (Vaswani et al. 2017), pre-norm as in GPT-2."""
+"""Transformer: causal softmax attention (Vaswani et al. 2017), pre-norm as in GPT-2.
+
+Relative positions: rotary (Su et al. 2021) and linear biases (ALiBi, Press et al. 2022); sliding windows as in
+Longformer (Beltagy et al. 2020).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix.models.config import ModelConfig
+from separatrix.models.heads import rotate
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
@@ -23,23 +28,43 @@ class TransformerConfig(ModelConfig):
     heads: int = Field(1, ge=1, description="attention heads H")
     head_width: int | None = Field(None, ge=1, description="width of keys, queries and values of one head")
     mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
-    positions: Literal["none", "learned", "sinusoidal"] = "learned"
+    positions: Literal["none", "learned", "sinusoidal", "rope", "alibi"] = Field(
+        "learned", description="position embedding; rope and alibi act inside attention"
+    )
     embedding_std: float = Field(0.02, gt=0, description="as in GPT-2: with 1.0, brackets were not learned at N = 50")
+    window: int | None = Field(None, ge=1, description="tokens attended to, the present one included; None for all")
     bias: bool = Field(False, description="biases in the attention projections")
 
     @model_validator(mode="after")
     def _divisible(self) -> TransformerConfig:
         if self.head_width is None and self.width % self.heads:
             raise ValueError(f"width must be divisible by heads, got width {self.width} and {self.heads} heads")
+        if self.positions == "rope" and (self.head_width or self.width // self.heads) % 2:
+            raise ValueError(
+                f"head_width must be even for rope, got {self.head_width or self.width // self.heads}"
+            )
         return self
 
 
 class Attention(Mixer):
-    """Multi-head causal softmax attention. State: the key-value cache, 2 * heads * head_width numbers a token."""
+    """Multi-head causal softmax attention. State: the key-value cache, 2 * heads * head_width numbers a token.
 
-    def __init__(self, width: int, heads: int = 1, head_width: int | None = None, bias: bool = False) -> None:
+    Keys are kept as they were made and rotated when they are used, by their place in the cache: only distances
+    matter, so that the cache of a sliding window needs no counter of the tokens before it.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int = 1,
+        head_width: int | None = None,
+        bias: bool = False,
+        relative: Literal["none", "rope", "alibi"] = "none",
+        window: int | None = None,
+    ) -> None:
         super().__init__()
         self.heads, self.head_width = heads, head_width or width // heads
+        self.relative, self.window = relative, window
         inner = self.heads * self.head_width
         self.query = nn.Linear(width, inner, bias=bias)
         self.key = nn.Linear(width, inner, bias=bias)
@@ -54,22 +79,58 @@ class Attention(Mixer):
         """The heads' outputs, projected back to the residual stream."""
         return self.out(x.transpose(1, 2).flatten(-2))
 
-    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+    def place(self, x: Float[Tensor, "B H N K"], start: int, same: bool = False) -> Float[Tensor, "B H N K"]:
+        """Queries or keys rotated by their positions from `start` on (all by `start` when `same`), with RoPE."""
+        if self.relative != "rope":
+            return x
+        positions = torch.full((1,), start) if same else torch.arange(start, start + x.shape[2])
+        frequencies = 10000.0 ** (-torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width)
+        return rotate(x, (positions[:, None] * frequencies).to(x.device))
+
+    def penalty(self, distances: Float[Tensor, "#N M"]) -> Float[Tensor, "H #N M"]:
+        """What ALiBi adds to the scores of keys so far away."""
+        slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=distances.device) / self.heads)
+        return -slopes.to(distances.dtype)[:, None, None] * distances
+
+    def mask(self, tokens: int, keys: int, like: Tensor) -> Float[Tensor, "H N M"] | None:
+        """What is added to the scores of the last `tokens` of `keys` positions; None for plain causal attention."""
+        windowed = self.window is not None and keys > self.window
+        if self.relative != "alibi" and not windowed and tokens == keys:
+            return None
+        at = torch.arange(keys, device=like.device, dtype=like.dtype)
+        distances = at[keys - tokens :, None] - at  # (N, M)
+        hidden = distances < 0 if not windowed else (distances < 0) | (distances >= self.window)
+        added = self.penalty(distances) if self.relative == "alibi" else torch.zeros_like(distances)[None]
+        return added.masked_fill(hidden, -torch.inf)
+
+    def extend(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Tensor, Tensor]:
+        """All keys and values the tokens of x may attend to."""
         keys, values = self.split(self.key(x)), self.split(self.value(x))  # (B, H, N, K)
         if state is not None:
             keys, values = torch.cat([state[0], keys], dim=2), torch.cat([state[1], values], dim=2)
         return keys, values
 
+    def keep(self, keys: Tensor, values: Tensor) -> State:
+        """What the next token may still attend to."""
+        if self.window is None or keys.shape[2] < self.window:
+            return keys, values
+        last = keys.shape[2] - self.window + 1
+        return keys[:, :, last:].clone(), values[:, :, last:].clone()  # views would hold on to the rest
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        if self.window is not None:
+            x = x[:, max(0, x.shape[1] - self.window + 1) :]
+        return self.keep(*self.extend(x, state))
+
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        keys, values = self.prefill(x, state)
-        queries = self.split(self.query(x))
-        if state is None:
-            mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-        else:
-            seen = torch.ones(x.shape[1], keys.shape[2], dtype=torch.bool, device=x.device)
-            mask = seen.tril(keys.shape[2] - x.shape[1])
-            mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        return self.merge(mixed), (keys, values)
+        keys, values = self.extend(x, state)
+        tokens, past = x.shape[1], keys.shape[2] - x.shape[1]
+        queries = self.place(self.split(self.query(x)), past)
+        mask = self.mask(tokens, keys.shape[2], x)
+        mixed = F.scaled_dot_product_attention(
+            queries, self.place(keys, 0), values, attn_mask=mask, is_causal=mask is None and tokens > 0
+        )
+        return self.merge(mixed), self.keep(keys, values)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y = self.decode(state, x[:, None])[:, 0]
@@ -77,10 +138,13 @@ class Attention(Mixer):
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         keys, values = state
+        count = keys.shape[2]
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # (B, H, Q, K)
         scale = self.head_width**-0.5
-        past = q @ keys.transpose(-1, -2) * scale  # (B, H, Q, N)
         own = (q * k).sum(-1, keepdim=True) * scale  # each query also sees itself, and no other query
+        past = self.place(q, count, same=True) @ self.place(keys, 0).transpose(-1, -2) * scale  # (B, H, Q, N)
+        if self.relative == "alibi":
+            past = past + self.penalty(torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None])
         weights = torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
         return self.merge(weights[..., :-1] @ values + weights[..., -1:] * v)
 
@@ -89,8 +153,12 @@ class Transformer(SequenceModel):
     """Causal Transformer."""
 
     Config = TransformerConfig
+    state_formula = "2 * heads * head_width * N, N at most window - 1"
+    parallel = "attention"
+    source = "Vaswani et al. 2017, arXiv 1706.03762"
 
-    config: TransformerConfig
-
-    def build_mixer(self, layer: int) -> Mixer:
-        return Attention(self.config.width, self.config.heads, self.config.head_width, self.config.bias)
+    @classmethod
+    def build_mixer(cls, config: TransformerConfig, layer: int) -> Mixer:
+        c = config
+        relative = c.positions if c.positions in ("rope", "alibi") else "none"
+        return Attention(c.width, c.heads, c.head_width, c.bias, relative, c.window)

@@ -63,6 +63,15 @@ class Task(Config):
         return 1
 
     @property
+    def query_values(self) -> range:
+        """All queries there are. Vector tasks have none to list."""
+        return range(self.query_count)
+
+    def position_alphabet(self, position: int) -> range:
+        """The tokens that may stand at a position (counted from 0) of a valid context."""
+        return range(self.alphabet_size)
+
+    @property
     def query_offset(self) -> int:
         """What models add to a query to get its token. 0 where queries are context tokens."""
         return self.alphabet_size

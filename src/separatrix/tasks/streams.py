@@ -22,7 +22,7 @@ _STATE_BYTES = 5056
 _LEFT_SEEDED = 1 | 1 << 32  # left = 1: the first draw twists the fresh state; seeded = 1
 
 
-def stream(seed: int, split: Split, index: int = 0) -> torch.Generator:
+def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
     """The CPU generator of batch `index` of a split. Raises InputError for an unknown split or a negative number.
 
     seed:  the run's seed, any integer >= 0

@@ -1,0 +1,26 @@
+// Compiled once for each instruction set, with SEPARATRIX_ISA naming it.
+#include "kernels.h"
+
+#include "cells.h"
+#include "convolution.h"
+#include "diagonal.h"
+#include "recurrence.h"
+#include "selective_scan.h"
+
+#define SEPARATRIX_TEXT(x) #x
+#define SEPARATRIX_NAME(x) SEPARATRIX_TEXT(x)
+
+namespace separatrix {
+namespace SEPARATRIX_ISA {
+
+template <class T> constexpr Functions<T> functions() {
+  return {scan_forward<T>,       scan_backward<T>,     cell_forward<T>,        cell_backward<T>,
+          recurrence_forward<T>, recurrence_backward<T>, diagonal_forward<T>,  diagonal_backward<T>,
+          convolution_forward<T>, convolution_backward<T>};
+}
+
+extern const Kernels kernels;
+const Kernels kernels{SEPARATRIX_NAME(SEPARATRIX_ISA), functions<float>(), functions<double>()};
+
+}  // namespace SEPARATRIX_ISA
+}  // namespace separatrix

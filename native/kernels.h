@@ -1,0 +1,83 @@
+// What the module calls: one table of functions for each instruction set.
+#pragma once
+
+#include <cstddef>
+
+namespace separatrix {
+
+using Size = std::ptrdiff_t;
+
+// A (batch, tokens, channels) array: tokens lie `row` numbers apart. data may be null where an argument is optional.
+template <class T> struct Rows {
+  T* data;
+  Size row;
+};
+
+struct ScanSize {
+  Size batch, length, channels, states, chunk;
+  bool softplus;
+};
+
+template <class T> struct ScanInputs {
+  Rows<const T> u, delta, b, c, z;
+  const T *a, *d, *bias;  // (channels, states), (channels), (channels)
+};
+
+template <class T> struct ScanGradients {
+  Rows<T> u, delta, b, c, z;
+  T *a, *d, *bias, *before;
+};
+
+enum class Cell { elman_tanh = 0, elman_relu = 1, gru = 2, lstm = 3 };
+
+struct CellSize {
+  Size batch, length, width;
+  Cell cell;
+};
+
+struct RecurrenceSize {
+  Size batch, length, channels;
+  bool constant, complex;  // coefficients (channels) instead of (batch, length, channels); interleaved complex numbers
+};
+
+struct ConvolutionSize {
+  Size batch, length, channels, taps;
+  bool silu;
+};
+
+template <class T> struct Functions {
+  // y = selective scan; `saved` takes the states at the start of every chunk and may be null
+  void (*scan_forward)(ScanSize, ScanInputs<T>, const T* before, T* y, T* after, T* saved);
+  void (*scan_backward)(ScanSize, ScanInputs<T>, const T* saved, const T* grad_y, const T* grad_after,
+                        ScanGradients<T>);
+  // gates: (batch, length, gates * width) input shares; weight: (gates * width, width); saved: activated gates
+  void (*cell_forward)(CellSize, Rows<const T> gates, const T* weight, const T* bias_new, const T* h, const T* c, T* y,
+                       T* h_after, T* c_after, T* saved, T* cells);
+  void (*cell_backward)(CellSize, const T* weight, const T* h, const T* c, const T* y, const T* saved, const T* cells,
+                        const T* grad_y, const T* grad_h, const T* grad_c, T* grad_gates, T* grad_hidden_new,
+                        T* grad_before, T* grad_cell_before);
+  void (*recurrence_forward)(RecurrenceSize, const T* a, const T* x, const T* before, T* y);
+  void (*recurrence_backward)(RecurrenceSize, const T* a, const T* y, const T* before, const T* grad_y, T* grad_a,
+                              T* grad_x, T* grad_before);
+  // y_t = Re sum_s w_s h_t,s with h_t = lambda h_t-1 + u_t; complex arrays interleaved
+  void (*diagonal_forward)(ScanSize, Rows<const T> u, const T* lambda, const T* w, const T* before, T* y, T* after,
+                           T* saved);
+  void (*diagonal_backward)(ScanSize, Rows<const T> u, const T* lambda, const T* w, const T* saved, const T* grad_y,
+                            const T* grad_after, T* grad_u, T* grad_lambda, T* grad_w, T* grad_before);
+  // window: the taps - 1 inputs before the first, (batch, taps - 1, channels); weight: (channels, taps)
+  void (*convolution_forward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window, T* y);
+  void (*convolution_backward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window,
+                               const T* grad_y, T* grad_x, T* grad_weight, T* grad_bias, T* grad_window);
+};
+
+struct Kernels {
+  const char* name;
+  Functions<float> single;
+  Functions<double> full;
+};
+
+namespace baseline { extern const Kernels kernels; }
+namespace avx2 { extern const Kernels kernels; }
+namespace avx512 { extern const Kernels kernels; }
+
+}  // namespace separatrix

@@ -1,0 +1,151 @@
+// The Python module. Arrays come as addresses: separatrix.ops checks shapes, types and layout before it calls, and the
+// module stays independent of the torch it runs beside.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "kernels.h"
+
+namespace nb = nanobind;
+using namespace separatrix;
+
+namespace {
+
+using Address = std::uintptr_t;
+
+std::vector<const Kernels*> available() {  // best last
+  std::vector<const Kernels*> found{&baseline::kernels};
+#if defined(SEPARATRIX_X86)
+  __builtin_cpu_init();
+  const bool fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (fma) found.push_back(&avx2::kernels);
+  if (fma && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    found.push_back(&avx512::kernels);
+#endif
+  return found;
+}
+
+const Kernels* chosen = available().back();
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : available()) names.push_back(kernels->name);
+  return names;
+}
+
+void use_instruction_set(const std::string& name) {
+  for (const Kernels* kernels : available())
+    if (name == kernels->name) {
+      chosen = kernels;
+      return;
+    }
+  throw std::invalid_argument("this processor has no " + name);
+}
+
+template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
+template <class T> Rows<T> rows(Address address, Size row) { return {at<T>(address), row}; }
+
+template <class T> const Functions<T>& functions();
+template <> const Functions<float>& functions<float>() { return chosen->single; }
+template <> const Functions<double>& functions<double>() { return chosen->full; }
+
+template <class T> void bind(nb::module_& m, const char* type) {
+  const auto define = [&](const char* name, auto function) {
+    m.def((std::string(name) + "_" + type).c_str(), function, nb::call_guard<nb::gil_scoped_release>());
+  };
+  define("scan_forward", [](Size batch, Size length, Size channels, Size states, Size chunk, bool softplus, Address u,
+                            Size u_row, Address delta, Size delta_row, Address b, Size b_row, Address c, Size c_row,
+                            Address z, Size z_row, Address a, Address d, Address bias, Address before, Address y,
+                            Address after, Address saved) {
+    const ScanInputs<T> inputs{rows<const T>(u, u_row), rows<const T>(delta, delta_row), rows<const T>(b, b_row),
+                               rows<const T>(c, c_row), rows<const T>(z, z_row),         at<const T>(a),
+                               at<const T>(d),          at<const T>(bias)};
+    functions<T>().scan_forward({batch, length, channels, states, chunk, softplus}, inputs, at<const T>(before),
+                                at<T>(y), at<T>(after), at<T>(saved));
+  });
+  define("scan_backward", [](Size batch, Size length, Size channels, Size states, Size chunk, bool softplus, Address u,
+                             Size u_row, Address delta, Size delta_row, Address b, Size b_row, Address c, Size c_row,
+                             Address z, Size z_row, Address a, Address d, Address bias, Address saved, Address grad_y,
+                             Address grad_after, Address grad_u, Address grad_delta, Address grad_b, Address grad_c,
+                             Address grad_z, Address grad_a, Address grad_d, Address grad_bias, Address grad_before) {
+    const ScanInputs<T> inputs{rows<const T>(u, u_row), rows<const T>(delta, delta_row), rows<const T>(b, b_row),
+                               rows<const T>(c, c_row), rows<const T>(z, z_row),         at<const T>(a),
+                               at<const T>(d),          at<const T>(bias)};
+    const ScanGradients<T> gradients{rows<T>(grad_u, channels), rows<T>(grad_delta, channels), rows<T>(grad_b, states),
+                                     rows<T>(grad_c, states),   rows<T>(grad_z, channels),     at<T>(grad_a),
+                                     at<T>(grad_d),             at<T>(grad_bias),              at<T>(grad_before)};
+    functions<T>().scan_backward({batch, length, channels, states, chunk, softplus}, inputs, at<const T>(saved),
+                                 at<const T>(grad_y), at<const T>(grad_after), gradients);
+  });
+  define("cell_forward", [](Size batch, Size length, Size width, int cell, Address gates, Size gates_row,
+                            Address weight, Address bias_new, Address h, Address c, Address y, Address h_after,
+                            Address c_after, Address saved, Address cells) {
+    functions<T>().cell_forward({batch, length, width, static_cast<Cell>(cell)}, rows<const T>(gates, gates_row),
+                                at<const T>(weight), at<const T>(bias_new), at<const T>(h), at<const T>(c), at<T>(y),
+                                at<T>(h_after), at<T>(c_after), at<T>(saved), at<T>(cells));
+  });
+  define("cell_backward", [](Size batch, Size length, Size width, int cell, Address weight, Address h, Address c,
+                             Address y, Address saved, Address cells, Address grad_y, Address grad_h, Address grad_c,
+                             Address grad_gates, Address grad_hidden_new, Address grad_before,
+                             Address grad_cell_before) {
+    functions<T>().cell_backward({batch, length, width, static_cast<Cell>(cell)}, at<const T>(weight), at<const T>(h),
+                                 at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells),
+                                 at<const T>(grad_y), at<const T>(grad_h), at<const T>(grad_c), at<T>(grad_gates),
+                                 at<T>(grad_hidden_new), at<T>(grad_before), at<T>(grad_cell_before));
+  });
+  define("recurrence_forward", [](Size batch, Size length, Size channels, bool constant, bool complex, Address a,
+                                  Address x, Address before, Address y) {
+    functions<T>().recurrence_forward({batch, length, channels, constant, complex}, at<const T>(a), at<const T>(x),
+                                      at<const T>(before), at<T>(y));
+  });
+  define("recurrence_backward", [](Size batch, Size length, Size channels, bool constant, bool complex, Address a,
+                                   Address y, Address before, Address grad_y, Address grad_a, Address grad_x,
+                                   Address grad_before) {
+    functions<T>().recurrence_backward({batch, length, channels, constant, complex}, at<const T>(a), at<const T>(y),
+                                       at<const T>(before), at<const T>(grad_y), at<T>(grad_a), at<T>(grad_x),
+                                       at<T>(grad_before));
+  });
+  define("diagonal_forward", [](Size batch, Size length, Size channels, Size states, Size chunk, Address u, Size u_row,
+                                Address lambda, Address w, Address before, Address y, Address after, Address saved) {
+    functions<T>().diagonal_forward({batch, length, channels, states, chunk, false}, rows<const T>(u, u_row),
+                                    at<const T>(lambda), at<const T>(w), at<const T>(before), at<T>(y), at<T>(after),
+                                    at<T>(saved));
+  });
+  define("diagonal_backward", [](Size batch, Size length, Size channels, Size states, Size chunk, Address u, Size u_row,
+                                 Address lambda, Address w, Address saved, Address grad_y, Address grad_after,
+                                 Address grad_u, Address grad_lambda, Address grad_w, Address grad_before) {
+    functions<T>().diagonal_backward({batch, length, channels, states, chunk, false}, rows<const T>(u, u_row),
+                                     at<const T>(lambda), at<const T>(w), at<const T>(saved), at<const T>(grad_y),
+                                     at<const T>(grad_after), at<T>(grad_u), at<T>(grad_lambda), at<T>(grad_w),
+                                     at<T>(grad_before));
+  });
+  define("convolution_forward", [](Size batch, Size length, Size channels, Size taps, bool silu, Address x, Size x_row,
+                                   Address weight, Address bias, Address window, Address y) {
+    functions<T>().convolution_forward({batch, length, channels, taps, silu}, rows<const T>(x, x_row),
+                                       at<const T>(weight), at<const T>(bias), at<const T>(window), at<T>(y));
+  });
+  define("convolution_backward", [](Size batch, Size length, Size channels, Size taps, bool silu, Address x, Size x_row,
+                                    Address weight, Address bias, Address window, Address grad_y, Address grad_x,
+                                    Address grad_weight, Address grad_bias, Address grad_window) {
+    functions<T>().convolution_backward({batch, length, channels, taps, silu}, rows<const T>(x, x_row),
+                                        at<const T>(weight), at<const T>(bias), at<const T>(window),
+                                        at<const T>(grad_y), at<T>(grad_x), at<T>(grad_weight), at<T>(grad_bias),
+                                        at<T>(grad_window));
+  });
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.doc() = "Kernels of separatrix.ops; called through it.";
+  m.def("instruction_sets", &instruction_sets, "What this processor can run, best last.");
+  m.def("instruction_set", [] { return std::string(chosen->name); }, "What is in use.");
+  m.def("select", &use_instruction_set, "Use another instruction set from now on.");
+  bind<float>(m, "float32");
+  bind<double>(m, "float64");
+}

@@ -1,0 +1,121 @@
+"""DeltaNet: linear attention with the delta rule (Schlag et al. 2021; parallel form of Yang et al. 2024)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from separatrix import ops
+from separatrix.models.config import ModelConfig
+from separatrix.models.heads import check_heads, head_norm
+from separatrix.models.mixer import Mixer
+from separatrix.models.sequence import SequenceModel
+from separatrix.models.state import State
+from separatrix.ops.convolution import last_inputs
+from separatrix.ops.delta_rule import CHUNK, delta_rule, delta_step
+
+
+class DeltaConfig(ModelConfig):
+    """Blocks as in the papers: RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
+
+    norm: Literal["none", "layer", "rms"] = "rms"
+    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
+    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
+    heads: int = Field(1, ge=1, description="heads H")
+    key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / heads")
+    taps: int = Field(4, ge=1, description="length of the convolutions; the state holds taps - 1 inputs of them")
+    chunk: int = Field(CHUNK, ge=1, description="tokens computed in parallel at a time")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> DeltaConfig:
+        check_heads(self.width, self.heads)
+        return self
+
+
+class DeltaNetConfig(DeltaConfig):
+    """Size of a DeltaNet."""
+
+    name: Literal["deltanet"] = "deltanet"
+
+
+class DeltaMixer(Mixer):
+    """S' = S + beta k (v - S^T k)^T, read by q; queries, keys and values pass a short convolution.
+
+    State: the convolution's last inputs, (taps - 1) * (2 * heads * key_width + heads * value width) numbers, and S,
+    heads * key_width * value width. Subclasses add a decay and a gate.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int = 1,
+        key_width: int | None = None,
+        taps: int = 4,
+        chunk: int = CHUNK,
+        expand: int = 1,
+    ) -> None:
+        super().__init__()
+        self.heads, self.key_width, self.taps, self.chunk = heads, key_width or width // heads, taps, chunk
+        keys, self.values = heads * self.key_width, expand * width
+        self.sizes = [keys, keys, self.values]
+        self.enter = nn.Linear(width, sum(self.sizes), bias=False)  # queries, keys, values
+        self.conv = nn.Conv1d(sum(self.sizes), sum(self.sizes), taps, groups=sum(self.sizes), bias=False)
+        self.strength = nn.Linear(width, heads, bias=False)
+        self.norm = nn.Parameter(torch.ones(self.values // heads))
+        self.out = nn.Linear(self.values, width, bias=False)
+
+    def parts(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
+        """Queries, keys, values, beta and log decay from the convolved projections and the token itself."""
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes, dim=-1))
+        q, k = F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, F.normalize(k, dim=-1, eps=1e-6)
+        return q, k, v, torch.sigmoid(self.strength(x)), self.log_decay(x)
+
+    def log_decay(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B H"] | None:
+        """The logarithm of each head's decay, None where nothing is forgotten."""
+        return None
+
+    def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """Each head normalised, then the output projection."""
+        return self.out((head_norm(y) * self.norm).flatten(-2))
+
+    def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
+        window, before = (None, None) if state is None else state
+        entering = self.enter(x)
+        mixed = ops.causal_convolution(entering, self.conv.weight[:, 0], None, window)
+        y, after = delta_rule(*self.parts(mixed, x), before, self.chunk)
+        return self.finish(y, x), (last_inputs(entering, window, self.taps), after)
+
+    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
+        window = torch.cat([state[0], self.enter(x)[:, None]], dim=1)  # (B, taps, I)
+        mixed = F.silu((window * self.conv.weight[:, 0].T).sum(1))
+        y, after = delta_step(*self.parts(mixed, x), state[1])
+        return self.finish(y, x), (window[:, 1:], after)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        taps = self.conv.weight[:, 0].T  # (taps, I)
+        past = (state[0] * taps[:-1]).sum(1)[:, None]
+        q, k, v, beta, log_decay = self.parts(F.silu(past + self.enter(x) * taps[-1]), x)
+        read, recalled = (torch.einsum("bqhk,bhkv->bqhv", by, state[1]) for by in (q, k))
+        if log_decay is not None:
+            read, recalled = (torch.exp(log_decay)[..., None] * part for part in (read, recalled))
+        y = read + (q * k).sum(-1, keepdim=True) * beta[..., None] * (v - recalled)
+        return self.finish(y, x)
+
+
+class DeltaNet(SequenceModel):
+    """DeltaNet: a matrix memory that overwrites what a key held before."""
+
+    Config = DeltaNetConfig
+    state_formula = "width * key_width + (taps - 1) * (2 * heads * key_width + width)"
+    parallel = "chunks"
+    kernel = "native convolution"
+    source = "Schlag et al. 2021, arXiv 2102.11174; Yang et al. 2024, arXiv 2406.06484"
+
+    @classmethod
+    def build_mixer(cls, config: DeltaNetConfig, layer: int) -> Mixer:
+        return DeltaMixer(config.width, config.heads, config.key_width, config.taps, config.chunk)

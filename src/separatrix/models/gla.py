@@ -1,0 +1,91 @@
+"""Gated linear attention (Yang et al. 2024)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from separatrix.models.config import ModelConfig
+from separatrix.models.heads import check_heads, head_norm
+from separatrix.models.mixer import Mixer
+from separatrix.models.sequence import SequenceModel
+from separatrix.models.state import State
+from separatrix.ops.linear_attention import GATED_CHUNK, LOWEST_LOG_DECAY, gated_attention, gated_step
+
+
+class GLAConfig(ModelConfig):
+    """Blocks as in the paper: RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
+
+    name: Literal["gla"] = "gla"
+    norm: Literal["none", "layer", "rms"] = "rms"
+    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
+    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
+    heads: int = Field(4, ge=1, description="heads H")
+    key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / (2 * heads)")
+    rank: int = Field(16, ge=1, description="rank of the gates' projection")
+    chunk: int = Field(GATED_CHUNK, ge=1, le=GATED_CHUNK, description="tokens computed in parallel at a time")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> GLAConfig:
+        check_heads(self.width, self.heads)
+        return self
+
+
+class GLAMixer(Mixer):
+    """S' = diag(alpha) S + k v^T, read by q. State: S, heads * key_width * (width / heads) numbers."""
+
+    def __init__(
+        self, width: int, heads: int = 4, key_width: int | None = None, rank: int = 16, chunk: int = GATED_CHUNK
+    ) -> None:
+        super().__init__()
+        self.heads, self.key_width, self.chunk = heads, key_width or max(1, width // (2 * heads)), chunk
+        keys = heads * self.key_width
+        self.query, self.key = nn.Linear(width, keys, bias=False), nn.Linear(width, keys, bias=False)
+        self.value, self.gate = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.decay = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Linear(rank, keys))
+        self.norm = nn.Parameter(torch.ones(width // heads))
+        self.out = nn.Linear(width, width, bias=False)
+        for layer in (self.query, self.key, self.value, self.gate, self.out, *self.decay):
+            nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
+
+    def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Queries, keys, values and log decays, one row of numbers a head."""
+        log_decay = (F.logsigmoid(self.decay(x)) / 16).clamp_min(LOWEST_LOG_DECAY)
+        parts = (self.query(x) * self.key_width**-0.5, self.key(x), self.value(x), log_decay)
+        q, k, v, log_decay = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        return q, k, v, log_decay
+
+    def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """Each head normalised, then the gate and the output projection."""
+        return self.out((head_norm(y) * self.norm).flatten(-2) * F.silu(self.gate(x)))
+
+    def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
+        y, after = gated_attention(*self.project(x), None if state is None else state[0], self.chunk)
+        return self.finish(y, x), (after,)
+
+    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
+        y, after = gated_step(*self.project(x), state[0])
+        return self.finish(y, x), (after,)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        q, k, v, log_decay = self.project(x)
+        y = torch.einsum("bqhk,bhkv->bqhv", q * torch.exp(log_decay), state[0]) + (q * k).sum(-1, keepdim=True) * v
+        return self.finish(y, x)
+
+
+class GLA(SequenceModel):
+    """Gated linear attention: a decay for every key coordinate, chosen by the token."""
+
+    Config = GLAConfig
+    state_formula = "width * key_width"
+    parallel = "chunks"
+    source = "Yang et al. 2024, arXiv 2312.06635"
+
+    @classmethod
+    def build_mixer(cls, config: GLAConfig, layer: int) -> Mixer:
+        return GLAMixer(config.width, config.heads, config.key_width, config.rank, config.chunk)

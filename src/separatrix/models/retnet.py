@@ -1,0 +1,117 @@
+"""RetNet: multi-scale retention (Sun et al. 2023)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from separatrix.models.config import ModelConfig
+from separatrix.models.heads import check_heads, head_norm, rotate
+from separatrix.models.mixer import Mixer
+from separatrix.models.sequence import SequenceModel
+from separatrix.models.state import State
+from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
+
+
+class RetNetConfig(ModelConfig):
+    """Blocks as in the paper: norm, retention, residual, norm, MLP of twice the width, residual."""
+
+    name: Literal["retnet"] = "retnet"
+    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 2 * width")
+    heads: int = Field(4, ge=1, description="heads H, each with its own decay")
+    expand: int = Field(2, ge=1, description="width of the values as a multiple of width")
+    key_width: int | None = Field(None, ge=2, description="width of one head's keys; None for width / heads")
+    chunk: int = Field(CHUNK, ge=1, description="tokens computed in parallel at a time")
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden width of each MLP, 0 for none."""
+        return 2 * self.width if self.mlp is None else self.mlp
+
+    @model_validator(mode="after")
+    def _divisible(self) -> RetNetConfig:
+        check_heads(self.width, self.heads)
+        if (keys := self.key_width or self.width // self.heads) % 2:
+            raise ValueError(f"key_width must be even because rotations turn pairs, got {keys}")
+        return self
+
+
+class Retention(Mixer):
+    """S' = gamma R S + k v^T, read by q. State: S, heads * key_width * value width numbers.
+
+    R turns pairs of key coordinates by a fixed angle. Turning the state itself, and not queries and keys by their
+    absolute positions, gives the same products and spares the state a position.
+    """
+
+    log_decay: Tensor
+    angles: Tensor
+
+    def __init__(
+        self, width: int, heads: int = 4, expand: int = 2, key_width: int | None = None, chunk: int = CHUNK
+    ) -> None:
+        super().__init__()
+        self.heads, self.key_width, self.chunk = heads, key_width or width // heads, chunk
+        keys, values = heads * self.key_width, expand * width
+        self.query, self.key = nn.Linear(width, keys, bias=False), nn.Linear(width, keys, bias=False)
+        self.value, self.gate = nn.Linear(width, values, bias=False), nn.Linear(width, values, bias=False)
+        self.out = nn.Linear(values, width, bias=False)
+        for layer in (self.query, self.key, self.value, self.gate):
+            nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
+        nn.init.xavier_uniform_(self.out.weight, gain=2**-1)
+        decay = 1 - 2.0 ** (-5 - torch.arange(heads, dtype=torch.float64))
+        angles = 10000.0 ** -torch.linspace(0, 1, self.key_width // 2, dtype=torch.float64)
+        self.register_buffer("log_decay", torch.log(decay).float(), persistent=False)
+        self.register_buffer("angles", angles.float(), persistent=False)
+
+    def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, one row of numbers a head."""
+        q, k, v = (f(x).unflatten(-1, (self.heads, -1)) for f in (self.query, self.key, self.value))
+        return q, k * self.key_width**-0.5, v
+
+    def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        """Each head normalised, then the gate and the output projection."""
+        return self.out(head_norm(y).flatten(-2) * F.silu(self.gate(x)))
+
+    def turn(self, state: Float[Tensor, "B H K V"], steps: int) -> Float[Tensor, "B H K V"]:
+        """R^steps S."""
+        return rotate(state.transpose(-1, -2), steps * self.angles).transpose(-1, -2)
+
+    def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
+        length = x.shape[1]
+        q, k, v = self.project(x)
+        back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles
+        log_decay = self.log_decay.to(x.dtype).expand(1, length, -1)
+        y, after = decayed_attention(
+            rotate(q, back), rotate(k, back), v, log_decay, None if state is None else state[0], self.chunk
+        )
+        return self.finish(y, x), (self.turn(after, length),)
+
+    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
+        q, k, v = self.project(x)
+        y, after = decayed_step(q, k, v, self.log_decay.to(x.dtype)[None], self.turn(state[0], 1))
+        return self.finish(y, x), (after,)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        q, k, v = self.project(x)
+        past = torch.exp(self.log_decay.to(x.dtype))[:, None, None] * self.turn(state[0], 1)
+        y = torch.einsum("bqhk,bhkv->bqhv", q, past) + (q * k).sum(-1, keepdim=True) * v
+        return self.finish(y, x)
+
+
+class RetNet(SequenceModel):
+    """RetNet: retention with one fixed decay a head."""
+
+    Config = RetNetConfig
+    state_formula = "key_width * expand * width"
+    parallel = "chunks"
+    source = "Sun et al. 2023, arXiv 2307.08621"
+
+    @classmethod
+    def build_mixer(cls, config: RetNetConfig, layer: int) -> Mixer:
+        c = config
+        return Retention(c.width, c.heads, c.expand, c.key_width, c.chunk)

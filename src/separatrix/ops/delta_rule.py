@@ -1,0 +1,75 @@
+"""The delta rule in chunks: the parallel form of DeltaNet and Gated DeltaNet (Yang et al. 2024, 2025).
+
+S_t = alpha_t (I - beta_t k_t k_t^T) S_{t-1} + beta_t k_t v_t^T is S_t = alpha_t S_{t-1} + k_t u_t^T with
+u_t = beta_t (v_t - alpha_t S_{t-1}^T k_t): linear attention with corrected values. Inside a chunk the u_t solve one
+unit lower triangular system.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from separatrix.ops.linear_attention import above_diagonal, in_chunks, out_of_chunks
+
+CHUNK = 32
+"""Tokens in a chunk, where the caller names no other."""
+
+
+def delta_rule(
+    q: Float[Tensor, "B N H K"],
+    k: Float[Tensor, "B N H K"],
+    v: Float[Tensor, "B N H V"],
+    beta: Float[Tensor, "B N H"],
+    log_decay: Float[Tensor, "B N H"] | None = None,
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = CHUNK,
+) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
+    """Outputs y_t = q_t^T S_t and last state; `log_decay` is log alpha, no decay when None."""
+    batch, length, heads, width = v.shape
+    state = v.new_zeros(batch, heads, k.shape[-1], width) if state is None else state
+    if not length:
+        return torch.zeros_like(v), state
+    chunk = min(chunk, length)
+    q, k, v, beta = (in_chunks(x, chunk) for x in (q, k, v, beta[..., None]))  # (B, H, T, C, ·)
+    keys, scores = k @ k.transpose(-1, -2), q @ k.transpose(-1, -2)
+    later = above_diagonal(chunk, v.device)
+    faded_q, faded_k, kept, last = q, k, k, None
+    if log_decay is None:
+        scores = scores.masked_fill(later, 0)
+    else:
+        total = in_chunks(log_decay[..., None], chunk).cumsum(-2)  # (B, H, T, C, 1)
+        decay = torch.exp((total - total.transpose(-1, -2)).masked_fill(later, -torch.inf))
+        keys, scores = keys * decay, scores * decay
+        last = torch.exp(total[..., -1:, :])
+        faded_q, faded_k, kept = q * torch.exp(total), k * torch.exp(total), k * torch.exp(total[..., -1:, :] - total)
+    system = (beta * keys).tril(-1)  # the solver takes the diagonal for ones
+    wanted = torch.linalg.solve_triangular(
+        system, torch.cat([beta * v, beta * faded_k], dim=-1), upper=False, unitriangular=True
+    )
+    fresh, seen = wanted[..., :width], wanted[..., width:]
+    before, corrected = [], []
+    for t in range(v.shape[2]):
+        u = fresh[:, :, t] - seen[:, :, t] @ state
+        before.append(state)
+        corrected.append(u)
+        state = (state if last is None else last[:, :, t] * state) + kept[:, :, t].transpose(-1, -2) @ u
+    y = scores @ torch.stack(corrected, dim=2) + faded_q @ torch.stack(before, dim=2)
+    return out_of_chunks(y, length), state
+
+
+def delta_step(
+    q: Float[Tensor, "B H K"],
+    k: Float[Tensor, "B H K"],
+    v: Float[Tensor, "B H V"],
+    beta: Float[Tensor, "B H"],
+    log_decay: Float[Tensor, "B H"] | None,
+    state: Float[Tensor, "B H K V"],
+) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
+    """One token of `delta_rule`."""
+    if log_decay is not None:
+        state = torch.exp(log_decay)[..., None, None] * state
+    u = beta[..., None] * (v - (k[..., :, None] * state).sum(-2))
+    state = state + k[..., :, None] * u[..., None, :]
+    return (q[..., :, None] * state).sum(-2), state
