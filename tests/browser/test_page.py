@@ -148,6 +148,16 @@ def test_a_length_can_be_chosen(visit):
     )
 
 
+def test_a_cell_says_what_is_proved_of_it(visit):
+    page = visit().page
+    cells = page.locator("#figure-index-lookup-accuracy .mark-rect path")
+    assert cells.count() == 18
+    cells.last.hover(force=True)
+    tip = page.locator("#vg-tooltip-element.visible")
+    tip.wait_for()
+    assert "ceiling of that state (proved)" in tip.inner_text()
+
+
 def test_the_theme_is_followed_while_open(visit):
     page = visit(scheme="light").page
     colour = "getComputedStyle(document.querySelector('#figure-index-lookup-accuracy svg .mark-rect path')).fill"

@@ -210,6 +210,40 @@ def test_a_preset_of_another_version_is_no_obstacle(tmp_path):
     assert "Equality (" in words
 
 
+def test_trials_of_an_older_version_keep_their_place(tmp_path):
+    store = Store(tmp_path / "run")
+    plan = synthetic.preset(synthetic.EQUALITY)
+    store.write("preset.json", plan.model_dump_json().encode())
+    for config in plan.trials():
+        result = synthetic.write(store, config)
+        (tmp_path / "run" / "trials" / result.identity / "result.json").unlink()
+        older = {**result.config, "training": {**result.config["training"]}}
+        del older["training"]["clip"]  # a setting that came later, at its default since
+        store.write_result(result.replace(identity=result.identity[::-1], config=older))
+    words = Page(Path(write_report(store)).read_text()).words
+    assert synthetic.EQUALITY["title"] in words
+    assert "not finished" not in words
+    assert "is not drawn" not in words
+
+
+def test_a_report_runs_no_python_file_that_a_store_names(tmp_path):
+    store = Store(tmp_path / "run")
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n\ndef answer(context, query):\n    return 0\n")
+    plan = synthetic.preset(synthetic.EQUALITY)
+    for config in plan.trials():
+        result = synthetic.write(store, config)
+        task = {**result.config["task"], "name": f"{trap}:answer"}
+        model = {**result.config["model"], "name": f"{trap}:answer"}
+        store.write_result(result.replace(config={**result.config, "task": task, "model": model}))
+    panel = {**synthetic.EQUALITY, "task": {"name": f"{trap}:answer"}}
+    store.write("preset.json", plan.replace(panels=[panel]).model_dump_json().encode())
+    words = Page(Path(write_report(store)).read_text()).words
+    assert "comes from a Python file, which a report does not run" in words
+    assert "answer-(1, 32)" in words
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_panel_ids_cannot_leave_the_folder(tmp_path):
     store = Store(tmp_path / "run")
     synthetic.fill(

@@ -105,13 +105,14 @@ def _split(panel: PanelTrials) -> bool:
 
 def _won(panel: PanelTrials, attention: bool) -> bool:
     """Whether a model of one side (one-layer attention, or recurrence) does the task, and none of the other near it."""
+    mine, theirs = ("attention", "recurrent") if attention else ("recurrent", "attention")
     done, short = [], []
     for label in panel.labels:
         cell = panel.cells.get((label, panel.lengths[-1]))
-        if cell is None or (cell.one.attention and cell.one.model["layers"] > 1):
+        if cell is None or (cell.one.kind == "attention" and cell.one.model["layers"] > 1):
             continue
-        if cell.one.attention == attention:
+        if cell.one.kind == mine:
             done.append(_solved(panel, label))
-        else:
+        elif cell.one.kind == theirs:
             short.append(cell.median < SHORT)
     return any(done) and bool(short) and all(short)
