@@ -156,13 +156,13 @@ def collect(store: Store) -> Collection:
         if runs_code(panel.task, *panel.models):
             notes.append(f"“{panel.title}” comes from a Python file, which a report does not run: see it by its task.")
             continue
-        found, missing = [], []
+        found: list[Result] = []
+        missing: list[str] = []
         for config in panel.trials(preset.training if preset else {}):
-            result = results.get(config.identity()) or _older(config, alike)
-            if result is None:
+            if (stored := results.get(config.identity()) or _older(config, alike)) is None:
                 missing.append(_unfinished(store, config))
             else:
-                found.append(result)
+                found.append(stored)
         if found:
             panels.append(_panel(store, panel, found, missing))
             taken.update(result.identity for result in found)
