@@ -28,14 +28,17 @@ class Trial:
 
     @property
     def length(self) -> int:
+        """Context length N in tokens."""
         return self.result.config["task"]["length"]
 
     @property
     def seed(self) -> int:
+        """The trial's seed."""
         return self.result.config["seed"]
 
     @property
     def model(self) -> dict[str, Any]:
+        """The model's configuration."""
         return self.result.config["model"]
 
     @property
@@ -63,18 +66,22 @@ class Cell:
 
     @cached_property
     def accuracies(self) -> list[float]:
+        """Test accuracy of each seed."""
         return [trial.accuracy for trial in self.trials]
 
     @property
     def median(self) -> float:
+        """Median over the seeds."""
         return median(self.accuracies)
 
     @property
     def low(self) -> float:
+        """The lowest seed."""
         return min(self.accuracies)
 
     @property
     def high(self) -> float:
+        """The highest seed."""
         return max(self.accuracies)
 
 
