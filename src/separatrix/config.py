@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Self
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from separatrix.errors import InputError, nearest
+
+C = TypeVar("C", bound="Config")
 
 
 class Config(BaseModel):
@@ -22,11 +24,11 @@ class Config(BaseModel):
         except ValidationError as error:
             raise InputError(one_line(error, type(self))) from None
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self: C, **changes: Any) -> C:
         """A validated copy with some fields changed."""
         return type(self)(**{**dict(self), **changes})
 
-    def identity(self) -> str:
+    def content_hash(self) -> str:
         """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
 
@@ -38,7 +40,7 @@ def canonical_json(value: Any) -> str:
 
 def one_line(error: ValidationError, config: type[BaseModel]) -> str:
     """The first problem of a validation error as one line: field, what was expected, what came, what to do."""
-    problem = error.errors()[0]
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelt key is also missing
     path = ".".join(str(part) for part in problem["loc"])
     valid = list(config.model_fields)
     match problem["type"]:

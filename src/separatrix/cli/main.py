@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from separatrix import __version__
+from separatrix.cli import doctor, report, reproduce, sample, sweep, train
 from separatrix.cli import list_ as list_command
+from separatrix.cli.options import FREE_OPTIONS
 from separatrix.errors import InputError, nearest
 
 app = typer.Typer(
@@ -37,7 +39,13 @@ def root(
         raise typer.Exit
 
 
+app.command("reproduce")(reproduce.reproduce)
+app.command("train", context_settings=FREE_OPTIONS)(train.train)
+app.command("sweep")(sweep.sweep)
+app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
 app.command("list")(list_command.list_)
+app.command("report")(report.report)
+app.command("doctor")(doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that accept the fields of a task, model or training configuration as options."""
 
 
-def assign(arguments: list[str], sections: dict[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
+def assign(arguments: list[str], sections: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
     """Sort `--field value` pairs into the sections whose configuration has that field.
 
     `--section.field value` names the section outright. The first section that has the field wins.

@@ -18,9 +18,12 @@ class ModelConfig(Config):
     residual: bool = Field(True, description="add each mixer's input to its output")
     norm: Literal["none", "layer", "rms"] = Field("layer", description="normalisation before mixer, MLP and head")
     mlp: int | None = Field(0, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 4 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = Field("gelu", description="the MLP's nonlinearity")
+    activation: Literal["relu", "gelu", "swiglu"] = Field("relu", description="the MLP's nonlinearity")
     positions: Literal["none", "learned", "sinusoidal", "rope", "alibi"] = Field(
         "none", description="position embedding; rope and alibi act inside attention"
+    )
+    embedding_std: float = Field(
+        1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
     )
 
     @property

@@ -14,11 +14,11 @@ from separatrix.errors import InputError
 class LearnedPositions(nn.Module):
     """One trained vector per position (as in GPT-2)."""
 
-    def __init__(self, length: int, width: int) -> None:
+    def __init__(self, length: int, width: int, std: float = 1.0) -> None:
         super().__init__()
         self.length = length
         self.table = nn.Embedding(length, width)
-        nn.init.normal_(self.table.weight, std=1.0)
+        nn.init.normal_(self.table.weight, std=std)
 
     def forward(self, count: int, start: int = 0) -> Float[Tensor, "N D"]:
         check_positions(self.length, start + count)

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from separatrix.errors import InputError, unknown
+from separatrix.errors import unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.sequence import SequenceModel
 from separatrix.tasks.base import Task
@@ -90,6 +90,4 @@ def create(name: str, task: Task, **options: Any) -> SequenceModel:
 
     Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.
     """
-    if not isinstance(task, Task):
-        raise InputError(f"task must be a Task (see separatrix.tasks.create), got {type(task).__name__}")
     return architecture(name).for_task(task, **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,8 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "rms": nn.RMSNorm,
 }
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+M = TypeVar("M", bound="SequenceModel")
 
 
 class SwiGLU(nn.Module):
@@ -57,13 +59,16 @@ class Block(nn.Module):
         return x if self.mlp is None else x + self.mlp(x)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Float[Tensor, "B N D"], State]:
+        """Outputs at every token, and the mixer's state after the last."""
         mixed, state = self.mixer.scan(self.norm(x), state)
         return self.finish(x, mixed), state
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
+        """The mixer's state after the last token."""
         return self.mixer.prefill(self.norm(x), state)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        """Outputs for each of Q alternative next tokens."""
         return self.finish(x, self.mixer.decode(state, self.norm(x)))
 
 
@@ -96,12 +101,15 @@ class SequenceModel(nn.Module):
         self.task, self.config = task, config
         width = config.width
         self.query_offset = task.query_offset
-        self.embed = (
-            nn.Embedding(task.vocabulary, width) if task.vector_size is None else nn.Linear(task.vector_size, width)
-        )
+        self.embed: nn.Module
+        if task.vector_size is None:
+            self.embed = nn.Embedding(task.vocabulary, width)
+            nn.init.normal_(self.embed.weight, std=config.embedding_std)
+        else:
+            self.embed = nn.Linear(task.vector_size, width)
         self.positions: nn.Module | None = None
         if config.positions == "learned":
-            self.positions = LearnedPositions(task.length, width)
+            self.positions = LearnedPositions(task.length, width, config.embedding_std)
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
         self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
@@ -114,7 +122,7 @@ class SequenceModel(nn.Module):
         """The mixer of one layer (0 is nearest the input) for a configuration of the class's own type."""
 
     @classmethod
-    def for_task(cls, task: Task, **options: Any) -> Self:
+    def for_task(cls: type[M], task: Task, **options: Any) -> M:
         """A freshly initialised model for a task, e.g. `Transformer.for_task(task, width=64, layers=1, heads=2)`.
 
         Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.

@@ -31,6 +31,7 @@ class TransformerConfig(ModelConfig):
     positions: Literal["none", "learned", "sinusoidal", "rope", "alibi"] = Field(
         "learned", description="position embedding; rope and alibi act inside attention"
     )
+    embedding_std: float = Field(0.02, gt=0, description="as in GPT-2: with 1.0, brackets were not learned at N = 50")
     window: int | None = Field(None, ge=1, description="tokens attended to, the present one included; None for all")
     bias: bool = Field(False, description="biases in the attention projections")
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, TypeVar
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from pydantic import Field
 from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+
+T = TypeVar("T", bound="Task")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,15 @@ class Task(Config):
     def query_count(self) -> int:
         """Number of distinct queries, 0 … query_count - 1. Decision tasks have one: the end of the string."""
         return 1
+
+    @property
+    def query_values(self) -> range:
+        """All queries there are. Vector tasks have none to list."""
+        return range(self.query_count)
+
+    def position_alphabet(self, position: int) -> range:
+        """The tokens that may stand at a position (counted from 0) of a valid context."""
+        return range(self.alphabet_size)
 
     @property
     def query_offset(self) -> int:
@@ -115,7 +126,7 @@ class Task(Config):
         """Which contexts belong to the task's domain (all of them, unless the task is a promise problem)."""
         return torch.ones(len(context), dtype=torch.bool, device=context.device)
 
-    def at_length(self, length: int) -> Self:
+    def at_length(self: T, length: int) -> T:
         """The same task at another context length."""
         return self.replace(length=length)
 
@@ -128,7 +139,7 @@ class Task(Config):
     def attention_bits(self) -> float:
         """Proved lower bound, in bits, on what a one-layer Transformer's held part must send (the attention cut)."""
 
-    def accuracy_ceiling(self, state_bits: Float[Tensor, "*"] | float) -> float:
+    def accuracy_ceiling(self, state_bits: int | float) -> float:
         """Proved ceiling on the average accuracy, in [0, 1], of any model handing over `state_bits` bits.
 
         1.0 where no ceiling is proved for the task's distribution.

@@ -7,11 +7,19 @@ from typing import Any
 
 from separatrix.errors import unknown
 from separatrix.tasks.base import Task
+from separatrix.tasks.user import looks_like_a_file, user_family
 
 _FAMILIES = {
     "index-lookup": "index_lookup:IndexLookup",
     "bounded-dyck": "bounded_dyck:BoundedDyck",
     "equality": "equality:Equality",
+    "disjointness": "disjointness:Disjointness",
+    "sparse-threshold": "sparse_threshold:SparseThreshold",
+    "associative-recall": "associative_recall:AssociativeRecall",
+    "nearest-neighbor": "nearest_neighbor:NearestNeighbor",
+    "parity": "state_tracking:Parity",
+    "modular-counter": "state_tracking:ModularCounter",
+    "group-word": "state_tracking:GroupWord",
 }
 
 
@@ -21,7 +29,12 @@ def names() -> list[str]:
 
 
 def family(name: str) -> type[Task]:
-    """The class of a task family. Raises InputError naming the nearest valid name."""
+    """The class of a task family, or of `path/to/file.py:function`, which is executed.
+
+    Raises InputError naming the nearest valid name.
+    """
+    if looks_like_a_file(name):
+        return user_family(name)
     if name not in _FAMILIES:
         raise unknown("task", name, _FAMILIES)
     module, attribute = _FAMILIES[name].split(":")

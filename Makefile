@@ -1,0 +1,31 @@
+# Everything here works on a machine with Python 3.11, pip and a compiler.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: reproduce test lint types browser bench clean
+
+reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
+	$(BIN)/separatrix reproduce --preset quick
+
+test: $(READY)  ## the whole test suite but the browser tests
+	$(BIN)/pytest -m "not browser"
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+browser: $(READY)  ## needs chromium
+	$(BIN)/pytest -m browser
+
+$(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build

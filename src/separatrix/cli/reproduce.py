@@ -1,0 +1,44 @@
+"""`separatrix reproduce`: run a preset's trials and write the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from separatrix.cli.output import Json, print_json
+
+
+def reproduce(
+    figure: Annotated[str, typer.Argument(help="figure2, figure4, … or all")] = "all",
+    preset: Annotated[str, typer.Option(help="quick, or the path of a preset file of your own")] = "quick",
+    output: Annotated[
+        Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="processes, each with one thread [default: one per core]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and stop.")] = False,
+    json: Json = False,
+) -> None:
+    """Reproduce the paper's figures: train every trial of a preset, then write the page.
+
+    Finished trials are kept: run the same command again after an interruption to go on.
+
+    Example: separatrix reproduce figure2 --preset quick
+    """
+    from separatrix.cli.progress import report_outcome, run_with_progress
+    from separatrix.experiments import presets
+    from separatrix.experiments.store import Store
+
+    whole = presets.load(preset)
+    plan = whole if figure == "all" else whole.only(figure)
+    trials = plan.trials()
+    if dry_run:
+        listing = [{"identity": trial.identity(), "trial": trial.label} for trial in trials]
+        print_json(listing) if json else print("\n".join(f"{row['identity']}  {row['trial']}" for row in listing))
+        return
+    url = str(output or f"runs/{plan.name}")
+    store = Store(url)
+    store.write("preset.json", whole.model_dump_json(indent=1).encode())
+    results = run_with_progress(store, trials, workers, quiet=json)
+    report_outcome(store, results, json)

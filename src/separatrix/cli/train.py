@@ -1,0 +1,61 @@
+"""`separatrix train`: one trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from separatrix.cli.output import Json, print_json, print_table
+
+
+def train(
+    context: typer.Context,
+    task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
+    model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`)")],
+    output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/train"),
+    json: Json = False,
+) -> None:
+    """Train a model on a task. Fields of the task, the model and the training are options, and so is --seed.
+
+    Example: separatrix train index-lookup lstm --length 50 --alphabet 16 --width 64 --steps 1000
+    """
+    from separatrix.cli.options import assign
+    from separatrix.cli.progress import run_with_progress
+    from separatrix.config import Config
+    from separatrix.experiments.config import TrainingConfig, TrialConfig
+    from separatrix.experiments.store import Store
+    from separatrix.models import architecture
+    from separatrix.tasks import family
+
+    sections: dict[str, type[Config]] = {
+        "task": family(task),
+        "model": architecture(model).Config,
+        "training": TrainingConfig,
+        "trial": TrialConfig,
+    }
+    given = assign(context.args, sections)
+    trial = TrialConfig(
+        task={"name": task, **given["task"]},
+        model={"name": model, **given["model"]},
+        training=given["training"],
+        **given["trial"],
+    )
+    store = Store(output)
+    (result,) = run_with_progress(store, [trial], workers=1, quiet=json)
+    if json:
+        print_json(result.model_dump(mode="json"))
+    elif result.test is not None:
+        rows: list[list[Any]] = [
+            ["test accuracy", result.test.accuracy],
+            ["loss (bits)", result.test.loss_bits],
+            ["state, measured (bits)", result.state_bits],
+            ["exact recurrent models need (bits)", result.recurrent_bits],
+            ["parameters", result.parameters],
+            ["stored in", f"{output}/trials/{result.identity}"],
+        ]
+        print_table(trial.label, ["", ""], rows)
+    if result.status == "failed":
+        typer.echo(f"separatrix: {result.error}", err=True)
+        raise typer.Exit(1)

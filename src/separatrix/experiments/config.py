@@ -1,0 +1,82 @@
+"""A trial's configuration: task, model, training and seed. Its content hash is the trial's identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from separatrix.config import Config
+from separatrix.errors import InputError
+from separatrix.models import ModelConfig, architecture
+from separatrix.tasks import Task, create
+
+
+class TrainingConfig(Config):
+    """How a trial is trained. Lengths are in tokens, sizes in examples, frequencies in optimiser steps."""
+
+    steps: int = Field(4000, ge=1, description="optimiser steps at most")
+    batch_size: int = Field(64, ge=1, description="contexts per step")
+    queries: int = Field(
+        128, ge=1, description="queries per context at most: one pass over the context trains them all"
+    )
+    lengths: Literal["full", "random"] = Field(
+        "full", description="train at the full length, or at one random admissible length per batch"
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
+    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
+    decay: Literal["constant", "linear", "cosine"] = Field("cosine", description="schedule after the warm-up, to zero")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay")
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    validate_every: int = Field(100, ge=1, description="steps between validations")
+    validation_contexts: int = Field(256, ge=1, description="contexts per validation, always the same ones")
+    test_contexts: int = Field(1024, ge=1, description="contexts of the final test, never seen before it")
+    solved: float = Field(0.999, gt=0, le=1, description="stop when this validation accuracy is reached twice running")
+    patience: int | None = Field(
+        None, ge=1, description="stop when the validation loss has not improved for this many validations"
+    )
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> TrainingConfig:
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup must be shorter than steps, got {self.warmup} and {self.steps}")
+        return self
+
+
+def _task(value: Any) -> Any:
+    return create(**value) if isinstance(value, dict) and "name" in value else value
+
+
+def _model(value: Any) -> Any:
+    return architecture(value["name"]).Config(**value) if isinstance(value, dict) and "name" in value else value
+
+
+class TrialConfig(Config):
+    """Everything that decides a trial's result. Equal configurations have equal identities, and equal results."""
+
+    task: Annotated[SerializeAsAny[Task], BeforeValidator(_task)]
+    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_model)]
+    training: TrainingConfig = TrainingConfig()
+    seed: int = Field(0, ge=0, description="seeds initial weights, training, validation and test data")
+
+    def identity(self) -> str:
+        """The trial's name in every store: 16 hex digits of the hash of everything that decides its result."""
+        return self.content_hash()
+
+    @property
+    def label(self) -> str:
+        """A short readable name, e.g. `lstm-(1, 64) index-lookup N=100 seed 0`."""
+        return f"{self.model_label} {self.task.name} N={self.task.length} seed {self.seed}"
+
+    @property
+    def model_label(self) -> str:
+        """The model's name with layers and width, e.g. `lstm-(1, 64)`."""
+        return f"{self.model.name}-({self.model.layers}, {self.model.width})"
+
+
+def trial_config(data: dict[str, Any]) -> TrialConfig:
+    """The configuration of a stored trial. Raises InputError when this version cannot read it."""
+    try:
+        return TrialConfig(**data)
+    except TypeError as error:
+        raise InputError(f"not a trial configuration: {error}") from None

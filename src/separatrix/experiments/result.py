@@ -1,0 +1,47 @@
+"""What a trial measured."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import Field
+
+from separatrix.config import Config, canonical_json
+
+
+class Measurement(Config):
+    """Accuracy and loss over a fixed set of examples."""
+
+    accuracy: float = Field(description="share of right answers, in [0, 1]")
+    loss_bits: float = Field(description="mean cross-entropy in bits per answer")
+    answers: int = Field(description="number of answers measured")
+    accuracy_by_group: dict[str, float] = Field(description="accuracy by kind of example or by position")
+    loss_bits_by_group: dict[str, float] = Field(description="cross-entropy in bits by kind of example or by position")
+
+
+class Result(Config):
+    """The outcome of one trial. Everything but `seconds` and `environment` is a function of the configuration."""
+
+    identity: str
+    config: dict[str, Any]
+    status: Literal["solved", "plateau", "finished", "failed"]
+    error: str | None = None
+    test: Measurement | None = None
+    steps: int = 0
+    tokens: int = Field(0, description="context and query tokens trained on")
+    parameters: int = 0
+    state_numbers: int = Field(0, description="scalars handed from the context to the query, measured")
+    state_bits: int = Field(0, description="bits of that state as stored, measured")
+    recurrent_bits: float = Field(0.0, description="proved lower bound on an exact recurrent model's state, in bits")
+    attention_bits: float = Field(0.0, description="proved lower bound of the one-layer attention cut, in bits")
+    accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
+    weights_sha256: str | None = Field(None, description="hash of the final weights")
+    seconds: float = 0.0
+    environment: dict[str, Any] = {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that a rerun on the same kind of machine must reproduce."""
+        reproducible = self.model_dump(mode="json", exclude={"seconds", "environment"})
+        return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()

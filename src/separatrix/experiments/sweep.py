@@ -1,0 +1,117 @@
+"""Sweeps: grids and lists over any field of a trial's configuration."""
+
+from __future__ import annotations
+
+import copy
+import time
+import tomllib
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from separatrix.config import Config
+from separatrix.errors import InputError
+from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trainer import Trainer
+
+
+class Sweep(Config):
+    """Trials made from a base, a list of cases and a grid; fields are named by their path, e.g. `model.width`.
+
+    A sweep file in TOML:
+
+        [base]
+        task = { name = "index-lookup", alphabet = 64 }
+        training = { steps = 1000 }
+        [[cases]]
+        "model.name" = "lstm"
+        [[cases]]
+        "model.name" = "transformer"
+        "model.heads" = 2
+        [grid]
+        "task.length" = [20, 50]
+        "model.width" = [32, 64]
+        seed = [0, 1, 2]
+    """
+
+    base: dict[str, Any] = {}
+    cases: list[dict[str, Any]] = Field([{}], min_length=1, description="each changes the base in its own way")
+    grid: dict[str, list[Any]] = Field({}, description="every combination of these values, for every case")
+
+    def trials(self) -> list[TrialConfig]:
+        """All distinct trials, in the order of the file."""
+        found: dict[str, TrialConfig] = {}
+        for case in self.cases:
+            for values in product(*self.grid.values()):
+                changes = {**case, **dict(zip(self.grid, values, strict=True))}
+                trial = TrialConfig(**changed(self.base, changes))
+                found[trial.identity()] = trial
+        return list(found.values())
+
+
+def load_sweep(path: str | Path) -> Sweep:
+    """A sweep from its TOML file. Raises InputError when there is none, or it is wrong."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no sweep file at {path}")
+    try:
+        return Sweep(**tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"sweep {path} is not valid TOML: {error}") from None
+
+
+def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A deep copy of nested dicts with the fields at dotted paths set."""
+    result = copy.deepcopy(base)
+    for path, value in changes.items():
+        *sections, field = path.split(".")
+        place = result
+        for section in sections:
+            place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise InputError(f"sweep: {path!r} goes through {section!r}, which is a value, not a section")
+        place[field] = value
+    return result
+
+
+def select(trials: Sequence[TrialConfig], conditions: Sequence[str]) -> list[TrialConfig]:
+    """The trials that meet every condition `path=value`, e.g. `model.width=64`. Raises InputError on other forms."""
+    wanted = []
+    for condition in conditions:
+        path, equals, value = condition.partition("=")
+        if not equals:
+            raise InputError(f"expected a condition such as model.width=64, got {condition!r}")
+        wanted.append((path, value))
+    return [trial for trial in trials if all(_field(trial, path) == value for path, value in wanted)]
+
+
+def _field(trial: TrialConfig, path: str) -> str:
+    value: Any = trial.model_dump(mode="json")
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return ""
+        value = value[part]
+    return str(value)
+
+
+def estimated_seconds(trials: Sequence[TrialConfig], probe_steps: int = 3) -> float:
+    """Core seconds the trials take at most: a few steps of each distinct shape are timed on this machine."""
+    per_step: dict[str, float] = {}
+    total = 0.0
+    for trial in trials:
+        shape = trial.replace(seed=0, training=trial.training.replace(learning_rate=1e-3)).identity()
+        if shape not in per_step:
+            per_step[shape] = _seconds_per_step(trial, probe_steps)
+        total += per_step[shape] * trial.training.steps
+    return total
+
+
+def _seconds_per_step(trial: TrialConfig, steps: int) -> float:
+    trainer = Trainer(trial.replace(training=trial.training.replace(steps=steps + 1, warmup=0, validate_every=1)))
+    trainer.train_to(1)  # the first step pays for set-up
+    begun = time.perf_counter()
+    trainer.train_to(1 + steps)
+    return (time.perf_counter() - begun) / steps

@@ -1,0 +1,234 @@
+"""The trials of a store, sorted into the panels they belong to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+from separatrix.config import canonical_json
+from separatrix.errors import InputError
+from separatrix.experiments.config import TrialConfig, trial_config
+from separatrix.experiments.presets import Panel, Preset
+from separatrix.experiments.result import Result
+from separatrix.experiments.store import Store
+from separatrix.report.labels import distinct_labels, slug, variant_key
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial as a panel sees it."""
+
+    result: Result
+    label: str
+    history: list[dict[str, float]]
+
+    @property
+    def length(self) -> int:
+        return self.result.config["task"]["length"]
+
+    @property
+    def seed(self) -> int:
+        return self.result.config["seed"]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.result.config["model"]
+
+    @property
+    def attention(self) -> bool:
+        """Whether the model is a Transformer."""
+        return self.model["name"] == "transformer"
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy in [0, 1]; NaN when the trial failed."""
+        return self.result.test.accuracy if self.result.test else float("nan")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model at one length: its trials over the seeds, none of them failed."""
+
+    trials: Sequence[Trial]
+
+    @property
+    def one(self) -> Trial:
+        """Any of them, for what does not depend on the seed."""
+        return self.trials[0]
+
+    @cached_property
+    def accuracies(self) -> list[float]:
+        return [trial.accuracy for trial in self.trials]
+
+    @property
+    def median(self) -> float:
+        return median(self.accuracies)
+
+    @property
+    def low(self) -> float:
+        return min(self.accuracies)
+
+    @property
+    def high(self) -> float:
+        return max(self.accuracies)
+
+
+@dataclass(frozen=True)
+class PanelTrials:
+    """A panel with its trials: measured, failed, and those without a result yet."""
+
+    id: str
+    panel: Panel
+    measured: Sequence[Trial]
+    failed: Sequence[Trial]
+    missing: Sequence[str]
+    """The unfinished trials, as readable lines."""
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The models with a measurement, in the panel's order."""
+        return list(dict.fromkeys(trial.label for trial in self.measured))
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """The context lengths with a measurement, ascending."""
+        return sorted({trial.length for trial in self.measured})
+
+    @cached_property
+    def cells(self) -> dict[tuple[str, int], Cell]:
+        """Model and length -> the trials over the seeds."""
+        grouped = defaultdict(list)
+        for trial in self.measured:
+            grouped[trial.label, trial.length].append(trial)
+        return {key: Cell(trials) for key, trials in grouped.items()}
+
+    @cached_property
+    def task(self) -> dict[str, Any]:
+        """The task's parameters, the longest length among them."""
+        return max(self.measured, key=lambda trial: trial.length).result.config["task"]
+
+    @cached_property
+    def answers(self) -> int | None:
+        """How many answers the task has, for the chance level; None when this version does not know the task."""
+        try:
+            return trial_config(self.measured[0].result.config).task.answers
+        except InputError:
+            return None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Everything a page is about."""
+
+    preset: Preset | None
+    panels: Sequence[PanelTrials]
+    results: Sequence[Result]
+    notes: Sequence[str]
+
+
+def collect(store: Store) -> Collection:
+    """Sort a store's trials into the panels of the preset that was run, and the others by task.
+
+    Raises InputError when no trial has finished.
+    """
+    results = {result.identity: result for result in store.results()}
+    if not results:
+        raise InputError(
+            f"{store.url} holds no finished trial, so there is nothing to report: "
+            "run `separatrix reproduce` or `separatrix train` into it first, or to its end"
+        )
+    panels, notes = [], []
+    preset, plans = None, []
+    try:
+        if (stored := store.read_json("preset.json")) is not None:
+            preset = Preset(**stored)
+            plans = [(panel, panel.trials(preset.training)) for panel in preset.panels]
+    except (InputError, TypeError) as error:
+        preset, plans = None, []
+        notes.append(f"This version cannot read the preset these trials come from ({error}): they are grouped by task.")
+    taken: set[str] = set()
+    for panel, configs in plans:
+        identities = [config.identity() for config in configs]
+        found = [results[identity] for identity in identities if identity in results]
+        missing = [
+            _unfinished(store, config)
+            for config, identity in zip(configs, identities, strict=True)
+            if identity not in results
+        ]
+        if found:
+            panels.append(_panel(store, panel, found, missing))
+            taken.update(identities)
+        else:
+            notes.append(f"“{panel.title}” is not drawn: none of its {len(configs)} trials has finished.")
+    panels += [
+        _panel(store, *generic, [])
+        for generic in _by_task([result for identity, result in results.items() if identity not in taken])
+    ]
+    return Collection(preset, _distinct_ids(panels), list(results.values()), notes)
+
+
+def _unfinished(store: Store, config: TrialConfig) -> str:
+    said = store.progress(config.identity())
+    return f"{config.label} ({'not started' if said is None else 'at step {step} of {steps}'.format(**said)})"
+
+
+def _panel(store: Store, panel: Panel, results: Sequence[Result], missing: Sequence[str]) -> PanelTrials:
+    labels = distinct_labels((result.config["model"], result.config["training"]) for result in results)
+    trials = [
+        Trial(
+            result,
+            labels[variant_key(result.config["model"], result.config["training"])],
+            [] if (history := store.history(result.identity)) is None else history.to_dicts(),
+        )
+        for result in results
+    ]
+    measured = [trial for trial in trials if trial.result.test is not None]
+    failed = [trial for trial in trials if trial.result.test is None]
+    return PanelTrials(slug(panel.id), panel, measured, failed, missing)
+
+
+def _by_task(results: Sequence[Result]) -> list[tuple[Panel, list[Result]]]:
+    """Panels for trials that belong to none: one for each task, whatever its length."""
+    grouped: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        task = {name: value for name, value in result.config["task"].items() if name != "length"}
+        grouped[canonical_json(task)].append(result)
+    panels = []
+    for group in grouped.values():
+        group.sort(key=lambda r: (r.config["model"]["name"], r.config["model"].get("layers", 0),
+                                  r.config["model"].get("width", 0), r.config["seed"]))  # fmt: skip
+        task = {name: value for name, value in group[0].config["task"].items() if name != "length"}
+        lengths = sorted({result.config["task"]["length"] for result in group})
+        parameters = ", ".join(f"{name} {value}" for name, value in task.items() if name != "name")
+        name = task["name"].replace("-", " ").capitalize()
+        panel = Panel(
+            id=task["name"],
+            figure="",
+            title=f"{name} ({parameters})" if parameters else name,
+            draw="heatmap" if len(lengths) > 1 or task["name"] == "index-lookup" else "curves",
+            task=task,
+            lengths=lengths,
+            models=[result.config["model"] for result in group],
+            seeds=sorted({result.config["seed"] for result in group}),
+        )
+        panels.append((panel, group))
+    return panels
+
+
+def _distinct_ids(panels: Sequence[PanelTrials]) -> list[PanelTrials]:
+    """The same panels, none sharing an id (ids are file names)."""
+    seen: dict[str, int] = defaultdict(int)
+    distinct = []
+    for panel in panels:
+        seen[panel.id] += 1
+        again = seen[panel.id]
+        distinct.append(
+            panel
+            if again == 1
+            else PanelTrials(f"{panel.id}-{again}", panel.panel, panel.measured, panel.failed, panel.missing)
+        )
+    return distinct

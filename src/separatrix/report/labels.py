@@ -1,0 +1,77 @@
+"""Short names of models, and numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from separatrix.config import canonical_json
+
+_SHORT = {
+    "transformer": "TF", "lstm": "LSTM", "gru": "GRU", "elman": "Elman", "linear-rnn": "Linear RNN", "dss": "DSS",
+    "s4d": "S4D", "retnet": "RetNet", "mamba": "Mamba", "mamba2": "Mamba-2", "gla": "GLA", "deltanet": "DeltaNet",
+    "gated-deltanet": "Gated DeltaNet", "slstm": "sLSTM", "mlstm": "mLSTM",
+}  # fmt: skip
+
+
+def model_label(model: dict[str, Any]) -> str:
+    """The field's name of a model: family, layers and width, e.g. `TF-(1, 64)`."""
+    name = model.get("name", "model")
+    return f"{_SHORT.get(name, name)}-({model.get('layers', '?')}, {model.get('width', '?')})"
+
+
+def distinct_labels(variants: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, str]:
+    """Labels of (model, training) pairs by `variant_key`; those that would share one also name what differs."""
+    sharing: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for model, training in variants:
+        sharing[model_label(model)][variant_key(model, training)] = {**training, **model}
+    labels = {}
+    for label, group in sharing.items():
+        fields = {name for settings in group.values() for name in settings}
+        differing = sorted(
+            name for name in fields if len({canonical_json(settings.get(name)) for settings in group.values()}) > 1
+        )
+        for key, settings in group.items():
+            extra = ", ".join(f"{name.replace('_', ' ')} {settings.get(name)}" for name in differing)
+            labels[key] = f"{label} {extra}" if extra else label
+    return labels
+
+
+def variant_key(model: dict[str, Any], training: dict[str, Any]) -> str:
+    """What makes two trials runs of the same thing, but for length and seed."""
+    return canonical_json([model, training])
+
+
+def slug(text: str) -> str:
+    """Text as a file name and an anchor: lower case letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "panel"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage. Never rounded up to 100%: that is said only of exactly 1."""
+    if share >= 0.995:
+        return "100%" if share == 1 else f"{math.floor(share * 1000) / 10:.1f}%"
+    return f"{share:.0%}"
+
+
+def span(low: float, high: float) -> str:
+    """A range of shares, e.g. `97–99.8%`."""
+    return percent(low) if percent(low) == percent(high) else f"{percent(low).rstrip('%')}–{percent(high)}"
+
+
+def count(number: float) -> str:
+    """A number of things with thousands separated; fractions only where they matter."""
+    return f"{number:,.0f}" if number >= 100 or float(number).is_integer() else f"{number:,.3g}"
+
+
+def listed(items: Sequence[str], conjunction: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 seed`, `2 seeds`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,245 @@
+"""A preset's panel as a section of the page: its figures, and the proved numbers beside the measured ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from separatrix.report import charts, series
+from separatrix.report.collect import Cell, PanelTrials
+from separatrix.report.labels import count, listed, percent, plural, span
+from separatrix.report.section import Column, Figure, Section, Table
+
+SOLVED = 0.99
+"""Median test accuracy from which a model is said to do the task at a length."""
+
+
+def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
+    """The section of one panel; hues: the colour of each model of the page."""
+    drawn = []
+    if panel.measured:
+        drawn = [_accuracy(panel)] if panel.panel.draw == "heatmap" else []
+        drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
+        drawn += [_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel)
+    return Section(
+        id=panel.id,
+        title=panel.panel.title,
+        kicker=panel.panel.figure.replace("figure", "Figure "),
+        about=panel.panel.about,
+        measured=_measured(panel),
+        notes=_notes(panel),
+        figures=drawn,
+        tables=_tables(panel) if panel.measured else [],
+    )
+
+
+# figures -------------------------------------------------------------------------------------------------------------
+def _accuracy(panel: PanelTrials) -> Figure:
+    rows = series.grid_rows(panel)
+    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
+    if any("≤" in row["small"] for row in rows):
+        see += " ≤ is the proved ceiling of any model whose state has that many bits."
+    return Figure(
+        name="accuracy",
+        title="Test accuracy by model and context length",
+        see=see,
+        alt_text="Heat map of median test accuracy. " + _by_model(panel),
+        rows=rows,
+        chart=charts.grid(rows, panel.labels, [str(length) for length in panel.lengths], "context length N"),
+        width=max(3, len(panel.lengths)) * 84,
+        page_width=190 + max(3, len(panel.lengths)) * 120,
+        page_least=110 + len(panel.lengths) * 40,
+    )
+
+
+def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
+    rows = series.curve_rows(panel)
+    chance = 1 / panel.answers if panel.answers else None
+    lowest = min(row["low"] for row in rows)
+    floor = min(0.4, math.floor(lowest * 10) / 10)
+    longest = panel.lengths[-1]
+    return Figure(
+        name="training",
+        title="Validation accuracy during training",
+        at=f"context length {longest}",
+        see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
+        "one that ended earlier counts on with its last accuracy. " + _chance(chance),
+        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
+        rows=rows,
+        chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance),
+    )
+
+
+def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
+    rows = series.position_rows(panel)
+    longest = panel.lengths[-1]
+    chance = 1 / panel.answers if panel.answers else None
+    ends = [
+        f"{label}: {first} at the first position, {last} at the last"
+        for label in panel.labels
+        if (of := [row for row in rows if row["model"] == label and row["length"] == longest])
+        for first, last in [(of[0]["text"], of[-1]["text"])]
+    ]
+    return Figure(
+        name="positions",
+        title="Which positions are remembered",
+        at=f"context length {longest}",
+        see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
+        "the query. A state too small for the whole context keeps one end of it. "
+        + _chance(chance),
+        alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
+        rows=rows,
+        chart=charts.curves(
+            rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance,
+        ),
+    )  # fmt: skip
+
+
+def _kinds(panel: PanelTrials) -> list[Figure]:
+    rows = series.kind_rows(panel)
+    kinds = list(dict.fromkeys(row["column"] for row in rows))
+    if len(kinds) < 2:
+        return []
+    longest = panel.lengths[-1]
+    worst = [
+        f"{label}: lowest on {low['column']}, {low['text']}"
+        for label in panel.labels
+        if (of := [row for row in rows if row["model"] == label and row["length"] == longest])
+        for low in [min(of, key=lambda row: row["median"])]
+    ]
+    return [
+        Figure(
+            name="kinds",
+            title="Test accuracy by kind of example",
+            at=f"context length {longest}",
+            see=f"“{kinds[0]}” are the examples answered yes, every other column is one kind answered no. "
+            "Median over seeds; small, the range where they differ.",
+            alt_text=f"Heat map of test accuracy by kind of example at context length {longest}. {'; '.join(worst)}.",
+            rows=rows,
+            chart=charts.grid(rows, panel.labels, kinds, "kind of example", pick="length"),
+            width=max(3, len(kinds)) * 84,
+            page_width=190 + max(3, len(kinds)) * 120,
+            page_least=110 + len(kinds) * 56,
+        )
+    ]
+
+
+def _by_model(panel: PanelTrials) -> str:
+    lines = []
+    for label in panel.labels:
+        met = [
+            f"{percent(panel.cells[label, length].median)} at length {length}"
+            for length in panel.lengths
+            if (label, length) in panel.cells
+        ]
+        lines.append(f"{label}: {', '.join(met)}")
+    return "; ".join(lines) + "."
+
+
+def _chance(chance: float | None) -> str:
+    return "" if chance is None else f"Dotted: chance, {chance:.1%}."
+
+
+def _ends(panel: PanelTrials, length: int) -> str:
+    cells = {label: panel.cells[label, length] for label in panel.labels if (label, length) in panel.cells}
+    return "; ".join(f"{label} ends at {percent(cell.median)} test accuracy" for label, cell in cells.items()) + "."
+
+
+# tables --------------------------------------------------------------------------------------------------------------
+_COLUMNS = (
+    Column("Model"),
+    Column("State handed over, bits", "observed", numeric=True),
+    Column("Lower bound for an exact model", "proved"),
+    Column("Accuracy ceiling of that state", "proved", numeric=True),
+    Column("Test accuracy, median (range)", "observed", numeric=True),
+    Column("Reading"),
+)
+
+
+def _tables(panel: PanelTrials) -> list[Table]:
+    return [
+        Table(
+            caption=f"Proved beside measured, context length {length}",
+            columns=_COLUMNS,
+            rows=[_row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells],
+            folded=length != panel.lengths[-1],
+        )
+        for length in reversed(panel.lengths)
+    ]
+
+
+def _row(label: str, cell: Cell) -> list[str]:
+    result = cell.one.result
+    accuracy = percent(cell.median)
+    if percent(cell.low) != percent(cell.high):
+        accuracy += f" ({span(cell.low, cell.high)})"
+    if not cell.one.attention:
+        bound = f"{count(result.recurrent_bits)} bits in the state of a recurrent model"
+    elif cell.one.model["layers"] == 1:
+        bound = f"{count(result.attention_bits)} bits through one attention layer"
+    else:
+        bound = "none proved for two or more attention layers"
+    return [
+        label,
+        count(result.state_bits) + (" (grows with N)" if cell.one.attention else ""),
+        bound,
+        f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
+        accuracy,
+        _reading(cell),
+    ]
+
+
+def _reading(cell: Cell) -> str:
+    """What the proved and the measured numbers say together, and no more than that."""
+    result = cell.one.result
+    solved = sum(accuracy >= SOLVED for accuracy in cell.accuracies)
+    if not cell.one.attention and result.state_bits < result.recurrent_bits:
+        return "too small to be exact: proved"
+    if solved == len(cell.trials):
+        return f"done in all {solved} seeds" if solved > 1 else "done"
+    part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "not done"
+    return f"{part}; not ruled out by a bound" if not cell.one.attention else part
+
+
+# words ---------------------------------------------------------------------------------------------------------------
+def _measured(panel: PanelTrials) -> str:
+    if not panel.measured:
+        return ""
+    training = [trial.result.config["training"] for trial in panel.measured]
+    seeds = sorted({trial.seed for trial in panel.measured})
+    steps = sorted({setting["steps"] for setting in training})
+    batch = sorted({setting["batch_size"] for setting in training})
+    rates = sorted({setting["learning_rate"] for setting in training})
+    lengths = {setting["lengths"] for setting in training}
+    answers = sorted({trial.result.test.answers for trial in panel.measured if trial.result.test})
+    sentences = [
+        f"{plural(len(panel.measured), 'trial')} with seed{'s' if len(seeds) > 1 else ''} "
+        f"{listed([str(seed) for seed in seeds])}; at most {_range(steps)} steps of {_range(batch)} contexts",
+        f"AdamW at {listed([f'{rate:g}' for rate in rates])}",
+        "contexts of random lengths up to N in training"
+        if lengths == {"random"}
+        else "contexts of the full length in training"
+        if lengths == {"full"}
+        else "contexts of full or random lengths in training",
+        f"each test accuracy from {_range(answers)} answers never seen before",
+    ]
+    return "; ".join(sentences) + "."
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _notes(panel: PanelTrials) -> list[str]:
+    notes = []
+    if panel.missing:
+        total = len(panel.missing) + len(panel.measured) + len(panel.failed)
+        shown = list(panel.missing[:6]) + (["…"] if len(panel.missing) > 6 else [])
+        notes.append(f"{len(panel.missing)} of {plural(total, 'trial')} not finished: {', '.join(shown)}.")
+    notes += [
+        f"Failed: {trial.label}, length {trial.length}, seed {trial.seed}: {trial.result.error}"
+        for trial in panel.failed
+    ]
+    if not panel.measured:
+        notes.append("No trial of this panel has a measurement, so there is no figure.")
+    return notes

@@ -1,0 +1,205 @@
+"""Writing the page: everything of a store's results in one HTML file, with PNG and SVG of each figure beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup, escape
+
+from separatrix import __version__
+from separatrix.experiments.result import Result
+from separatrix.experiments.store import Store, frame
+from separatrix.report import answer, export, panels, theme
+from separatrix.report.collect import Collection, collect
+from separatrix.report.labels import count, model_label, percent, plural
+from separatrix.report.section import MEANING, Figure, Section
+from separatrix.report.series import by_position
+
+FOLDER = "report"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure on its way to the page: its files' names, and its SVG for print and for pages without scripts."""
+
+    figure: Figure
+    id: str
+    specification: dict[str, Any]
+    svg: str
+
+
+def write_report(store: Store) -> str:
+    """Write `report/index.html`, and PNG and SVG of each figure, into a store; returns the page's path or URL.
+
+    The page is one file that opens from disk and loads nothing. Raises InputError when no trial has finished.
+    """
+    collection = collect(store)
+    hues = theme.hues(panel.labels for panel in collection.panels)
+    sections = [panels.section(panel, hues) for panel in collection.panels]
+    drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
+    table = frame(collection.results).write_csv().encode()
+    store.write(f"{FOLDER}/results.csv", table)
+    store.write(f"{FOLDER}/index.html", _page(store, collection, sections, drawn, table).encode())
+    return f"{store.url.rstrip('/')}/{FOLDER}/index.html"
+
+
+def _draw(store: Store, section: Section, figure: Figure) -> Drawn:
+    """Write a figure's files."""
+    specification = export.specification(figure)
+    svg = export.svg(figure, specification, section.title)
+    drawn = Drawn(figure, f"{section.id}-{figure.name}", specification, svg)
+    store.write(f"{FOLDER}/{drawn.id}.svg", drawn.svg.encode())
+    store.write(f"{FOLDER}/{drawn.id}.png", export.png(drawn.svg))
+    return drawn
+
+
+def _page(
+    store: Store, collection: Collection, sections: Sequence[Section], drawn: dict[str, list[Drawn]], table: bytes
+) -> str:
+    scripts = [_runtime(), _asset("page.js")]
+    figures = [one for group in drawn.values() for one in group]
+    return _template().render(
+        title=collection.preset.about if collection.preset else "What was measured here",
+        preset=collection.preset.name if collection.preset else None,
+        url=store.url,
+        version=__version__,
+        headline=answer.headline(collection.panels),
+        criterion=answer.CRITERION,
+        answers=[(panel, answer.name(panel), answer.sentence(panel)) for panel in collection.panels if panel.measured],
+        facts=_facts(collection),
+        notes=collection.notes,
+        sections=sections,
+        drawn=drawn,
+        meaning=MEANING,
+        labels={label for section in sections for label in section.labels},
+        trials=sorted((_trial_row(result) for result in collection.results), key=_order),
+        environments=_environments(collection.results),
+        csv=_data_uri("text/csv", table),
+        style=_asset("style.css"),
+        scripts=scripts,
+        policy=_policy(scripts),
+        data={
+            "charts": {one.id: one.specification for one in figures},
+            "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
+            "trials": {result.identity: _details(result) for result in collection.results},
+        },
+    )
+
+
+def _facts(collection: Collection) -> list[tuple[str, str]]:
+    """The run in a few numbers."""
+    results = collection.results
+    failed = sum(result.status == "failed" for result in results)
+    missing = sum(len(panel.missing) for panel in collection.panels)
+    facts = [
+        (f"{len(results) - failed:,}", "trials measured"),
+        (count(sum(result.tokens for result in results) / 1e6), "million tokens trained on"),
+        (count(round(sum(result.seconds for result in results) / 60, 1)), "minutes of training, summed over cores"),
+    ]
+    facts += [(f"{failed:,}", "failed")] if failed else []
+    facts += [(f"{missing:,}", "not finished")] if missing else []
+    return facts
+
+
+def _trial_row(result: Result) -> dict[str, Any]:
+    config = result.config
+    return {
+        "identity": result.identity,
+        "task": config["task"]["name"],
+        "length": config["task"]["length"],
+        "model": model_label(config["model"]),
+        "seed": config["seed"],
+        "accuracy": None if result.test is None else result.test.accuracy,
+        "accuracy_text": "–" if result.test is None else percent(result.test.accuracy),
+        "status": result.status,
+        "error": result.error,
+        "state_bits": result.state_bits,
+        "steps": result.steps,
+        "seconds": result.seconds,
+    }
+
+
+def _order(row: dict[str, Any]) -> tuple[str, str, int, int]:
+    return row["task"], row["model"], row["length"], row["seed"]
+
+
+def _details(result: Result) -> dict[str, Any]:
+    """What the page shows of one trial when asked: everything, its groups in a short form."""
+    whole = result.model_dump(mode="json", exclude={"test", "config", "environment", "identity"}, exclude_none=True)
+    task, label = result.config["task"], model_label(result.config["model"])
+    details: dict[str, Any] = {
+        "name": f"{label}, {task['name']}, length {task['length']}, seed {result.config['seed']}",
+        "result": whole,
+        "config": result.config,
+        "environment": result.environment,
+    }
+    if result.test is not None:
+        test = result.test
+        measured = {"test_accuracy": test.accuracy, "test_loss_bits": test.loss_bits, "test_answers": test.answers}
+        details["result"] = {"status": result.status} | measured | whole
+        details["groups"] = [] if by_position(result) else list(test.accuracy_by_group)
+        details["accuracy"] = [round(accuracy, 4) for accuracy in test.accuracy_by_group.values()]
+        details["loss_bits"] = [round(test.loss_bits_by_group[group], 3) for group in test.accuracy_by_group]
+    return details
+
+
+def _environments(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Each environment trials ran in, with how many did."""
+    met = Counter(json.dumps(result.environment, sort_keys=True) for result in results)
+    return [
+        (plural(number, "trial"), ", ".join(f"{name} {value}" for name, value in json.loads(text).items()))
+        for text, number in met.most_common()
+    ]
+
+
+# the pieces of the file ----------------------------------------------------------------------------------------------
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {
+        "data_uri": lambda text, kind: _data_uri(kind, text.encode()),
+        "count": count,
+        "unbroken": _unbroken,
+    }
+    return environment.from_string(_asset("index.html"))
+
+
+def _unbroken(text: str) -> Markup:
+    """Escaped text in which labels such as `TF-(1, 64)` stay on one line."""
+    return Markup(re.sub(r"\S+-\(\d+, \d+\)", r'<span class="nobr">\g<0></span>', str(escape(text))))
+
+
+@cache
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
+
+
+@cache
+def _runtime() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; slow to bundle, so only once a process."""
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """The page's Content-Security-Policy: no network at all, and no script but these, whatever the data holds."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"

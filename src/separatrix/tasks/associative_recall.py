@@ -1,0 +1,138 @@
+"""Associative recall: which value stood beside this key?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.ceiling import accuracy_ceiling
+from separatrix.tasks.draws import distinct, several
+from separatrix.tasks.logarithms import log2_binomial
+
+
+class AssociativeRecall(Task):
+    """Associative recall from k key-value pairs, k = length / 2, the keys distinct.
+
+    Example: with 4 keys and 3 values, the pairs 2→1, 0→2 are the context `2 5 0 6`; query `0` is answered 2.
+
+    Tokens are keys 0 … K - 1 and values K … K + V - 1 (`shared`: values are tokens 0 … V - 1, the same as keys).
+    Queries are key tokens, as they stand in the context; answers are values 0 … V - 1, or V for an absent key. A share
+    `absent` of the queries asks for absent keys. Queries of one context are distinct as far as there are keys.
+    `length` or `pairs` may be given, or both when length = 2 * pairs.
+    """
+
+    summary: ClassVar[str] = "which value stood beside this key?"
+    name: Literal["associative-recall"] = "associative-recall"
+    pairs: int = Field(ge=1, description="key-value pairs k")
+    keys: int = Field(64, ge=1, description="key alphabet size K")
+    values: int = Field(64, ge=2, description="value alphabet size V")
+    shared: bool = Field(False, description="keys and values share one alphabet")
+    absent: float = Field(0.0, ge=0, le=1, description="share of queries that ask for a key that is not there")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _length_or_pairs(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            if "length" in data and "pairs" not in data and isinstance(data["length"], int):
+                if data["length"] % 2:
+                    raise ValueError(f"associative-recall: length must be even (pairs), got {data['length']}")
+                return {**data, "pairs": data["length"] // 2}
+            if "pairs" in data and "length" not in data and isinstance(data["pairs"], int):
+                return {**data, "length": 2 * data["pairs"]}
+        return data
+
+    @model_validator(mode="after")
+    def _fits(self) -> AssociativeRecall:
+        if self.length != 2 * self.pairs:
+            raise ValueError(f"associative-recall: length must be 2 * pairs, got {self.length} and {self.pairs} pairs")
+        if self.pairs > self.keys:
+            raise ValueError(f"associative-recall: {self.pairs} distinct keys do not fit in {self.keys}: add keys")
+        if self.absent and self.pairs == self.keys:
+            raise ValueError("associative-recall: with pairs = keys no key is ever absent: set absent to 0")
+        return self
+
+    @property
+    def alphabet_size(self) -> int:
+        return max(self.keys, self.values) if self.shared else self.keys + self.values
+
+    @property
+    def value_offset(self) -> int:
+        """The token of value 0."""
+        return 0 if self.shared else self.keys
+
+    @property
+    def query_count(self) -> int:
+        return self.keys
+
+    @property
+    def query_offset(self) -> int:
+        return 0
+
+    @property
+    def answers(self) -> int:
+        return self.values + 1
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return (*(f"pair {i}" for i in range(self.pairs)), "absent")
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return range(2, self.length + 1, 2)
+
+    def at_length(self, length: int) -> AssociativeRecall:
+        return self.replace(length=length, pairs=length // 2)
+
+    def position_alphabet(self, position: int) -> range:
+        return range(self.keys) if position % 2 == 0 else range(self.value_offset, self.value_offset + self.values)
+
+    def valid(self, context: Int[Tensor, "B N"]) -> Bool[Tensor, " B"]:
+        keys = context[:, 0::2]
+        values = context[:, 1::2] - self.value_offset
+        distinct = (keys.sort(dim=1).values.diff(dim=1) > 0).all(dim=1)
+        return distinct & (keys < self.keys).all(dim=1) & ((values >= 0) & (values < self.values)).all(dim=1)
+
+    def sample(
+        self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
+    ) -> Batch:
+        count, n = self.check_request(batch_size, queries, length)
+        k, device = n // 2, generator.device
+        extra = min(count, self.keys - k) if self.absent else 0  # keys that are drawn but not shown
+        keys = distinct(self.keys, k + extra, batch_size, generator)
+        values = torch.randint(self.values, (batch_size, k), generator=generator, device=device)
+        context = torch.stack([keys[:, :k], values + self.value_offset], dim=2).flatten(1)
+        place = several(k, count, batch_size, generator)
+        if extra:
+            lost = torch.rand(batch_size, count, generator=generator, device=device) < self.absent
+            place = torch.where(lost, k + several(extra, count, batch_size, generator), place)
+        asked = keys.gather(1, place)
+        groups = torch.where(place < k, place, self.pairs)
+        return Batch(context, asked, self.answer(context, asked), groups)
+
+    def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
+        keys, values = context[:, 0::2], context[:, 1::2] - self.value_offset
+        if queries.shape[1] * keys.shape[1] <= 4 * (self.keys + keys.shape[1]):
+            found = queries[:, :, None] == keys[:, None, :]
+            value = values.gather(1, found.to(torch.uint8).argmax(dim=2))
+            return torch.where(found.any(dim=2), value, self.values)
+        book = torch.full((len(context), self.keys), self.values, dtype=torch.int64, device=context.device)
+        return book.scatter_(1, keys, values).gather(1, queries)
+
+    def recurrent_bits(self) -> float:
+        """log2(C(K, k) V^k), for models right on absent keys too; at least k log2 V for present keys alone."""
+        return log2_binomial(self.keys, self.pairs) + self.pairs * math.log2(self.values)
+
+    def attention_bits(self) -> float:
+        """A lower bound, k log2 V: the values held, one fixed key asked."""
+        return self.pairs * math.log2(self.values)
+
+    def accuracy_ceiling(self, state_bits: int | float) -> float:
+        """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""
+        return 1.0 if self.absent else accuracy_ceiling(self.pairs, self.values, state_bits)

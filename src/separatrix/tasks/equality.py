@@ -1,0 +1,83 @@
+"""Equality: are two strings the same?"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Int
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from separatrix.tasks.draws import places
+from separatrix.tasks.two_strings import TwoStrings
+
+
+class Equality(TwoStrings):
+    """Equality of two strings of n = length / 2 symbols.
+
+    Example: concatenated `0 1 1 | 0 1 0` is answered 0 (not equal); interleaved `0 0 1 1` is answered 1 (equal).
+
+    Half of the pairs are equal; the others differ in a Hamming distance drawn uniformly from `distances` (None: 1, 2,
+    4, … and n, so that the hard distance 1 is always among them), at uniformly random places.
+    """
+
+    summary: ClassVar[str] = "are the two strings equal?"
+    name: Literal["equality"] = "equality"
+    alphabet: int = Field(2, ge=2, description="alphabet size")
+    distances: tuple[int, ...] | None = Field(None, min_length=1, description="Hamming distances of unequal pairs")
+
+    @model_validator(mode="after")
+    def _distances_fit(self) -> Equality:
+        if self.distances is not None and not all(1 <= d <= self.length // 2 for d in self.distances):
+            raise ValueError(f"equality: distances must be in 1 … {self.length // 2}, got {list(self.distances)}")
+        return self
+
+    @property
+    def alphabet_size(self) -> int:
+        return self.alphabet
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return ("equal", *(f"distance {d}" for d in self._distances(self.length // 2)))
+
+    def _distances(self, n: int) -> list[int]:
+        """The distances unequal pairs of n symbols are drawn with: those that fit; n where none does."""
+        whole = self.length // 2
+        wanted = self.distances or sorted({min(2**i, whole) for i in range(whole.bit_length() + 1)})
+        return [d for d in wanted if d <= n] or [min(wanted)]
+
+    def pairs(
+        self, batch_size: int, n: int, generator: torch.Generator
+    ) -> tuple[Int[Tensor, "B n"], Int[Tensor, "B n"], Int[Tensor, " B"]]:
+        device = generator.device
+        first = torch.randint(self.alphabet, (batch_size, n), generator=generator, device=device)
+        wanted = self._distances(n)
+        drawn = torch.randint(len(wanted), (batch_size,), generator=generator, device=device)
+        equal = torch.rand(batch_size, generator=generator, device=device) < 0.5
+        distance = torch.where(equal, 0, torch.tensor(wanted, device=device)[drawn].clamp(max=n))
+        changed = places(distance, n, generator)
+        if self.alphabet == 2:
+            second = first ^ changed
+        else:
+            shift = torch.randint(1, self.alphabet, (batch_size, n), generator=generator, device=device)
+            second = torch.where(changed, (first + shift) % self.alphabet, first)
+        named = torch.tensor([self.groups.index(f"distance {d}") for d in wanted], device=device)
+        return first, second, torch.where(equal, 0, named[drawn])
+
+    def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
+        first, second = self.split(context)
+        return (first == second).all(dim=1)[:, None].expand(queries.shape).long()
+
+    def recurrent_bits(self) -> float:
+        """Concatenated n log2 S; interleaved log2(S + 1) at least: unequal, or the symbol that must come again."""
+        n = self.length // 2
+        return n * math.log2(self.alphabet) if self.layout == "concatenated" else math.log2(self._interleaved_classes())
+
+    def _interleaved_classes(self) -> int:
+        return self.alphabet + (self.length > 2)  # "unequal" can be known before the end only after a first pair
+
+    def attention_bits(self) -> float:
+        """The first string held, in either layout: n log2 S."""
+        return self.length // 2 * math.log2(self.alphabet)

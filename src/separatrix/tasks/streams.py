@@ -1,0 +1,49 @@
+"""Randomness by key: batch i of a split is a function of (seed, split, i), so no generator state is ever stored.
+
+`torch.Generator.manual_seed` keeps only 32 bits of a seed on the CPU, so two seeds may give one stream. Here the whole
+state of the Mersenne twister (624 words) is the SHAKE-256 digest of the key: streams with different keys are as
+independent as the digests of different messages, and training, validation and test data never share randomness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeAlias, get_args
+
+import torch
+
+from separatrix.errors import InputError, unknown
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+_WORDS = 624
+_HEAD = 3  # 64-bit words before the twister's: the seed; left and seeded, 32 bits each; next
+_STATE_BYTES = 5056
+_LEFT_SEEDED = 1 | 1 << 32  # left = 1: the first draw twists the fresh state; seeded = 1
+
+
+def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
+    """The CPU generator of batch `index` of a split. Raises InputError for an unknown split or a negative number.
+
+    seed:  the run's seed, any integer >= 0
+    index: which batch of the split, any integer >= 0
+    """
+    if split not in get_args(Split):
+        raise unknown("split", split, get_args(Split))
+    if seed < 0 or index < 0:
+        raise InputError(f"seed and index must be at least 0, got {seed} and {index}")
+    return keyed_generator(f"separatrix/{seed}/{split}/{index}")
+
+
+def keyed_generator(key: str) -> torch.Generator:
+    """The CPU generator whose whole state is the digest of a key."""
+    digest = bytearray(hashlib.shake_256(key.encode()).digest(4 * _WORDS))
+    generator = torch.Generator()
+    state = generator.get_state()
+    if state.numel() != _STATE_BYTES:
+        raise RuntimeError(f"torch {torch.__version__} lays out its CPU generator in {state.numel()} bytes, not 5056")
+    words = state[: 8 * (_HEAD + _WORDS)].view(torch.int64)
+    words[0], words[1], words[2] = 0, _LEFT_SEEDED, 0
+    words[_HEAD:] = torch.frombuffer(digest, dtype=torch.int32).to(torch.int64) & 0xFFFFFFFF
+    generator.set_state(state)
+    return generator

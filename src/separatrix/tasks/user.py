@@ -1,0 +1,195 @@
+"""A user's own task: a plain Python function `answer(context, query)` in a file, named `path/to/file.py:function`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import torch
+from jaxtyping import Bool, Int
+from pydantic import Field, create_model
+from torch import Tensor
+
+from separatrix.errors import InputError, unknown
+from separatrix.tasks.base import Batch, Task
+
+Answer = Callable[[tuple[int, ...], int], int]
+F = TypeVar("F", bound=Answer)
+
+TABLE_ENTRIES = 2**18
+"""Largest truth table that is computed once instead of asking the function again and again."""
+
+
+def task(
+    alphabet: int, answers: int = 2, queries: int = 1, valid: Callable[[tuple[int, ...]], bool] | None = None
+) -> Callable[[F], F]:
+    """Decorate a function with what its task needs to know, e.g. `@task(alphabet=3, answers=2)`.
+
+    alphabet: tokens are 0 … alphabet - 1
+    answers:  the function returns 0 … answers - 1
+    queries:  queries are 0 … queries - 1; 1 for a decision about the context alone
+    valid:    which contexts belong to the task (all, when None)
+    """
+
+    def decorate(function: F) -> F:
+        function.__separatrix__ = {"alphabet": alphabet, "answers": answers, "queries": queries, "valid": valid}  # type: ignore[attr-defined]
+        return function
+
+    return decorate
+
+
+class UserTask(Task):
+    """A task whose answers come from a user's function. Contexts and queries are uniform."""
+
+    summary: ClassVar[str] = "a function of your own"
+    function: ClassVar[Answer]
+    valid_context: ClassVar[Callable[[tuple[int, ...]], bool] | None] = None
+    alphabet: int = Field(2, ge=2, description="tokens are 0 … alphabet - 1")
+    answer_count: int = Field(2, ge=1, description="answers are 0 … answer_count - 1")
+    queries: int = Field(1, ge=1, description="queries are 0 … queries - 1")
+    source_sha256: str = Field(description="hash of the file the function stands in")
+
+    @property
+    def alphabet_size(self) -> int:
+        return self.alphabet
+
+    @property
+    def answers(self) -> int:
+        return self.answer_count
+
+    @property
+    def query_count(self) -> int:
+        return self.queries
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(f"answer {i}" for i in range(self.answer_count))
+
+    def valid(self, context: Int[Tensor, "B N"]) -> Bool[Tensor, " B"]:
+        check = type(self).valid_context
+        if check is None:
+            return super().valid(context)
+        return torch.tensor([bool(check(tuple(row))) for row in context.tolist()], device=context.device)
+
+    def sample(
+        self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
+    ) -> Batch:
+        count, n = self.check_request(batch_size, queries, length)
+        device = generator.device
+        context = torch.randint(self.alphabet, (batch_size, n), generator=generator, device=device)
+        for _ in range(1000):
+            (again,) = torch.nonzero(~self.valid(context), as_tuple=True)
+            if not len(again):
+                break
+            context[again] = torch.randint(self.alphabet, (len(again), n), generator=generator, device=device)
+        else:
+            raise InputError(
+                f"{self.name}: almost no context of length {n} is valid: draw them yourself in a Task subclass"
+            )
+        asked = torch.randint(self.queries, (batch_size, count), generator=generator, device=device)
+        targets = self.answer(context, asked)
+        return Batch(context, asked, targets, targets)
+
+    def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
+        n = context.shape[1]
+        if self.alphabet**n * self.queries <= TABLE_ENTRIES:
+            weights = self.alphabet ** torch.arange(n, device=context.device)
+            code = (context * weights).sum(dim=1)
+            return _table(self, n).to(context.device)[code[:, None], queries]
+        rows = [
+            [self.ask(tuple(tokens), query) for query in asked]
+            for tokens, asked in zip(context.tolist(), queries.tolist(), strict=True)
+        ]
+        return torch.tensor(rows, dtype=torch.int64, device=context.device).reshape(queries.shape)
+
+    def ask(self, context: tuple[int, ...], query: int) -> int:
+        """The function's answer, checked. Raises InputError with the example when it raises or answers out of range."""
+        example = f"{self.name} on context {list(context)}, query {query}"
+        try:
+            said = type(self).function(context, query)
+        except Exception as error:
+            raise InputError(f"{example} raised {type(error).__name__}: {error}") from error
+        if not isinstance(said, int) or not 0 <= said < self.answer_count:
+            raise InputError(f"{example} answered {said!r}: expected an int in 0 … {self.answer_count - 1}")
+        return int(said)
+
+    def recurrent_bits(self) -> float:
+        """0: nothing is proved without enumeration (`separatrix analyze`)."""
+        return 0.0
+
+    def attention_bits(self) -> float:
+        """0: nothing is proved without enumeration (`separatrix analyze`)."""
+        return 0.0
+
+
+@lru_cache(maxsize=32)
+def _table(task: UserTask, length: int) -> Tensor:
+    """Int[S^n, queries]: every answer, contexts coded with the first token least significant; -1 on invalid ones."""
+    table = torch.full((task.alphabet**length, task.queries), -1, dtype=torch.int64)
+    for code in range(len(table)):
+        context = tuple(code // task.alphabet**i % task.alphabet for i in range(length))
+        if type(task).valid_context is None or type(task).valid_context(context):  # type: ignore[misc]
+            table[code] = torch.tensor([task.ask(context, query) for query in range(task.queries)])
+    return table
+
+
+def user_family(name: str) -> type[Task]:
+    """The task class of `path/to/file.py:function` (or `:TaskSubclass`). The file is executed.
+
+    Raises InputError when there is no such file or name, or the function says nothing of its alphabet.
+    """
+    path, _, attribute = name.rpartition(":")
+    module = _load(path)
+    members = {
+        k: v for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__
+    }
+    if attribute not in members:
+        raise unknown(f"function in {path}", attribute, members)
+    found: Any = members[attribute]
+    if inspect.isclass(found):
+        if not issubclass(found, Task):
+            raise InputError(f"{name} is a class, but no Task: subclass separatrix.tasks.Task, or name a function")
+        return found
+    if len(inspect.signature(found).parameters) != 2:
+        raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
+    told = getattr(found, "__separatrix__", {})
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    fields: dict[str, Any] = {
+        "name": (Literal[name], name),
+        "alphabet": (int, Field(told.get("alphabet", 2), ge=2)),
+        "answer_count": (int, Field(told.get("answers", 2), ge=1)),
+        "queries": (int, Field(told.get("queries", 1), ge=1)),
+        "source_sha256": (Literal[digest], digest),
+    }
+    family = create_model("UserTask", __base__=UserTask, **fields)
+    family.function = staticmethod(found)
+    family.valid_context = staticmethod(told["valid"]) if told.get("valid") else None
+    family.summary = (inspect.getdoc(found) or UserTask.summary).splitlines()[0]
+    return family
+
+
+def _load(path: str) -> Any:
+    if not Path(path).is_file():
+        raise InputError(f"no Python file at {path}")
+    spec = importlib.util.spec_from_file_location(f"separatrix_user_{Path(path).stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{path} could not be executed: {type(error).__name__}: {error}") from error
+    return module
+
+
+def looks_like_a_file(name: str) -> bool:
+    """Whether a task or model name is a path to a Python file and a name in it."""
+    head, colon, tail = name.rpartition(":")
+    return bool(colon) and head.endswith(".py") and bool(tail)

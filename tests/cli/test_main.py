@@ -1,0 +1,105 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from separatrix.cli.main import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Run a command in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def go(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian", "index-lookup", "lstm"], "no command 'trian': did you mean 'train'?"),
+        (["train", "index-lokup", "lstm"], "unknown task 'index-lokup': did you mean 'index-lookup'?"),
+        (["train", "index-lookup", "lsmt"], "unknown model 'lsmt': did you mean 'lstm'?"),
+        (["train", "index-lookup", "lstm", "--length", "4", "--widht", "8"], "did you mean '--width'?"),
+        (["train", "index-lookup", "lstm", "--length", "0"], "greater than or equal to 1, got 0"),
+        (["train", "index-lookup", "lstm"], "'length' is required"),
+        (["train", "bounded-dyck", "lstm", "--length", "7"], "length must be even"),
+        (["train", "index-lookup", "transformer", "--length", "4", "--heads", "5"], "width must be divisible by heads"),
+        (["train", "index-lookup", "lstm", "8"], "expected an option such as --width 64, got '8'"),
+        (["reproduce", "--preset", "quik"], "unknown preset 'quik': did you mean 'quick'?"),
+        (["reproduce", "figur2"], "did you mean 'figure2'?"),
+        (["reproduce", "--prest", "quick"], "no option '--prest': did you mean '--preset'?"),
+        (["reproduce", "--preset", "mine.toml"], "no preset file at mine.toml"),
+        (["report", "nowhere"], "nowhere holds no results"),
+        (["list", "model"], "'model' is not one of 'tasks', 'models', 'presets'"),
+        (["train", "index-lookup", "lstm", "--length", "4", "--output", "/proc/x"], "cannot use /proc/x"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(run, arguments, message):
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert message in err
+    assert err.startswith("separatrix: ")
+
+
+def test_list(run):
+    code, out, _ = run("list", "tasks", "--json")
+    assert code == 0
+    assert "index-lookup" in {row["task"] for row in json.loads(out)}
+    assert "lstm" in run("list", "models")[1]
+    assert "quick" in run("list", "presets")[1]
+
+
+def test_doctor(run):
+    code, out, _ = run("doctor", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["threads"] == 1
+    assert found["packages"]["torch"]
+    assert found["devices"][0] == "cpu"
+
+
+def test_train_prints_a_result_and_keeps_it(run, tmp_path):
+    command = ("train", "index-lookup", "lstm", "--length", "4", "--alphabet", "3", "--width", "4", "--steps", "20",
+               "--warmup", "2", "--batch-size", "4", "--seed", "5", "--json")  # fmt: skip
+    code, out, _ = run(*command)
+    result = json.loads(out)
+    assert code == 0
+    assert result["config"]["seed"] == 5
+    assert result["config"]["task"]["alphabet"] == 3
+    assert result["state_numbers"] == 8
+    assert (tmp_path / "runs/train/trials" / result["identity"] / "result.json").exists()
+    assert json.loads(run(*command)[1]) == result
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = (
+        "import sys; from separatrix.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'polars', 'altair', 'numpy', 'loky'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "reproduce" in done.stdout
+
+
+def test_importing_the_package_is_instant():
+    done = subprocess.run(
+        [sys.executable, "-c", "import separatrix, sys; assert 'torch' not in sys.modules"], check=False
+    )
+    assert done.returncode == 0

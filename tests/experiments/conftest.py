@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import pytest
+
+from separatrix.experiments.config import TrialConfig
+
+
+@pytest.fixture
+def tiny():
+    """A trial that trains in about a second, with several validations and a learning-rate schedule."""
+
+    def make(seed: int = 0, **training) -> TrialConfig:
+        settings = {"steps": 60, "warmup": 5, "validate_every": 10, "validation_contexts": 32, "test_contexts": 64}
+        return TrialConfig(
+            task={"name": "index-lookup", "length": 6, "alphabet": 4},
+            model={"name": "lstm", "width": 8},
+            training={**settings, "batch_size": 16, **training},
+            seed=seed,
+        )
+
+    return make

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from separatrix.experiments.local import LocalEngine, WorkersLost
+from separatrix.experiments.store import Store
+from separatrix.experiments.trial import run_trial
+
+
+def workers() -> list[psutil.Process]:
+    """The engine's worker processes: children that run a loky worker."""
+    return [p for p in psutil.Process().children(recursive=True) if "loky" in " ".join(p.cmdline())
+            and "resource_tracker" not in " ".join(p.cmdline())]  # fmt: skip
+
+
+def test_a_killed_workers_trial_is_taken_up_again_and_the_others_go_on(tiny, tmp_path):
+    trials = [tiny(seed=seed, steps=200) for seed in range(3)]
+    expected = [run_trial(Store(tmp_path / "alone"), trial).fingerprint for trial in trials]
+    store, killed = Store(tmp_path / "engine"), []
+
+    def kill_one(running) -> None:
+        said = [store.progress(trial.identity()) for trial in running]
+        if not killed and any(s and s["step"] >= 20 for s in said):
+            victim = workers()[0]
+            killed.append(victim.pid)
+            os.kill(victim.pid, signal.SIGKILL)
+
+    results = LocalEngine(workers=2).run(store, trials, tick=kill_one)
+    assert killed
+    assert [result.fingerprint for result in results] == expected
+    assert not workers()
+
+
+def test_a_trial_whose_worker_always_dies_is_reported(tiny, tmp_path):
+    def kill_all(running) -> None:
+        for worker in workers():
+            os.kill(worker.pid, signal.SIGKILL)
+
+    with pytest.raises(WorkersLost, match="was killed 3 times"):
+        LocalEngine(workers=1).run(Store(tmp_path), [tiny(steps=2000)], tick=kill_all)
+
+
+def test_failing_trials_are_recorded_and_the_others_go_on(tiny, tmp_path):
+    trials = [tiny(learning_rate=1.0, weight_decay=1e30), tiny()]
+    failed, fine = LocalEngine(workers=1).run(Store(tmp_path), trials)
+    assert (failed.status, fine.status) == ("failed", "finished")
+    assert "not finite" in failed.error
+
+
+def test_equal_trials_run_once(tiny, tmp_path):
+    ended = []
+    results = LocalEngine(workers=2).run(
+        Store(tmp_path), [tiny(), tiny()], finished=lambda trial, result: ended.append(trial)
+    )
+    assert len(results) == 2
+    assert len(ended) == 1
+
+
+def test_ctrl_c_leaves_a_resumable_run(tiny, tmp_path):
+    def interrupt(running) -> None:
+        if any(store.progress(trial.identity()) for trial in running):
+            raise KeyboardInterrupt
+
+    store, trial = Store(tmp_path / "cut"), tiny(steps=600)
+    with pytest.raises(KeyboardInterrupt):
+        LocalEngine(workers=1).run(store, [trial], tick=interrupt)
+    deadline = time.monotonic() + 10
+    while workers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not workers()
+    assert store.result(trial.identity()) is None
+    assert store.read(f"trials/{trial.identity()}/checkpoint.safetensors") is not None
+    (resumed,) = LocalEngine(workers=1).run(store, [trial])
+    assert resumed.fingerprint == run_trial(Store(tmp_path / "whole"), trial).fingerprint

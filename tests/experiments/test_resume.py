@@ -1,0 +1,104 @@
+"""A run cut off anywhere and started again ends with the same bits as one that was left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from separatrix import InputError
+from separatrix.experiments.store import Store
+from separatrix.experiments.trainer import Trainer
+from separatrix.experiments.trial import run_trial
+
+
+class Interrupted(Exception):
+    pass
+
+
+def cut_after(validations: int):
+    left = iter(range(validations))
+
+    def watch() -> None:
+        if next(left, None) is None:
+            raise Interrupted
+
+    return watch
+
+
+@pytest.mark.parametrize("cuts", [[0], [1, 2], [0, 0, 3]])
+def test_interrupted_between_validations(tiny, tmp_path, cuts):
+    whole = run_trial(Store(tmp_path / "whole"), tiny())
+    store = Store(tmp_path / "cut")
+    for validations in cuts:
+        with pytest.raises(Interrupted):
+            run_trial(store, tiny(), watch=cut_after(validations))
+    resumed = run_trial(store, tiny())
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert resumed.fingerprint == whole.fingerprint
+    ours, theirs = store.history(tiny().identity()), Store(tmp_path / "whole").history(tiny().identity())
+    assert ours.equals(theirs)
+
+
+TRAIN = """
+import sys
+from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.local import work
+work(sys.argv[1], TrialConfig.model_validate_json(sys.argv[2]).model_dump(mode="json"), __import__("os").getppid())
+"""
+
+
+@pytest.mark.parametrize("validations", [1, 3, 5])
+def test_killed_with_sigkill(tiny, tmp_path, validations):
+    config = tiny(steps=120)
+    whole = run_trial(Store(tmp_path / "whole"), config)
+    store = Store(tmp_path / "killed")
+    child = subprocess.Popen([sys.executable, "-c", TRAIN, store.url, config.model_dump_json()])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and child.poll() is None:
+        said = store.progress(config.identity())
+        if said and said["step"] >= 10 * validations:
+            break
+        time.sleep(0.005)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    resumed = run_trial(store, config)
+    assert resumed.fingerprint == whole.fingerprint
+
+
+def test_stored_results_are_not_run_again(tiny, tmp_path):
+    store = Store(tmp_path)
+    first = run_trial(store, tiny())
+    assert run_trial(store, tiny()) == first
+
+
+def test_different_order_of_work_gives_the_same_bits(tiny, tmp_path):
+    run_trial(Store(tmp_path / "a"), tiny(seed=3))
+    alone = run_trial(Store(tmp_path / "b"), tiny())
+    after = run_trial(Store(tmp_path / "a"), tiny())
+    assert alone.fingerprint == after.fingerprint
+
+
+def test_damaged_checkpoint_is_a_clear_error(tiny, tmp_path):
+    store = Store(tmp_path)
+    store.write(f"trials/{tiny().identity()}/checkpoint.safetensors", b"half a file")
+    result = run_trial(store, tiny())
+    assert result.status == "failed"
+    assert "checkpoint.safetensors is damaged" in result.error
+
+
+def test_checkpoint_of_another_shape_is_refused(tiny):
+    trainer = Trainer(tiny())
+    with pytest.raises(InputError, match="damaged"):
+        trainer.resume(trainer.checkpoint()[:100])
+
+
+def test_nothing_is_pickled(tiny, tmp_path):
+    run_trial(Store(tmp_path), tiny())
+    suffixes = {path.suffix for path in Path(tmp_path).rglob("*") if path.is_file()}
+    assert suffixes <= {".json", ".safetensors", ".parquet", ""}

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+import separatrix as sx
+from separatrix import InputError
+from separatrix.experiments.result import Result
+from separatrix.experiments.store import Busy, Store
+from separatrix.experiments.trial import run_trial
+
+
+def result(identity: str) -> Result:
+    config = {"task": {"name": "parity", "length": 4}, "model": {"name": "lstm", "width": 4, "layers": 1}, "seed": 0}
+    return Result(identity=identity, config=config, status="finished")
+
+
+def test_results_are_a_frame_with_one_row_a_trial(tiny, tmp_path):
+    store = Store(tmp_path)
+    run_trial(store, tiny(steps=10))
+    run_trial(store, tiny(steps=10, seed=1))
+    frame = sx.results(tmp_path)
+    assert frame.height == 2
+    assert set(frame["seed"]) == {0, 1}
+    assert set(frame["state_numbers"]) == {16}
+    assert set(frame["recurrent_bits"]) == {12.0}
+
+
+def test_a_store_in_memory(tiny):
+    store = Store("memory://somewhere/runs")
+    run_trial(store, tiny(steps=10))
+    assert sx.results("memory://somewhere/runs").height == 1
+
+
+def test_a_store_of_another_format_is_refused_untouched(tmp_path):
+    marker = tmp_path / "store.json"
+    marker.write_text(json.dumps({"format": 99, "separatrix": "9.9.9"}))
+    with pytest.raises(InputError, match=r"written by separatrix 9.9.9 \(store format 99\).*choose another folder"):
+        Store(tmp_path)
+    assert json.loads(marker.read_text())["format"] == 99
+
+
+def test_no_store_there(tmp_path):
+    with pytest.raises(InputError, match="holds no results"):
+        sx.results(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file: expected a folder"):
+        Store(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_unwritable_place():
+    with pytest.raises(InputError, match="cannot use /proc/runs as an output folder"):
+        Store("/proc/runs")
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.write("note.json", b"old")
+
+    def full_disk(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        store.write("note.json", b"new")
+    assert store.read("note.json") == b"old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["note.json", "store.json"]
+
+
+def test_half_written_trials_are_not_results(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/config.json", b"{}")
+    store.write_result(result("def"))
+    assert [found.identity for found in store.results()] == ["def"]
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/result.json", b'{"half":')
+    with pytest.raises(InputError, match=r"trials/abc/result.json is damaged \(not JSON\): delete it"):
+        store.results()
+
+
+def test_one_process_at_a_time_has_a_trial(tiny, tmp_path):
+    one, other = Store(tmp_path), Store(tmp_path)
+    with one.claim(tiny()), pytest.raises(Busy), other.claim(tiny()):
+        pass
+    with other.claim(tiny()):
+        pass

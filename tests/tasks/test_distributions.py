@@ -1,0 +1,156 @@
+"""What the generators draw: uniform where they say so, balanced, and negatives that are what their kind says."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from scipy import stats
+from slow_oracles import bounded_dyck
+
+import separatrix as sx
+from separatrix.tasks import mqar, stream
+from separatrix.tasks.draws import distinct, places
+
+MANY = 20_000
+
+
+def uniform(counts: Counter, outcomes: int) -> bool:
+    """Chi-square test of uniformity over a known number of outcomes, at one in a million."""
+    observed = list(counts.values()) + [0] * (outcomes - len(counts))
+    return len(counts) <= outcomes and stats.chisquare(observed).pvalue > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("length", "kinds", "depth", "members"), [(6, 2, 2, 32), (8, 1, 2, 8), (6, 3, 1, 27), (8, 2, 3, 208), (2, 5, 9, 5)]
+)
+def test_members_of_bounded_dyck_are_uniform(length, kinds, depth, members):
+    task = sx.tasks.create("bounded-dyck", length=length, kinds=kinds, depth=depth)
+    batch = task.sample(MANY, stream(0, "train"))
+    drawn = batch.context[batch.groups[:, 0] == 0]
+    assert uniform(Counter(map(tuple, drawn.tolist())), members)
+
+
+def test_negatives_of_bounded_dyck_are_what_they_say():
+    task = sx.tasks.create("bounded-dyck", length=10, kinds=2, depth=2)
+    deeper = task.replace(depth=3)
+    untyped = task.replace(kinds=1, negatives=("random",))
+    batch = task.sample(4000, stream(1, "train"))
+    for context, group, target in zip(batch.context.tolist(), batch.groups[:, 0].tolist(), batch.targets, strict=True):
+        member = bounded_dyck(task, context, 0)
+        shape = bounded_dyck(untyped, [t // 2 for t in context], 0)
+        kind = task.groups[group]
+        assert target == member == (kind == "member")
+        if kind == "wrong-type":
+            assert shape == 1
+        if kind == "too-deep":
+            assert bounded_dyck(deeper, context, 0) == 1
+        if kind == "unbalanced":
+            assert sum(t < 2 for t in context) in (4, 6)
+    counts = Counter(batch.groups[:, 0].tolist())
+    assert abs(counts[0] - 2000) < 200
+    assert all(abs(counts[i] - 500) < 120 for i in range(1, 5))
+
+
+def test_kinds_of_negatives_can_be_chosen():
+    task = sx.tasks.create("bounded-dyck", length=12, negatives=("too-deep",))
+    assert set(task.sample(500, stream(0, "train")).groups[:, 0].tolist()) == {0, 1}
+    assert task.lengths == [6, 8, 10, 12]
+
+
+@pytest.mark.parametrize("layout", ["concatenated", "interleaved"])
+def test_unequal_strings_have_the_distance_they_say(layout):
+    task = sx.tasks.create("equality", length=24, alphabet=3, layout=layout)
+    batch = task.sample(4000, stream(0, "train"))
+    first, second = task.split(batch.context)
+    distance = (first != second).sum(dim=1)
+    said = [0, *(int(name.split()[1]) for name in task.groups[1:])]
+    assert 1 in said
+    assert torch.equal(distance, torch.tensor(said)[batch.groups[:, 0]])
+    assert abs(float(batch.targets.float().mean()) - 0.5) < 0.05
+
+
+def test_sets_that_meet_meet_in_as_many_elements_as_they_say():
+    task = sx.tasks.create("disjointness", length=40)
+    batch = task.sample(4000, stream(0, "train"))
+    first, second = task.split(batch.context)
+    common = (first & second).sum(dim=1)
+    group = batch.groups[:, 0]
+    assert (common[group == 0] == 0).all()
+    assert (common[group == 1] == 1).all()
+    assert (common[group == 2] >= 2).all()
+    assert abs(float(first[group == 0].float().mean()) - task.density) < 0.02
+
+
+@pytest.mark.parametrize("instance", ["majority", "k-cnf", "k-dnf", "inner-product", "equality", "disjointness"])
+@pytest.mark.parametrize("length", [20, 100])
+def test_threshold_functions_are_balanced(instance, length):
+    task = sx.tasks.create("sparse-threshold", length=length, instance=instance)
+    share = float(task.sample(2000, stream(0, "train")).targets.float().mean())
+    assert abs(share - 0.5) < 0.06
+
+
+def test_distinct_numbers_are_uniform_and_distinct():
+    for population, count in [(4, 3), (50, 3)]:
+        drawn = distinct(population, count, MANY, stream(0, "train"))
+        assert all(len(set(row)) == count for row in drawn[:500].tolist())
+        assert uniform(Counter(drawn.flatten().tolist()), population)
+    assert uniform(Counter(map(tuple, distinct(4, 3, MANY, stream(1, "train")).tolist())), 24)
+
+
+def test_places_are_uniform_and_as_many_as_asked():
+    count = torch.arange(5).repeat(4000)
+    drawn = places(count, 4, stream(0, "train"))
+    assert torch.equal(drawn.sum(dim=1), count)
+    assert uniform(Counter(map(tuple, drawn[count == 2].tolist())), 6)
+
+
+def test_margins_are_at_least_what_is_asked():
+    task = sx.tasks.create("nearest-neighbor", points=6, dimension=8, labels=3, margin=0.2)
+    batch = task.sample(500, stream(0, "train"), queries=2)
+    margins = task.margins(batch.context, batch.queries)
+    assert margins.min() >= 0.2
+    for name, margin in zip([task.groups[g] for g in batch.groups.flatten()], margins.flatten().tolist(), strict=True):
+        low, high = map(float, name.removeprefix("margin ").split("-"))
+        assert low <= margin + 1e-6
+        assert margin < high + 1e-6
+
+
+def test_recall_asks_for_absent_keys_as_often_as_it_says():
+    task = sx.tasks.create("associative-recall", pairs=4, keys=16, values=8, absent=0.25)
+    batch = task.sample(2000, stream(0, "train"), queries=3)
+    lost = batch.targets == task.values
+    assert torch.equal(lost, batch.groups == task.pairs)
+    assert abs(float(lost.float().mean()) - 0.25) < 0.03
+
+
+def test_mqar_streams_follow_the_published_layout():
+    inputs, labels = mqar(3000, stream(0, "train"), length=64, pairs=8, vocabulary=256)
+    keys, values = inputs[:, 0:16:2], inputs[:, 1:16:2]
+    assert keys.min() >= 1
+    assert keys.max() < 128
+    assert values.min() >= 128
+    asked = labels != -100
+    assert (asked.sum(dim=1) == 8).all()
+    assert not asked[:, :16].any()
+    for b in range(200):
+        book = dict(zip(keys[b].tolist(), values[b].tolist(), strict=True))
+        assert len(book) == len(set(values[b].tolist())) == 8
+        for place in asked[b].nonzero().flatten().tolist():
+            assert place % 2 == 0
+            assert labels[b, place] == book[int(inputs[b, place])]
+    first_query = asked.float().argmax(dim=1)
+    assert float((first_query == 16).float().mean()) > 0.5  # short gaps are the likely ones
+
+
+def test_mqar_gaps_are_weighted_draws_without_replacement():
+    inputs, labels = mqar(MANY, stream(0, "train"), length=12, pairs=2, vocabulary=64, power=0.01)
+    weight = [g ** (0.01 - 1) for g in (1, 2, 3, 4)]
+    total = sum(weight)
+    for first in range(4):
+        for second in set(range(4)) - {first}:
+            expected = weight[first] / total * weight[second] / (total - weight[first])
+            there = (inputs[:, 4 + 2 * first] == inputs[:, 0]) & (labels[:, 4 + 2 * first] != -100)
+            there &= (inputs[:, 4 + 2 * second] == inputs[:, 2]) & (labels[:, 4 + 2 * second] != -100)
+            assert abs(float(there.float().mean()) - expected) < 0.02

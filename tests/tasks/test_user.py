@@ -1,0 +1,112 @@
+"""A user's own function as a task."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+import separatrix as sx
+from separatrix import InputError
+from separatrix.experiments.config import TrialConfig
+from separatrix.tasks import stream
+
+FILE = '''
+from separatrix.tasks import task, Task
+
+@task(alphabet=3, answers=3, queries=2)
+def ends(context, query):
+    """First or last token?"""
+    return context[0] if query == 0 else context[-1]
+
+@task(alphabet=2, valid=lambda context: context[0] == 1)
+def starts_with_one(context, query):
+    return sum(context) % 2
+
+def plain(context, query):
+    return max(context)
+
+@task(alphabet=2)
+def broken(context, query):
+    return 1 // context[0]
+
+@task(alphabet=2)
+def outside(context, query):
+    return 7
+
+@task(alphabet=2)
+def text(context, query):
+    return "yes"
+
+def three(a, b, c):
+    return 0
+
+class NoTask:
+    pass
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.mark.parametrize("length", [4, 40])  # by table, and by asking the function
+def test_a_function_becomes_a_task(file, length):
+    task = sx.tasks.create(f"{file}:ends", length=length)
+    batch = task.sample(50, stream(0, "train"), queries=3)
+    expected = torch.where(batch.queries == 0, batch.context[:, :1], batch.context[:, -1:])
+    assert torch.equal(batch.targets, expected)
+    assert (task.alphabet_size, task.query_count, task.answers) == (3, 2, 3)
+    assert sx.tasks.family(f"{file}:ends").summary == "First or last token?"
+
+
+def test_alphabets_may_be_parameters(file):
+    task = sx.tasks.create(f"{file}:plain", length=5, alphabet=4, answer_count=4)
+    assert task.sample(20, stream(0, "train")).targets.max() < 4
+
+
+def test_only_valid_contexts_are_drawn(file):
+    task = sx.tasks.create(f"{file}:starts_with_one", length=6)
+    assert (task.sample(200, stream(0, "train")).context[:, 0] == 1).all()
+    assert task.valid(torch.tensor([[1, 0], [0, 1]])).tolist() == [True, False]
+
+
+def test_a_trial_of_it_is_stored_and_read_back_while_the_file_is_the_same(file):
+    config = TrialConfig(task={"name": f"{file}:ends", "length": 4}, model={"name": "lstm"})
+    stored = json.loads(config.model_dump_json())
+    assert TrialConfig(**stored).identity() == config.identity()
+    file.write_text(FILE + "\n# changed\n")
+    with pytest.raises(InputError, match="source_sha256"):
+        TrialConfig(**stored)
+    assert (
+        TrialConfig(task={"name": f"{file}:ends", "length": 4}, model={"name": "lstm"}).identity() != config.identity()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("broken", r"broken on context \[0, 0, 0\], query 0 raised ZeroDivisionError"),
+        ("outside", r"on context \[0, 0, 0\], query 0 answered 7: expected an int in 0 … 1"),
+        ("text", "answered 'yes': expected an int"),
+        ("endz", "did you mean 'ends'"),
+        ("three", r"must take \(context, query\)"),
+        ("NoTask", "is a class, but no Task"),
+    ],
+)
+def test_wrong_functions_are_shown_with_the_example(file, name, message):
+    with pytest.raises(InputError, match=message) as caught:
+        sx.tasks.create(f"{file}:{name}", length=3).sample(4, stream(0, "train"))
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_files(tmp_path):
+    with pytest.raises(InputError, match="no Python file at"):
+        sx.tasks.create(f"{tmp_path}/none.py:f", length=3)
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(InputError, match=r"bad.py could not be executed: ZeroDivisionError"):
+        sx.tasks.create(f"{tmp_path}/bad.py:f", length=3)
