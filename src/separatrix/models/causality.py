@@ -68,7 +68,7 @@ def check_forms(scan: Callable, step: Callable, width: int, what: str, length: i
 def quiet(module: nn.Module, function: Callable) -> Callable:
     """`function` with the module's dropout switched off while it runs."""
 
-    def run(*arguments: Tensor) -> Tensor:
+    def run(*arguments: Any) -> Any:
         training = module.training
         module.eval()
         try:
