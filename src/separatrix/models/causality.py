@@ -46,9 +46,7 @@ def check_causal(
                 )
 
 
-def check_forms(
-    scan: Callable, step: Callable, width: int, what: str, length: int = 6, tolerance: float = 1e-4
-) -> None:
+def check_forms(scan: Callable, step: Callable, width: int, what: str, length: int = 6, tolerance: float = 1e-4) -> None:
     """InputError when `scan` and `step` give different outputs, naming the first position where they do."""
     x = torch.randn(2, length, width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -70,7 +68,7 @@ def check_forms(
 def quiet(module: nn.Module, function: Callable) -> Callable:
     """`function` with the module's dropout switched off while it runs."""
 
-    def run(*arguments: Tensor) -> Tensor:
+    def run(*arguments: Any) -> Any:
         training = module.training
         module.eval()
         try:

@@ -69,7 +69,7 @@ class DeltaMixer(Mixer):
         self.norm = nn.Parameter(torch.ones(self.values // heads))
         self.out = nn.Linear(self.values, width, bias=False)
 
-    def parts(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
+    def parts(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Queries, keys, values, beta and log decay from the convolved projections and the token itself."""
         q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes, dim=-1))
         q, k = F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, F.normalize(k, dim=-1, eps=1e-6)

@@ -80,7 +80,7 @@ def log_uniform(count: int, low: float = 0.001, high: float = 0.1) -> Float[Tens
 
 
 def inverse_softplus(y: Tensor) -> Tensor:
-    """X with softplus(x) = y."""
+    """x with softplus(x) = y."""
     return y + torch.log(-torch.expm1(-y))
 
 

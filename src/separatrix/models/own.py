@@ -118,7 +118,7 @@ def from_file(name: str) -> type[SequenceModel]:
     module_name = f"separatrix_own_{digest}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
+        assert spec is not None and spec.loader is not None  # noqa: S101, PT018 -- a .py file always has both
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
         try:

@@ -40,7 +40,9 @@ class TransformerConfig(ModelConfig):
         if self.head_width is None and self.width % self.heads:
             raise ValueError(f"width must be divisible by heads, got width {self.width} and {self.heads} heads")
         if self.positions == "rope" and (self.head_width or self.width // self.heads) % 2:
-            raise ValueError(f"head_width must be even for rope, got {self.head_width or self.width // self.heads}")
+            raise ValueError(
+                f"head_width must be even for rope, got {self.head_width or self.width // self.heads}"
+            )
         return self
 
 
@@ -85,14 +87,7 @@ class Attention(Mixer):
         frequencies = 10000.0 ** (-torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width)
         return rotate(x, (positions[:, None] * frequencies).to(x.device))
 
-    def penalty(
-        self, distances: Float[Tensor, "#N M"]
-    ) -> Float[
-        Tensor,
-        (
-            H  # N M
-        ),
-    ]:
+    def penalty(self, distances: Float[Tensor, "#N M"]) -> Float[Tensor, "H #N M"]:
         """What ALiBi adds to the scores of keys so far away."""
         slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=distances.device) / self.heads)
         return -slopes.to(distances.dtype)[:, None, None] * distances

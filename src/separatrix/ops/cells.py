@@ -20,17 +20,18 @@ _GATES = {"elman_tanh": 1, "elman_relu": 1, "gru": 3, "lstm": 4}
 
 def cell_scan(
     kind: Kind,
-    gates: Float[Tensor, "B N GH"],
-    weight: Float[Tensor, "GH H"],
-    h: Float[Tensor, "B H"],
-    c: Float[Tensor, "B H"] | None = None,
-    bias_new: Float[Tensor, " H"] | None = None,
-) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+    gates: Tensor,
+    weight: Tensor,
+    h: Tensor,
+    c: Tensor | None = None,
+    bias_new: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states after every token, and the last hidden and cell state (an empty tensor where there is no cell).
 
-    gates: W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU without b_hh of n,
+    gates: Float[B, N, G * H], W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU without b_hh of n,
            which is `bias_new` because the reset gate multiplies it
-    weight: W_hh
+    weight: Float[G * H, H], W_hh
+    h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
     """
     count = _GATES[kind]
@@ -63,7 +64,7 @@ def reference(
     for t in range(gates.shape[1]):
         h, c = cell_step(kind, gates[:, t], weight, h, c, bias_new)
         outputs.append(h)
-    y = torch.stack(outputs, dim=1) if outputs else gates.new_zeros(*gates.shape[:2], weight.shape[1])
+    y = torch.stack(outputs, dim=1) if outputs else gates[..., : weight.shape[1]]
     return y, h, gates.new_zeros(0) if c is None else c
 
 
@@ -172,7 +173,9 @@ def _setup(ctx: Any, inputs: tuple, output: tuple) -> None:
 
 def _gradient(ctx: Any, grad_y: Tensor, grad_h: Tensor, grad_c: Tensor, *_: Tensor) -> tuple:
     weight, h, c, bias_new, y, saved, cells = ctx.saved_tensors
-    gates, hidden_new, before, cell_before = _backward(ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c)
+    gates, hidden_new, before, cell_before = _backward(
+        ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c
+    )
     through = gates  # what meets W_hh: for a GRU's n, the gradient behind the reset gate
     if ctx.kind == "gru":
         through = torch.cat([gates[..., : 2 * h.shape[1]], hidden_new], dim=-1)

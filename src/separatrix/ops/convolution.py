@@ -15,15 +15,16 @@ from separatrix.ops.registration import address, check, kernel, operator, rows, 
 
 
 def causal_convolution(
-    x: Float[Tensor, "B N D"],
-    weight: Float[Tensor, "D K"],
-    bias: Float[Tensor, " D"] | None = None,
-    window: Float[Tensor, "B K-1 D"] | None = None,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    window: Tensor | None = None,
     silu: bool = True,
-) -> Float[Tensor, "B N D"]:
+) -> Tensor:
     """y_t = silu(bias + sum_k weight_k x_{t-K+1+k}), without silu when asked.
 
-    window: the K - 1 inputs before the first token, zeros when None
+    x: Float[B, N, D]; weight: Float[D, K]; bias: Float[D]
+    window: Float[B, K - 1, D], the inputs before the first token, zeros when None
     Raises InputError for shapes, types or devices that do not go together.
     """
     if x.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
@@ -42,22 +43,20 @@ def causal_convolution(
     return (_forward if takes(x) else reference)(x, weight, bias, window, silu)
 
 
-def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B K-1 D"]:
+def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B W D"]:
     """The window the next token will need: the last `taps` - 1 of window and x."""
     if window is None:
         window = x.new_zeros(x.shape[0], taps - 1, x.shape[2])
     # a copy in either case: a view would keep the whole sequence in memory
-    return (
-        torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous()
-        if x.shape[1] < taps - 1
-        else (x[:, x.shape[1] - taps + 1 :].clone())
+    return torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous() if x.shape[1] < taps - 1 else (
+        x[:, x.shape[1] - taps + 1 :].clone()
     )
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None, window: Tensor, silu: bool) -> Tensor:
     """The same in plain PyTorch."""
     if not x.shape[1]:
-        return torch.zeros_like(x)
+        return x.clone()
     channels = weight.shape[0]
     y = F.conv1d(torch.cat([window, x], dim=1).transpose(1, 2), weight[:, None], bias, groups=channels).transpose(1, 2)
     return F.silu(y) if silu else y

@@ -26,7 +26,7 @@ def decayed_attention(
     q: Float[Tensor, "B N G K"],
     k: Float[Tensor, "B N G K"],
     v: Float[Tensor, "B N H V"],
-    log_decay: Float[Tensor, "B N H"],
+    log_decay: Float[Tensor, "#B N H"],
     state: Float[Tensor, "B H K V"] | None = None,
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
@@ -51,7 +51,7 @@ def decayed_step(
     q: Float[Tensor, "B G K"],
     k: Float[Tensor, "B G K"],
     v: Float[Tensor, "B H V"],
-    log_decay: Float[Tensor, "B H"],
+    log_decay: Float[Tensor, "#B H"],
     state: Float[Tensor, "B H K V"],
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One token of `decayed_attention`."""
