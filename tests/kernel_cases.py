@@ -61,7 +61,10 @@ def evaluate(function: Callable, arguments: list) -> list[Tensor]:
     real = [torch.view_as_real(y) if y.is_complex() else y for y in outputs]
     loss = sum((y * torch.linspace(0.5, 1, y.numel(), dtype=y.dtype).view_as(y)).sum() for y in real)
     inputs = [x for x in arguments if isinstance(x, Tensor)]
-    return [*(y.detach() for y in outputs), *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)]
+    return [
+        *(y.detach() for y in outputs),
+        *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True),
+    ]
 
 
 def distance(ours: list[Tensor], theirs: list[Tensor]) -> float:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import OPS, case, distance, evaluate
 from torch import Tensor
 
-from kernel_cases import OPS, case, distance, evaluate
 from separatrix import ops
 
 pytestmark = pytest.mark.usefixtures("native")
@@ -58,9 +58,7 @@ def test_slices_and_no_gradient(op: str) -> None:
     function, arguments = case(op, (3, 9, 8, 4), torch.float64)
     with torch.no_grad():
         whole = function(*arguments)
-        strided = [
-            torch.cat([x, x], dim=-1)[..., : x.shape[-1]] if isinstance(x, Tensor) else x for x in arguments
-        ]
+        strided = [torch.cat([x, x], dim=-1)[..., : x.shape[-1]] if isinstance(x, Tensor) else x for x in arguments]
         turned = [x.mT.contiguous().mT if isinstance(x, Tensor) and x.ndim > 1 else x for x in arguments]
         for other in (strided, turned):
             torch.testing.assert_close(function(*other), whole, rtol=0, atol=0)
