@@ -33,7 +33,7 @@ VARIANTS: list[tuple[str, dict]] = [
     ("mlstm", {"heads": 2, "chunk": 7}),
     ("slstm", {"heads": 1, "taps": 1}),
 ]
-each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda value: str(value))
+each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 
 
 def mixer(name: str, options: dict, dtype: torch.dtype) -> Mixer:
@@ -41,7 +41,7 @@ def mixer(name: str, options: dict, dtype: torch.dtype) -> Mixer:
     model = models.create(name, TASK, width=WIDTH, **options).to(dtype)
     with torch.no_grad():  # initial zeros and ones would hide mistakes
         for parameter in model.parameters():
-            parameter += 0.05 * torch.randn_like(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=0.05)
     return model.blocks[0].mixer
 
 
@@ -59,7 +59,7 @@ def assert_same(ours: list[Tensor], theirs: list[Tensor], tolerance: float) -> N
     for a, b in zip(ours, theirs, strict=True):
         assert a.shape == b.shape
         if a.numel():
-            assert float((a - b).abs().max()) <= tolerance * max(1.0, float(b.abs().max()))
+            assert float((a - b).detach().abs().max()) <= tolerance * max(1.0, float(b.detach().abs().max()))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)], ids=str)

@@ -170,8 +170,8 @@ def test_huggingface_models(name: str) -> None:
 def test_huggingface_configurations(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2,
-                                "num_attention_heads": 4, "intermediate_size": 48, "num_key_value_heads": 2}))  # fmt: skip
+    settings = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    path.write_text(json.dumps({"model_type": "llama", "intermediate_size": 48, **settings}))
     model = models.create(f"hf:{path}", TASK)
     assert (model.config.width, model.config.layers) == (32, 2)
     assert sx.state_numbers(model.prefill(torch.zeros(1, 12, dtype=torch.long))) == 2 * 2 * 16 * 12

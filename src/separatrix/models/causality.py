@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,9 @@ def check_causal(
                 )
 
 
-def check_forms(scan: Callable, step: Callable, width: int, what: str, length: int = 6, tolerance: float = 1e-4) -> None:
+def check_forms(
+    scan: Callable, step: Callable, width: int, what: str, length: int = 6, tolerance: float = 1e-4
+) -> None:
     """InputError when `scan` and `step` give different outputs, naming the first position where they do."""
     x = torch.randn(2, length, width, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -60,8 +63,8 @@ def check_forms(scan: Callable, step: Callable, width: int, what: str, length: i
     wrong = (apart > tolerance).nonzero()
     if len(wrong):
         raise InputError(
-            f"{what}: scan and step disagree at position {int(wrong[0])} by {float(apart[wrong[0]]):.2g} of the largest "
-            "output: both must be the same function"
+            f"{what}: scan and step disagree at position {int(wrong[0])} by {float(apart[wrong[0]]):.2g} of the "
+            "largest output: both must be the same function"
         )
 
 

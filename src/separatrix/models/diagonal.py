@@ -50,5 +50,3 @@ def zero_order_hold(
     """Discretisation: (exp(lambda dt), (exp(lambda dt) - 1) / lambda)."""
     exponent = eigenvalues * step[:, None]
     return torch.exp(exponent), torch.expm1(exponent) / eigenvalues
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -160,10 +161,10 @@ class HuggingFace(SequenceModel):
 
     def run_apart(self, tokens: Tensor, state: State) -> tuple[Float[Tensor, "B N D"], State]:
         """`run` for each example alone: Transformers' RWKV mixes the examples of a batch in steps of one token."""
-        results = [
-            self.run(tokens[i : i + 1], map_state(lambda tensor, i=i: tensor[i : i + 1], state))
-            for i in range(tokens.shape[0])
-        ]
+        results = []
+        for i in range(tokens.shape[0]):
+            alone = map_state(partial(torch.narrow, dim=0, start=i, length=1), state)
+            results.append(self.run(tokens[i : i + 1], alone))
         hidden, states = zip(*results, strict=True)
         return torch.cat(hidden), pytree.tree_map(lambda *parts: torch.cat(parts), *states)
 
@@ -230,8 +231,10 @@ def huggingface(name: str) -> type[SequenceModel]:
     else:
         model_type = what
     model_type = model_type.lower().replace("recurrentgemma", "recurrent_gemma").replace("-", "_")
-    model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(model_type, model_type)
-    if model_type not in CONFIG_MAPPING.keys():
+    model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(
+        model_type, model_type
+    )
+    if model_type not in CONFIG_MAPPING:
         guess = nearest(model_type, CONFIG_MAPPING.keys())
         hint = f": did you mean 'hf:{guess}'?" if guess else ", e.g. hf:mamba, hf:gpt2 or hf:path/to/config.json"
         raise InputError(f"Transformers has no model type {model_type!r}{hint}")
@@ -258,7 +261,15 @@ def _fields(name: str, model_type: str, given: dict[str, Any]) -> dict[str, Any]
     }
     if "num_attention_heads" in settings or "n_head" in settings:
         fields["heads"] = (int | None, Field(None, ge=1, description="num_attention_heads"))
-    taken = {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "model_type", "use_cache", "dtype"}
+    taken = {
+        "vocab_size",
+        "hidden_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "model_type",
+        "use_cache",
+        "dtype",
+    }
     for setting, default in settings.items():
         plain = isinstance(default, bool | int | float | str)
         if plain and setting not in taken and setting not in fields and not setting.startswith("_"):

@@ -57,7 +57,9 @@ def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> typ
         **_fields(name, pattern),
     )
     source = "; ".join(dict.fromkeys(part.source for part in pattern if part.source))
-    return type("Hybrid", (Hybrid,), {"Config": config, "pattern": pattern, "source": source, "__doc__": Hybrid.__doc__})
+    return type(
+        "Hybrid", (Hybrid,), {"Config": config, "pattern": pattern, "source": source, "__doc__": Hybrid.__doc__}
+    )
 
 
 def _fields(name: str, pattern: list[type[SequenceModel]]) -> dict[str, Any]:
@@ -72,9 +74,13 @@ def _fields(name: str, pattern: list[type[SequenceModel]]) -> dict[str, Any]:
                 users = [other for other in pattern if field in other.Config.model_fields]
                 same = all(other.Config.model_fields[field].default == info.default for other in users)
                 text = f"{info.description} ({', '.join(dict.fromkeys(_label(other) for other in users))})"
-                fields[field] = (info.annotation, Field(info.default, description=text, validate_default=False)) if same else (
-                    info.annotation | None,  # type: ignore[operator]  # each part has a default of its own
-                    Field(None, description=text),
+                fields[field] = (
+                    (info.annotation, Field(info.default, description=text, validate_default=False))
+                    if same
+                    else (
+                        info.annotation | None,  # type: ignore[operator]  # each part has a default of its own
+                        Field(None, description=text),
+                    )
                 )
     return fields
 

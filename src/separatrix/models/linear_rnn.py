@@ -38,7 +38,12 @@ class LinearRNNMixer(Mixer):
     """h' = lambda h + gamma B x, y = Re(C h) + D x. State: h, 2 * `state` numbers (real and imaginary parts)."""
 
     def __init__(
-        self, width: int, state: int | None = None, slowest: float = 1.0, fastest: float = 0.0, phase: float = 2 * math.pi
+        self,
+        width: int,
+        state: int | None = None,
+        slowest: float = 1.0,
+        fastest: float = 0.0,
+        phase: float = 2 * math.pi,
     ) -> None:
         super().__init__()
         states = state or width
@@ -56,7 +61,7 @@ class LinearRNNMixer(Mixer):
         return torch.polar(torch.exp(-torch.exp(self.log_rate)), torch.exp(self.log_phase))
 
     def drive(self, x: Float[Tensor, "*B D"]) -> Complex[Tensor, "*B S"]:
-        """gamma B x."""
+        """Gamma B x."""
         gain = torch.exp(self.log_gain)[:, None]
         return torch.complex(F.linear(x, gain * self.enter[0]), F.linear(x, gain * self.enter[1]))
 

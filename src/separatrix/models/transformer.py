@@ -40,9 +40,7 @@ class TransformerConfig(ModelConfig):
         if self.head_width is None and self.width % self.heads:
             raise ValueError(f"width must be divisible by heads, got width {self.width} and {self.heads} heads")
         if self.positions == "rope" and (self.head_width or self.width // self.heads) % 2:
-            raise ValueError(
-                f"head_width must be even for rope, got {self.head_width or self.width // self.heads}"
-            )
+            raise ValueError(f"head_width must be even for rope, got {self.head_width or self.width // self.heads}")
         return self
 
 
@@ -87,19 +85,26 @@ class Attention(Mixer):
         frequencies = 10000.0 ** (-torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width)
         return rotate(x, (positions[:, None] * frequencies).to(x.device))
 
-    def penalty(self, distances: Float[Tensor, "#N M"]) -> Float[Tensor, "H #N M"]:
+    def penalty(
+        self, distances: Float[Tensor, "#N M"]
+    ) -> Float[
+        Tensor,
+        (
+            H  # N M
+        ),
+    ]:
         """What ALiBi adds to the scores of keys so far away."""
         slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=distances.device) / self.heads)
         return -slopes.to(distances.dtype)[:, None, None] * distances
 
     def mask(self, tokens: int, keys: int, like: Tensor) -> Float[Tensor, "H N M"] | None:
         """What is added to the scores of the last `tokens` of `keys` positions; None for plain causal attention."""
-        windowed = self.window is not None and keys > self.window
-        if self.relative != "alibi" and not windowed and tokens == keys:
+        reach = keys if self.window is None else min(self.window, keys)
+        if self.relative != "alibi" and reach == tokens == keys:
             return None
         at = torch.arange(keys, device=like.device, dtype=like.dtype)
         distances = at[keys - tokens :, None] - at  # (N, M)
-        hidden = distances < 0 if not windowed else (distances < 0) | (distances >= self.window)
+        hidden = (distances < 0) | (distances >= reach)
         added = self.penalty(distances) if self.relative == "alibi" else torch.zeros_like(distances)[None]
         return added.masked_fill(hidden, -torch.inf)
 

@@ -28,8 +28,8 @@ def cell_scan(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states after every token, and the last hidden and cell state (an empty tensor where there is no cell).
 
-    gates: Float[B, N, G * H], W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU without b_hh of n,
-           which is `bias_new` because the reset gate multiplies it
+    gates: Float[B, N, G * H], W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU
+           without b_hh of n, which is `bias_new` because the reset gate multiplies it
     weight: Float[G * H, H], W_hh
     h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
@@ -78,11 +78,11 @@ def cell_step(
 ) -> tuple[Tensor, Tensor | None]:
     """One token: the new hidden and cell state."""
     hidden = h @ weight.T
-    if kind == "lstm":
+    if c is not None:  # LSTM
         enter, forget, new, leave = (gates + hidden).chunk(4, dim=-1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(new)
         return torch.sigmoid(leave) * torch.tanh(c), c
-    if kind == "gru":
+    if bias_new is not None:  # GRU
         reset_x, update_x, new_x = gates.chunk(3, dim=-1)
         reset_h, update_h, new_h = hidden.chunk(3, dim=-1)
         update = torch.sigmoid(update_x + update_h)
@@ -173,9 +173,7 @@ def _setup(ctx: Any, inputs: tuple, output: tuple) -> None:
 
 def _gradient(ctx: Any, grad_y: Tensor, grad_h: Tensor, grad_c: Tensor, *_: Tensor) -> tuple:
     weight, h, c, bias_new, y, saved, cells = ctx.saved_tensors
-    gates, hidden_new, before, cell_before = _backward(
-        ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c
-    )
+    gates, hidden_new, before, cell_before = _backward(ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c)
     through = gates  # what meets W_hh: for a GRU's n, the gradient behind the reset gate
     if ctx.kind == "gru":
         through = torch.cat([gates[..., : 2 * h.shape[1]], hidden_new], dim=-1)

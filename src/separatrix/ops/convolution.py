@@ -43,13 +43,33 @@ def causal_convolution(
     return (_forward if takes(x) else reference)(x, weight, bias, window, silu)
 
 
+def convolution_step(
+    x: Float[Tensor, "B D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
+) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B W D"]]:
+    """One token of `causal_convolution` with silu: its output, and the window of the next token."""
+    window = torch.cat([window, x[:, None]], dim=1)
+    y = (window * weight.T).sum(1)
+    return F.silu(y if bias is None else y + bias), window[:, 1:]
+
+
+def convolution_queries(
+    x: Float[Tensor, "B Q D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
+) -> Float[Tensor, "B Q D"]:
+    """`causal_convolution` with silu for each of Q alternative next tokens."""
+    taps = weight.T  # (K, D)
+    y = (window * taps[:-1]).sum(1)[:, None] + x * taps[-1]
+    return F.silu(y if bias is None else y + bias)
+
+
 def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B W D"]:
     """The window the next token will need: the last `taps` - 1 of window and x."""
     if window is None:
         window = x.new_zeros(x.shape[0], taps - 1, x.shape[2])
     # a copy in either case: a view would keep the whole sequence in memory
-    return torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous() if x.shape[1] < taps - 1 else (
-        x[:, x.shape[1] - taps + 1 :].clone()
+    return (
+        torch.cat([window, x], dim=1)[:, x.shape[1] :].contiguous()
+        if x.shape[1] < taps - 1
+        else (x[:, x.shape[1] - taps + 1 :].clone())
     )
 
 

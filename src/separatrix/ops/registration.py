@@ -51,19 +51,22 @@ def one_by_one(call: Callable) -> Callable:
 
 
 def transformable(name: str, call: Callable, gradient: tuple[Callable, Callable]) -> Callable:
-    """`call`, also inside torch.func's transforms, which want an autograd function in place of a registered gradient."""
+    """`call`, also inside torch.func's transforms: they want an autograd function and no registered gradient."""
+    function: Any = None
+
+    def member(*arguments: Any) -> Any:
+        return function.apply(*arguments)
 
     members = {
         "forward": staticmethod(call),
         "setup_context": staticmethod(gradient[0]),
         "backward": staticmethod(gradient[1]),
-        "vmap": staticmethod(one_by_one(lambda *arguments: function.apply(*arguments))),
+        "vmap": staticmethod(one_by_one(member)),
     }
     function = type(name, (torch.autograd.Function,), members)
 
     def run(*arguments: Any) -> Any:
-        transformed = not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
-        return function.apply(*arguments) if transformed else call(*arguments)
+        return function.apply(*arguments) if transformed() else call(*arguments)
 
     return run
 
@@ -93,13 +96,16 @@ def rows(x: Tensor | None) -> tuple[int, int]:
     return (0, 0) if x is None else (x.data_ptr(), x.stride(1))
 
 
+def transformed() -> bool:
+    """Whether a transform of torch.func is at work, whose wrapped tensors do not tell what they require."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def recording(*tensors: Tensor | None) -> bool:
     """Whether a backward pass may follow, so that what it needs must be kept."""
     if not torch.is_grad_enabled():
         return False
-    if not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None:
-        return True  # wrapped tensors do not tell
-    return any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    return transformed() or any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def check(op: str, like: Tensor, **arguments: tuple[Tensor | None, tuple[int, ...]]) -> None:

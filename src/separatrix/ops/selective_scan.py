@@ -90,7 +90,7 @@ def reference(
 
 
 def _sizes(u: Tensor, a: Tensor, softplus: bool) -> tuple[int, int, int, int, int, bool]:
-    return (*u.shape, a.shape[1], CHUNK, softplus)  # type: ignore[return-value]
+    return (*u.shape, a.shape[1], CHUNK, softplus)
 
 
 def _saved(u: Tensor, a: Tensor, save: bool) -> Tensor:
