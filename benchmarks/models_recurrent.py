@@ -60,10 +60,8 @@ def main() -> None:
                              "ratio": other / mine, "chosen": "native" if layer.suits(x) else "PyTorch"})  # fmt: skip
                 if not arguments.json:
                     row = rows[-1]
-                    print(
-                        f"{name:6} N {length:4} width {width:4}: {row['ms']:8.1f} ms, PyTorch {row['PyTorch ms']:8.1f} ms, "
-                        f"ratio {row['ratio']:.2f}, uses {row['chosen']}"
-                    )
+                    times = f"{row['ms']:8.1f} ms, PyTorch {row['PyTorch ms']:8.1f} ms, ratio {row['ratio']:.2f}"
+                    print(f"{name:6} N {length:4} width {width:4}: {times}, uses {row['chosen']}")
     if arguments.json:
         print(json.dumps({"kernels": ops.backend(), "rows": rows}, indent=2))
 
