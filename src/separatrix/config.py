@@ -26,7 +26,8 @@ class Config(BaseModel):
 
     def replace(self: C, **changes: Any) -> C:
         """A validated copy with some fields changed."""
-        return type(self)(**{**dict(self), **changes})
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**fields, **changes})
 
     def content_hash(self) -> str:
         """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""

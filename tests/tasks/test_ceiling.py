@@ -58,7 +58,9 @@ def test_wrong_numbers():
 
 
 def test_tasks_know_theirs():
-    assert sx.tasks.create("index-lookup", length=100, alphabet=64).accuracy_ceiling(300) == pytest.approx(precise(100, 64, 300))
+    assert sx.tasks.create("index-lookup", length=100, alphabet=64).accuracy_ceiling(300) == pytest.approx(
+        precise(100, 64, 300)
+    )
     assert sx.tasks.create("associative-recall", pairs=10).accuracy_ceiling(60) == 1.0
     assert sx.tasks.create("bounded-dyck", length=10).accuracy_ceiling(0) == 1.0
 

@@ -26,12 +26,13 @@ def headline(panels: Sequence[PanelTrials]) -> str:
     measured = [panel for panel in panels if panel.measured]
     attention = [name(panel) for panel in measured if _won(panel, attention=True)]
     recurrence = [name(panel) for panel in measured if _won(panel, attention=False)]
-    does_attention = f"one-layer attention does {_lower(attention)} where every recurrent model falls short"
-    does_recurrence = f"recurrent models do {_lower(recurrence)} where one-layer attention falls short"
-    if attention and recurrence:
-        return f"At the sizes trained here, {does_attention}, and {does_recurrence}."
-    if attention or recurrence:
-        return f"At the sizes trained here, {does_attention if attention else does_recurrence}."
+    seen = []
+    if attention:
+        seen.append(f"one-layer attention does {_lower(attention)} where every recurrent model falls short")
+    if recurrence:
+        seen.append(f"recurrent models do {_lower(recurrence)} where one-layer attention falls short")
+    if seen:
+        return f"At the sizes trained here, {', and '.join(seen)}."
     if any(_split(panel) for panel in measured):
         return "At the sizes trained here, models differ, but not one-layer attention from recurrence as a whole."
     if measured:
@@ -104,13 +105,14 @@ def _split(panel: PanelTrials) -> bool:
 
 def _won(panel: PanelTrials, attention: bool) -> bool:
     """Whether a model of one side (one-layer attention, or recurrence) does the task, and none of the other near it."""
+    mine, theirs = ("attention", "recurrent") if attention else ("recurrent", "attention")
     done, short = [], []
     for label in panel.labels:
         cell = panel.cells.get((label, panel.lengths[-1]))
-        if cell is None or (cell.one.attention and cell.one.model["layers"] > 1):
+        if cell is None or (cell.one.kind == "attention" and cell.one.model["layers"] > 1):
             continue
-        if cell.one.attention == attention:
+        if cell.one.kind == mine:
             done.append(_solved(panel, label))
-        else:
+        elif cell.one.kind == theirs:
             short.append(cell.median < SHORT)
     return any(done) and bool(short) and all(short)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
@@ -15,7 +15,7 @@ from separatrix.experiments.config import TrialConfig, trial_config
 from separatrix.experiments.presets import Panel, Preset
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
-from separatrix.report.labels import distinct_labels, slug, variant_key
+from separatrix.report.labels import FAMILIES, distinct_labels, plural, short_name, slug, variant_key
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,24 @@ class Trial:
 
     @property
     def length(self) -> int:
+        """Context length N in tokens."""
         return self.result.config["task"]["length"]
 
     @property
     def seed(self) -> int:
+        """The trial's seed."""
         return self.result.config["seed"]
 
     @property
     def model(self) -> dict[str, Any]:
+        """The model's configuration."""
         return self.result.config["model"]
 
     @property
-    def attention(self) -> bool:
-        """Whether the model is a Transformer."""
-        return self.model["name"] == "transformer"
+    def kind(self) -> Literal["attention", "recurrent", "other"]:
+        """A Transformer, one of the recurrent architectures, or something else (a hybrid, a model of the user's)."""
+        name = self.model["name"]
+        return "attention" if name == "transformer" else "recurrent" if name in FAMILIES else "other"
 
     @property
     def accuracy(self) -> float:
@@ -62,18 +66,22 @@ class Cell:
 
     @cached_property
     def accuracies(self) -> list[float]:
+        """Test accuracy of each seed."""
         return [trial.accuracy for trial in self.trials]
 
     @property
     def median(self) -> float:
+        """Median over the seeds."""
         return median(self.accuracies)
 
     @property
     def low(self) -> float:
+        """The lowest seed."""
         return min(self.accuracies)
 
     @property
     def high(self) -> float:
+        """The highest seed."""
         return max(self.accuracies)
 
 
@@ -113,9 +121,12 @@ class PanelTrials:
 
     @cached_property
     def answers(self) -> int | None:
-        """How many answers the task has, for the chance level; None when this version does not know the task."""
+        """How many answers the task has, for the chance level; None when it cannot be told."""
+        config = self.measured[0].result.config
+        if runs_code(config["task"], config["model"]):
+            return None
         try:
-            return trial_config(self.measured[0].result.config).task.answers
+            return trial_config(config).task.answers
         except InputError:
             return None
 
@@ -141,34 +152,71 @@ def collect(store: Store) -> Collection:
             f"{store.url} holds no finished trial, so there is nothing to report: "
             "run `separatrix reproduce` or `separatrix train` into it first, or to its end"
         )
-    panels, notes = [], []
-    preset, plans = None, []
-    try:
-        if (stored := store.read_json("preset.json")) is not None:
-            preset = Preset(**stored)
-            plans = [(panel, panel.trials(preset.training)) for panel in preset.panels]
-    except (InputError, TypeError) as error:
-        preset, plans = None, []
-        notes.append(f"This version cannot read the preset these trials come from ({error}): they are grouped by task.")
+    panels: list[PanelTrials] = []
+    notes: list[str] = []
     taken: set[str] = set()
-    for panel, configs in plans:
-        identities = [config.identity() for config in configs]
-        found = [results[identity] for identity in identities if identity in results]
-        missing = [
-            _unfinished(store, config)
-            for config, identity in zip(configs, identities, strict=True)
-            if identity not in results
-        ]
+    alike: dict[tuple, list[Result]] = defaultdict(list)
+    for result in results.values():
+        alike[_outline(result.config)].append(result)
+    preset = _preset(store, notes)
+    for panel in preset.panels if preset else []:
+        if runs_code(panel.task, *panel.models):
+            notes.append(f"“{panel.title}” comes from a Python file, which a report does not run: see it by its task.")
+            continue
+        found: list[Result] = []
+        missing: list[str] = []
+        for config in panel.trials(preset.training if preset else {}):
+            if (stored := results.get(config.identity()) or _older(config, alike)) is None:
+                missing.append(_unfinished(store, config))
+            else:
+                found.append(stored)
         if found:
             panels.append(_panel(store, panel, found, missing))
-            taken.update(identities)
+            taken.update(result.identity for result in found)
         else:
-            notes.append(f"“{panel.title}” is not drawn: none of its {len(configs)} trials has finished.")
-    panels += [
-        _panel(store, *generic, [])
-        for generic in _by_task([result for identity, result in results.items() if identity not in taken])
-    ]
+            notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
+    others = [result for result in results.values() if result.identity not in taken]
+    panels += [_panel(store, panel, group, []) for panel, group in _by_task(others)]
     return Collection(preset, _distinct_ids(panels), list(results.values()), notes)
+
+
+def runs_code(*named: dict[str, Any]) -> bool:
+    """Whether a task or model is named by a Python file: a report of somebody's folder must not run what is in it."""
+    return any(".py:" in str(settings.get("name")) for settings in named)
+
+
+def _preset(store: Store, notes: list[str]) -> Preset | None:
+    """The preset that was run, if there was one and this version can read it."""
+    try:
+        if (stored := store.read_json("preset.json")) is None:
+            return None
+        preset = Preset(**stored)
+        for panel in preset.panels:
+            if not runs_code(panel.task, *panel.models):
+                panel.trials(preset.training)
+    except (InputError, TypeError) as error:
+        notes.append(f"This version cannot read the preset these trials come from ({error}): they are grouped by task.")
+        return None
+    return preset
+
+
+def _outline(config: dict[str, Any]) -> tuple:
+    """What the trials of all versions say of themselves."""
+    task, model = config["task"], config["model"]
+    return task["name"], task["length"], model["name"], model.get("width"), config["seed"]
+
+
+def _older(config: TrialConfig, alike: dict[tuple, list[Result]]) -> Result | None:
+    """The result of the same trial from a version that knew fewer settings, these being at their defaults now."""
+    wanted = config.model_dump(mode="json")
+    candidates = alike.get(_outline(wanted), [])
+    return next((result for result in candidates if _within(result.config, wanted)), None)
+
+
+def _within(part: Any, whole: Any) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _within(value, whole[key]) for key, value in part.items())
+    return part == whole
 
 
 def _unfinished(store: Store, config: TrialConfig) -> str:
@@ -203,8 +251,11 @@ def _by_task(results: Sequence[Result]) -> list[tuple[Panel, list[Result]]]:
                                   r.config["model"].get("width", 0), r.config["seed"]))  # fmt: skip
         task = {name: value for name, value in group[0].config["task"].items() if name != "length"}
         lengths = sorted({result.config["task"]["length"] for result in group})
-        parameters = ", ".join(f"{name} {value}" for name, value in task.items() if name != "name")
-        name = task["name"].replace("-", " ").capitalize()
+        telling = {
+            key: value for key, value in task.items() if key != "name" and value and isinstance(value, str | int)
+        }
+        parameters = ", ".join(key if value is True else f"{key} {value}" for key, value in telling.items())
+        name = short_name(task["name"]).replace("-", " ").capitalize()
         panel = Panel(
             id=task["name"],
             figure="",

@@ -10,17 +10,22 @@ from typing import Any
 
 from separatrix.config import canonical_json
 
-_SHORT = {
+FAMILIES = {
     "transformer": "TF", "lstm": "LSTM", "gru": "GRU", "elman": "Elman", "linear-rnn": "Linear RNN", "dss": "DSS",
     "s4d": "S4D", "retnet": "RetNet", "mamba": "Mamba", "mamba2": "Mamba-2", "gla": "GLA", "deltanet": "DeltaNet",
     "gated-deltanet": "Gated DeltaNet", "slstm": "sLSTM", "mlstm": "mLSTM",
 }  # fmt: skip
+"""The architectures of the library and their short names; all but the Transformer are recurrent."""
+
+
+def short_name(name: str) -> str:
+    """What people call a task or model: of `path/to/file.py:name`, the name."""
+    return FAMILIES.get(name, name.rpartition(".py:")[2])
 
 
 def model_label(model: dict[str, Any]) -> str:
     """The field's name of a model: family, layers and width, e.g. `TF-(1, 64)`."""
-    name = model.get("name", "model")
-    return f"{_SHORT.get(name, name)}-({model.get('layers', '?')}, {model.get('width', '?')})"
+    return f"{short_name(model['name'])}-({model.get('layers', '?')}, {model.get('width', '?')})"
 
 
 def distinct_labels(variants: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, str]:
@@ -67,9 +72,9 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if number >= 100 or float(number).is_integer() else f"{number:,.3g}"
 
 
-def listed(items: Sequence[str], conjunction: str = "and") -> str:
+def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def plural(number: int, noun: str) -> str:

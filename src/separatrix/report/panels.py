@@ -173,15 +173,17 @@ def _row(label: str, cell: Cell) -> list[str]:
     accuracy = percent(cell.median)
     if percent(cell.low) != percent(cell.high):
         accuracy += f" ({span(cell.low, cell.high)})"
-    if not cell.one.attention:
-        bound = f"{count(result.recurrent_bits)} bits in the state of a recurrent model"
+    kind = cell.one.kind
+    if kind != "attention":
+        holder = "the state of a recurrent model" if kind == "recurrent" else "whatever state is handed over"
+        bound = f"{count(result.recurrent_bits)} bits in {holder}"
     elif cell.one.model["layers"] == 1:
         bound = f"{count(result.attention_bits)} bits through one attention layer"
     else:
         bound = "none proved for two or more attention layers"
     return [
         label,
-        count(result.state_bits) + (" (grows with N)" if cell.one.attention else ""),
+        count(result.state_bits) + (" (grows with N)" if kind == "attention" else ""),
         bound,
         f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
         accuracy,
@@ -193,12 +195,12 @@ def _reading(cell: Cell) -> str:
     """What the proved and the measured numbers say together, and no more than that."""
     result = cell.one.result
     solved = sum(accuracy >= SOLVED for accuracy in cell.accuracies)
-    if not cell.one.attention and result.state_bits < result.recurrent_bits:
+    if cell.one.kind != "attention" and result.state_bits < result.recurrent_bits:
         return "too small to be exact: proved"
     if solved == len(cell.trials):
         return f"done in all {solved} seeds" if solved > 1 else "done"
     part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "not done"
-    return f"{part}; not ruled out by a bound" if not cell.one.attention else part
+    return f"{part}; not ruled out by a bound" if cell.one.kind != "attention" else part
 
 
 # words ---------------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
         row = _spread(cell.accuracies) | {"model": label, "column": str(length), "length": length}
         result = cell.one.result
         row["state"] = result.state_bits
-        row["bound"] = result.recurrent_bits if not cell.one.attention else None
+        row["bound"] = result.recurrent_bits if cell.one.kind != "attention" else None
         row["ceiling"] = round(result.accuracy_ceiling, 4)
         if result.accuracy_ceiling < 0.995:
             row["small"] = "\n".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
@@ -63,22 +63,16 @@ def position_rows(panel: PanelTrials) -> list[Row]:
     """One row for each model, length and run of neighbouring positions."""
     rows = []
     for (label, length), cell in panel.cells.items():
-        edges = sorted({round(i * length / min(BINS, length)) for i in range(min(BINS, length) + 1)})
         profiles = [by_position(trial.result) for trial in cell.trials]
+        asked = sorted({position for profile in profiles for position in profile})
+        edges = sorted(
+            {round(i * len(asked) / min(BINS, len(asked))) for i in range(min(BINS, len(asked)) + 1)} if asked else []
+        )
         for first, end in pairwise(edges):
-            values = [
-                mean(part) for profile in profiles if (part := [profile[i] for i in range(first, end) if i in profile])
-            ]
-            if values:
-                rows.append(
-                    _spread(values)
-                    | {
-                        "model": label,
-                        "length": length,
-                        "position": (first + end - 1) / 2,
-                        "where": str(first) if end - first == 1 else f"{first}–{end - 1}",
-                    }
-                )
+            run = asked[first:end]
+            values = [mean(part) for profile in profiles if (part := [profile[i] for i in run if i in profile])]
+            where = {"position": (run[0] + run[-1]) / 2, "where": "–".join(map(str, dict.fromkeys((run[0], run[-1]))))}
+            rows.append(_spread(values) | {"model": label, "length": length} | where)
     return rows
 
 

@@ -135,7 +135,12 @@ def _table(task: UserTask, length: int) -> Tensor:
     for code in range(len(table)):
         context = tuple(code // task.alphabet**i % task.alphabet for i in range(length))
         if type(task).valid_context is None or type(task).valid_context(context):  # type: ignore[misc]
-            table[code] = torch.tensor([task.ask(context, query) for query in range(task.queries)])
+            said = [task.ask(context, query) for query in range(task.queries)]
+            if said != (again := [task.ask(context, query) for query in range(task.queries)]):
+                raise InputError(
+                    f"{task.name} on context {list(context)} answered {said}, then {again}: expected one answer"
+                )
+            table[code] = torch.tensor(said)
     return table
 
 

@@ -33,6 +33,11 @@ const places = [...document.querySelectorAll("[data-chart]")];
 for (const place of places) draw(place);
 dark.addEventListener("change", () => places.forEach(draw));
 
+// a page opened from disk may not save the files beside it, but it carries each SVG itself
+for (const link of document.querySelectorAll(".files a[download$='.svg']")) {
+  link.href = link.closest("figure").querySelector(".still").src;
+}
+
 // trials: sorting and filtering
 const table = document.getElementById("trial-table");
 const body = table.tBodies[0];

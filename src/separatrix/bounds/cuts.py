@@ -1,0 +1,115 @@
+"""The two cuts: one idea behind every lower bound, computed by enumeration.
+
+Split the input into a held part and the rest. Whoever holds the held part sends one message, from which all answers
+must follow; so there are at least as many messages as different rows of the matrix held × rest → answer.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from separatrix.bounds.table import BUDGET, Rows, table_entries, truth_table
+from separatrix.errors import InputError
+from separatrix.tasks import Task
+
+SUBSET_BUDGET = 2**30
+"""Most table entries looked at over all subsets before a search takes the place of trying them all."""
+
+
+def recurrent_cut(task: Task, prefix: int, budget: int = BUDGET) -> Rows:
+    """The recurrent cut: held = the first `prefix` tokens, the rest = the others and the query.
+
+    The message is the state: m p >= log2 rows for every prefix. Rows are Myhill–Nerode classes, so that the residual
+    automaton attains the bound.
+    """
+    if not 0 <= prefix <= task.length:
+        raise InputError(f"prefix must be in 0 … {task.length}, got {prefix}")
+    return truth_table(task, budget).rows(range(prefix))
+
+
+def recurrent_rows(task: Task, prefix: int) -> int:
+    """Different rows of the recurrent cut after `prefix` tokens, query unknown. Raises InputError past the budget."""
+    return recurrent_cut(task, prefix).count
+
+
+def memory_profile(task: Task, budget: int = BUDGET) -> list[Rows]:
+    """The recurrent cut at every prefix, from 0 to the whole context."""
+    return [recurrent_cut(task, prefix, budget) for prefix in range(task.length + 1)]
+
+
+def attention_cut(task: Task, held: Sequence[int], query: int | None = None, budget: int = BUDGET) -> Rows:
+    """The attention cut: held = any context positions, the query public (None: the query with the most rows).
+
+    The message is each head's partial sums: m (2p + L + 1) + H (p + L) >= log2 rows for a one-layer Transformer.
+    """
+    held = sorted(held)
+    if len(set(held)) < len(held) or (held and not 0 <= held[0] <= held[-1] < task.length):
+        raise InputError(f"held must be distinct positions in 0 … {task.length - 1}, got {list(held)}")
+    table = truth_table(task, budget)
+    if query is not None and query not in task.query_values:
+        raise InputError(f"query must be in {task.query_values[0]} … {task.query_values[-1]}, got {query}")
+    asked = range(task.query_count) if query is None else [task.query_values.index(query)]
+    return max((table.rows(held, q) for q in asked), key=lambda rows: rows.count)
+
+
+def attention_rows(task: Task, held: Sequence[int], query: int | None = None) -> int:
+    """Different rows of the attention cut at `held`, query public (None: best query). InputError past the budget."""
+    return attention_cut(task, held, query).count
+
+
+@dataclass(frozen=True)
+class BestCut:
+    """The attention cut with the most rows: which positions, and whether all subsets were tried."""
+
+    held: tuple[int, ...]
+    rows: Rows
+    exact: bool
+    method: str
+
+    @property
+    def bits(self) -> float:
+        """log2 of the rows."""
+        return math.log2(self.rows.count)
+
+
+def best_attention_cut(task: Task, budget: int = BUDGET, subset_budget: int = SUBSET_BUDGET) -> BestCut:
+    """The held positions with the most rows: over all subsets where that is affordable, otherwise by search.
+
+    The search climbs from halves, odd and even positions and random subsets, adding or taking one position at a time;
+    its result is a proved lower bound, but not called exact.
+    """
+    if table_entries(task) * 2**task.length <= subset_budget:
+        subsets = [s for size in range(task.length + 1) for s in combinations(range(task.length), size)]
+        rows = {held: attention_cut(task, held, budget=budget) for held in subsets}
+        best = max(rows, key=lambda held: rows[held].count)
+        return BestCut(best, rows[best], rows[best].exact, f"all {len(subsets)} subsets")
+    return _climb(task, budget)
+
+
+def _climb(task: Task, budget: int) -> BestCut:
+    n = task.length
+    draw = random.Random(0)
+    starts = [tuple(range(n // 2)), tuple(range(n // 2, n)), tuple(range(0, n, 2)), tuple(range(1, n, 2)), (0,)]
+    starts += [tuple(sorted(draw.sample(range(n), n // 2))) for _ in range(3)]
+    known: dict[tuple[int, ...], Rows] = {}
+
+    def rows(held: tuple[int, ...]) -> Rows:
+        if held not in known:
+            known[held] = attention_cut(task, held, budget=budget)
+        return known[held]
+
+    best = starts[0]
+    for start in starts:
+        held = start
+        while True:
+            near = [tuple(sorted(set(held) ^ {i})) for i in range(n)]
+            better = max(near, key=lambda other: rows(other).count)
+            if rows(better).count <= rows(held).count:
+                break
+            held = better
+        best = max(best, held, key=lambda other: rows(other).count)
+    return BestCut(best, known[best], False, f"climbing from {len(starts)} starts, {len(known)} subsets tried")

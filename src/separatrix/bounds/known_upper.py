@@ -1,0 +1,64 @@
+"""The smallest models known to suffice, per task and architecture class: sizes of constructions, as formulas."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from separatrix.bounds.sizes import log_length
+from separatrix.tasks import Task
+
+PAPER = "Bhattamishra et al. 2024"
+
+
+@dataclass(frozen=True)
+class Upper:
+    """A construction that solves a task: its size, and where it comes from."""
+
+    size: int | float
+    unit: str
+    construction: str
+    source: str
+
+
+def recurrent_upper(task: Task) -> Upper | None:
+    """Bits of state that suffice for an exact recurrent model."""
+    if task.name == "index-lookup":
+        alphabet = task.model_dump()["alphabet"]
+        return Upper(task.length * math.ceil(math.log2(alphabet)), "bits", "shift register", "one place a token")
+    tight = {
+        "bounded-dyck": "automaton of stacks",
+        "equality": "residual automaton",
+        "disjointness": "residual automaton",
+        "parity": "two states",
+        "modular-counter": "counter",
+        "group-word": "Cayley graph",
+    }
+    if task.name in tight:
+        return Upper(math.ceil(task.recurrent_bits()), "bits", tight[task.name], "Myhill–Nerode")
+    if task.name == "associative-recall":
+        return Upper(math.ceil(task.recurrent_bits()), "bits", "the set of pairs", "counting")
+    return None
+
+
+def attention_upper(task: Task) -> Upper | None:
+    """Width that suffices for a one-layer Transformer."""
+    if task.name == "index-lookup":
+        alphabet = task.model_dump()["alphabet"]
+        width = log_length(task.length) + math.ceil(math.log2(alphabet)) + 1
+        return Upper(width, "width", "binary position codes", f"Theorem 1, {PAPER}")
+    return None
+
+
+def two_layer_upper(task: Task) -> Upper | None:
+    """Width that suffices for a two-layer Transformer."""
+    match task.name:
+        case "equality" if task.model_dump()["layout"] == "concatenated" and task.alphabet_size == 2:
+            return Upper(log_length(max(2, task.length // 2)) + 5, "width", "fetch and compare", PAPER)
+        case "associative-recall":
+            bits = math.ceil(math.log2(task.alphabet_size))
+            return Upper(2 * log_length(task.length) + 3 * bits + 1, "width", "copy and match", PAPER)
+        case "index-lookup":
+            return attention_upper(task)
+        case _:
+            return None

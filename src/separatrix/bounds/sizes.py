@@ -1,0 +1,95 @@
+"""From bits to sizes: the inequalities every solving model obeys, turned around. All in integers, at any length."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from separatrix.errors import InputError
+from separatrix.tasks import Task
+
+LONGEST = 2**60
+"""Lengths are searched up to here."""
+
+
+def log_length(length: int) -> int:
+    """L = ceil(log2 N), exact at any size."""
+    return (length - 1).bit_length()
+
+
+def recurrent_capacity(numbers: int, precision: int) -> int:
+    """Bits a state of so many scalars of p bits holds: m p."""
+    _positive(numbers=numbers, precision=precision)
+    return numbers * precision
+
+
+def attention_capacity(width: int, heads: int, precision: int, length: int) -> int:
+    """Bits a one-layer Transformer's held part can send: m (2p + L + 1) + H (p + L)."""
+    _positive(width=width, heads=heads, precision=precision, length=length)
+    levels = log_length(length)
+    return width * (2 * precision + levels + 1) + heads * (precision + levels)
+
+
+def smallest_state(bits: int | float, precision: int) -> int:
+    """The fewest scalars of p bits an exact recurrent model's state may have: m p >= bits."""
+    _positive(precision=precision)
+    return max(0, _ceil(bits, precision))
+
+
+def smallest_width(bits: int | float, precision: int, heads: int, length: int) -> int:
+    """The least width of an exact one-layer Transformer: m (2p + L + 1) + H (p + L) >= bits, m a multiple of H."""
+    _positive(precision=precision, heads=heads, length=length)
+    levels = log_length(length)
+    least = max(1, _ceil(bits - heads * (precision + levels), 2 * precision + levels + 1))
+    return heads * -(-least // heads)
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The largest length a model could ever handle exactly; None when the bound never rules it out."""
+
+    length: int | None
+
+    def __str__(self) -> str:
+        return "every length" if self.length is None else f"at most {self.length:,}"
+
+
+def longest_recurrent(task: Task, state_bits: int) -> Longest:
+    """The largest context length at which a state of so many bits may still solve the task exactly."""
+    return _longest(task, lambda at: at.recurrent_bits() <= state_bits)
+
+
+def longest_attention(task: Task, width: int, heads: int, precision: int) -> Longest:
+    """The largest context length at which a one-layer Transformer of this width may still solve the task exactly."""
+    return _longest(task, lambda at: at.attention_bits() <= attention_capacity(width, heads, precision, at.length))
+
+
+def _longest(task: Task, admissible) -> Longest:  # type: ignore[no-untyped-def]
+    """Doubling, then bisection: the bounds grow with the length. Only even lengths are tried, which every task has."""
+    low, high = 0, 2
+    while high <= LONGEST and _allows(task, high, admissible):
+        low, high = high, 2 * high
+    if high > LONGEST:
+        return Longest(None)
+    while high - low > 2:
+        middle = (low + high) // 4 * 2
+        low, high = (middle, high) if _allows(task, middle, admissible) else (low, middle)
+    return Longest(low)
+
+
+def _allows(task: Task, length: int, admissible) -> bool:  # type: ignore[no-untyped-def]
+    try:
+        return bool(admissible(task.at_length(length)))
+    except InputError as error:  # shorter or longer than the task exists: pairs beyond the keys, say
+        return "fit" not in str(error)
+
+
+def _ceil(bits: int | float, divisor: int) -> int:
+    return math.ceil(Fraction(bits) / divisor) if bits > 0 else 0
+
+
+def _positive(**numbers: int) -> None:
+    for name, value in numbers.items():
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import separatrix as sx
+from separatrix import InputError
+from separatrix.bounds import (
+    attention_capacity,
+    fooling_set,
+    growth_law,
+    longest_attention,
+    longest_recurrent,
+    rank,
+    recurrent_capacity,
+    smallest_state,
+    smallest_width,
+    truth_table,
+)
+from separatrix.bounds.two_way import FoolingSet, Rank
+
+
+@given(bits=st.integers(0, 2**70), precision=st.integers(1, 64))
+def test_the_smallest_state_is_the_smallest(bits, precision):
+    numbers = smallest_state(bits, precision)
+    assert numbers * precision >= bits
+    assert numbers == 0 or (numbers - 1) * precision < bits
+
+
+@given(st.integers(0, 10**9), st.integers(1, 64), st.integers(1, 8), st.integers(1, 2**60))
+def test_the_smallest_width_is_the_smallest(bits, precision, heads, length):
+    width = smallest_width(bits, precision, heads, length)
+    assert width % heads == 0
+    assert attention_capacity(width, heads, precision, length) >= bits
+    assert width == heads or attention_capacity(width - heads, heads, precision, length) < bits
+
+
+def test_the_longest_length_is_the_longest():
+    task = sx.tasks.create("index-lookup", length=4, alphabet=64)
+    longest = longest_recurrent(task, recurrent_capacity(128, 32)).length
+    assert task.at_length(longest).recurrent_bits() <= 4096 < task.at_length(longest + 2).recurrent_bits()
+    assert longest_attention(task, 16, 1, 16).length is None
+    dyck = sx.tasks.create("bounded-dyck", length=4)
+    longest = longest_attention(dyck, 8, 1, 16).length
+    assert dyck.at_length(longest).attention_bits() <= attention_capacity(8, 1, 16, longest)
+    assert dyck.at_length(longest + 2).attention_bits() > attention_capacity(8, 1, 16, longest + 2)
+    assert str(longest_recurrent(dyck, 4096)) == "every length"
+
+
+def test_formulas_stay_exact_at_huge_lengths():
+    task = sx.tasks.create("index-lookup", length=2**60, alphabet=64)
+    assert smallest_state(task.recurrent_bits(), 32) == 6 * 2**60 // 32
+    assert smallest_width(task.attention_bits(), 32, 1, 2**60) == 1
+
+
+def test_wrong_numbers():
+    with pytest.raises(InputError, match="precision must be at least 1, got 0"):
+        smallest_state(5, 0)
+
+
+LENGTHS = [20, 50, 100, 200, 400, 800]
+
+
+@pytest.mark.parametrize(
+    ("law", "sizes"),
+    [
+        ("constant", [32, 32, 32, 32, 32, 32]),
+        ("logarithmic", [3 + 2 * np.log2(n) for n in LENGTHS]),
+        ("power", [0.5 * n**0.9 for n in LENGTHS]),
+        ("power", [round(0.5 * n * f) for n, f in zip(LENGTHS, [1.05, 0.97, 1.02, 0.95, 1.0, 1.04], strict=True)]),
+        ("undecided", [32, 64, 32, 64, 32, 64]),
+        ("undecided", [4, 9, 5, 12, 7, 11]),
+    ],
+)
+def test_growth_laws(law, sizes):
+    found = growth_law(LENGTHS, sizes)
+    if law == "undecided":
+        assert found.law in ("undecided", "constant")
+    else:
+        assert found.law == law
+    assert found.interval[0] <= found.exponent <= found.interval[1]
+
+
+def test_few_points_decide_nothing():
+    assert growth_law([2, 4, 8], [2, 4, 8]).law == "undecided"
+    with pytest.raises(InputError, match="3 different lengths at least, got 2"):
+        growth_law([2, 4], [1, 2])
+    with pytest.raises(InputError, match="must be positive"):
+        growth_law([2, 4, 8], [1, 0, 2])
+
+
+@pytest.mark.parametrize("name", ["equality", "disjointness"])
+def test_two_way_bounds_have_witnesses(name):
+    matrix = truth_table(sx.tasks.create(name, length=8)).matrix(range(4))
+    fooling, regular = fooling_set(matrix), rank(matrix)
+    fooling.check(matrix)
+    regular.check(matrix)
+    assert len(regular.rows) == np.linalg.matrix_rank(matrix.astype(float)) == 16
+    assert fooling.bits <= 4
+    if name == "equality":
+        assert len(fooling.pairs) == 16
+
+
+def test_wrong_witnesses_are_refused():
+    matrix = np.eye(4, dtype=np.uint8)
+    with pytest.raises(InputError, match="do not fool"):
+        FoolingSet(0, ((0, 1), (2, 3))).check(matrix)
+    with pytest.raises(InputError, match="answers 0, not 1"):
+        FoolingSet(1, ((0, 1),)).check(matrix)
+    with pytest.raises(InputError, match="singular"):
+        Rank((0, 1), (2, 3)).check(matrix)

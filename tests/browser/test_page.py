@@ -1,0 +1,208 @@
+"""The page as a reader meets it: opened from disk, no network, any screen, both themes, hostile data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from separatrix.experiments.store import Store
+from separatrix.report import write_report
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "NotFinite: <script>window.hacked = 1</script> </script><img src=x onerror='window.hacked = 2'>"
+CHARTS = 7
+
+
+@dataclass
+class Visit:
+    """An opened page, with everything it complained of or asked for."""
+
+    page: object
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory) -> Path:
+    store = Store(tmp_path_factory.mktemp("browser") / "run")
+    lengths = [20, 50, 75, 100, 200, 400]
+    plan = synthetic.preset({**synthetic.INDEX_LOOKUP, "lengths": lengths}, synthetic.BOUNDED_DYCK, synthetic.EQUALITY)
+    configs = synthetic.fill(store, plan, skip=1)
+    synthetic.fail(store, configs[-1], HOSTILE)
+    return Path(write_report(store))
+
+
+@pytest.fixture
+def visit(chromium, index):
+    """Opens the page in a fresh window: width, colour scheme, and a part of the page after #."""
+    contexts = []
+
+    def opened(width: int = 1280, scheme: str = "light", part: str = "") -> Visit:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, accept_downloads=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        seen = Visit(page)
+        page.on("console", lambda said: seen.complaints.append(said.text))
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on("request", lambda request: seen.requests.append(request.url))
+        page.goto(index.as_uri() + part)
+        page.wait_for_function(f"document.querySelectorAll('figure.drawn .live svg').length == {CHARTS}")
+        return seen
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_opens_quietly_and_fits(visit, width, scheme):
+    seen = visit(width, scheme)
+    assert seen.complaints == []
+    assert [url for url in seen.requests if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in seen.requests if url.startswith("file:")]) == 1
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    assert seen.page.locator("figure .still:visible").count() == 0
+
+
+def test_hostile_words_are_shown_and_do_nothing(visit):
+    page = visit().page
+    assert page.get_by_text("<script>window.hacked = 1</script>").first.is_visible()
+    page.locator("#status").select_option("failed")
+    page.locator("#trial-table tbody tr:visible .identity").click()
+    assert HOSTILE in page.locator("#trial-body").inner_text()
+    assert page.evaluate("window.hacked") is None
+
+
+def test_the_policy_stops_foreign_scripts(visit):
+    page = visit().page
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.hacked = 3'}))")
+    assert page.evaluate("window.hacked") is None
+    assert page.evaluate("fetch('https://example.org').then(() => 'sent', () => 'refused')") == "refused"
+
+
+def test_the_table_sorts_both_ways_by_number(visit):
+    page = visit().page
+    shown = "[...document.querySelectorAll('#trial-table tbody tr')].map((row) => +row.cells[2].dataset.value)"
+    head = page.get_by_role("button", name="N", exact=True)
+    head.click()
+    lengths = page.evaluate(shown)
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) == 7
+    assert page.locator("th[aria-sort=ascending]").inner_text().startswith("N")
+    head.click()
+    assert page.evaluate(shown) == sorted(lengths, reverse=True)
+
+
+def test_the_table_filters_by_words_task_and_status(visit):
+    page = visit().page
+    rows = page.locator("#trial-table tbody tr:visible")
+    whole = rows.count()
+    assert whole == 2 * 3 * 6 + 9 + 4
+    page.locator("#find").fill("lstm 400")
+    assert rows.count() == 2
+    assert page.locator("#shown").inner_text() == f"2 of {whole} trials"
+    page.locator("#find").fill("")
+    page.locator("#task").select_option("equality")
+    assert rows.count() == 4
+    page.locator("#status").select_option("failed")
+    assert rows.count() == 0
+
+
+def test_a_trial_opens_with_everything_about_it(visit):
+    page = visit().page
+    page.locator("#task").select_option("bounded-dyck")
+    page.locator("#trial-table tbody tr:visible .identity").first.click()
+    body = page.locator("dialog[open] #trial-body")
+    text = body.inner_text()
+    assert '"validate_every": 100' in text
+    assert "wrong-type" in text
+    assert "torch" in text
+    identity = page.evaluate("location.hash")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    assert visit(part=identity).page.locator("dialog[open] code").inner_text() == identity.removeprefix("#trial-")
+
+
+def test_positions_are_drawn_in_a_trial(visit):
+    page = visit().page
+    page.locator("#find").fill("lstm index-lookup 400")
+    page.locator("#trial-table tbody tr:visible .identity").first.click()
+    assert page.locator("dialog .strip rect").count() == 400
+
+
+def test_a_length_can_be_chosen(visit):
+    page = visit().page
+    figure = page.locator("#figure-index-lookup-positions")
+    assert figure.locator("select").input_value() == "400"
+    before = figure.locator("svg").inner_html()
+    figure.locator("select").select_option("20")
+    page.wait_for_function(
+        "before => document.querySelector('#figure-index-lookup-positions svg').innerHTML != before", arg=before
+    )
+
+
+def test_a_cell_says_what_is_proved_of_it(visit):
+    page = visit().page
+    cells = page.locator("#figure-index-lookup-accuracy .mark-rect path")
+    assert cells.count() == 18
+    cells.last.hover(force=True)
+    tip = page.locator("#vg-tooltip-element.visible")
+    tip.wait_for()
+    assert "ceiling of that state (proved)" in tip.inner_text()
+
+
+def test_the_theme_is_followed_while_open(visit):
+    page = visit(scheme="light").page
+    colour = "getComputedStyle(document.querySelector('#figure-index-lookup-accuracy svg .mark-rect path')).fill"
+    light = page.evaluate(colour)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"light => {colour} != light", arg=light)
+
+
+def test_figures_and_results_can_be_saved(visit, index):
+    page = visit().page
+    files = page.locator("#figure-index-lookup-accuracy .files")
+    for link, name in (
+        (files.get_by_text("SVG"), "index-lookup-accuracy.svg"),
+        (page.get_by_text("CSV"), "results.csv"),
+    ):
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == name
+        assert Path(download.value.path()).read_bytes() == (index.parent / name).read_bytes()
+    with page.expect_popup() as popup:
+        files.get_by_text("PNG").click()
+    assert popup.value.url == (index.parent / "index-lookup-accuracy.png").as_uri()
+
+
+def test_print_shows_the_still_figures(visit):
+    page = visit(scheme="dark").page
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.locator(".live:visible").count() == 0
+    assert page.locator(".still:visible").count() == CHARTS
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_without_scripts_figures_and_numbers_are_there(chromium, index):
+    context = chromium.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(index.as_uri())
+    assert page.locator("figure .still:visible").count() == CHARTS
+    assert page.locator("#trial-table tbody tr").count() == 49
+    context.close()
+
+
+def test_every_figure_has_words_for_those_who_cannot_see_it(visit):
+    page = visit().page
+    for chart in page.locator("[data-chart]").all():
+        assert len(chart.get_attribute("aria-label")) > 60
+    assert page.locator("img:not([alt])").count() == 0
+    assert page.locator("th:not([scope])").count() == 0
+    assert page.evaluate("document.querySelectorAll('h1').length") == 1
