@@ -38,7 +38,11 @@ void diagonal_forward(ScanSize n, Rows<const T> u, const T* lambda, const T* w, 
     else std::memset(h.get(), 0, sizeof(T) * packed);
     for (Index start = 0, chunk = 0; start < n.length; start += n.chunk, ++chunk) {
       const Index tokens = minimum(n.chunk, n.length - start);
-      if (saved) std::memcpy(saved + (b * blocks(n.length, n.chunk) + chunk) * saved_size, h.get(), sizeof(T) * packed);
+      if (saved) {
+        T* place = saved + (b * blocks(n.length, n.chunk) + chunk) * saved_size;
+        std::memcpy(place, h.get(), sizeof(T) * packed);
+        std::memset(place + packed, 0, sizeof(T) * (saved_size - packed));
+      }
       for (Index g = 0; g < groups; ++g) {
         const T *rate = rates.get() + g * group, *weight = weights.get() + g * group;
         T* state = h.get() + g * group;

@@ -26,11 +26,26 @@ template <class T> INLINE Vec<T> raw_step(const ScanInputs<T>& in, Index at, Ind
   const Vec<T> delta = load<T>(in.delta.data + at * in.delta.row + channel, count);
   return in.bias ? delta + load<T>(in.bias + channel, count) : delta;
 }
+// The step sizes of a chunk, ahead of the recurrence that would otherwise wait for each of them.
 template <class T>
-INLINE Vec<T> step_size(const ScanSize& n, const ScanInputs<T>& in, Index at, Index channel, Index count) {
-  const Vec<T> raw = raw_step<T>(in, at, channel, count);
-  return n.softplus ? softplus<T>(raw) : raw;
+INLINE void step_sizes(const ScanSize& n, const ScanInputs<T>& in, Index at, Index tokens, Index channel, T* deltas) {
+  for (Index i = 0; i < tokens; ++i) {
+    const Vec<T> raw = raw_step<T>(in, at + i, channel, n.channels - channel);
+    store<T>(deltas + i * kLanes<T>, n.softplus ? softplus<T>(raw) : raw);
+  }
 }
+
+constexpr int kTogether = 4;  // states advanced side by side
+
+template <int W> struct Together { static constexpr int value = W; };
+
+// body(s, Together<kTogether>) for whole groups of states, then body(s, Together<1>) for the rest.
+template <class Body> INLINE void for_states(Index states, Body body) {
+  Index s = 0;
+  for (; s + kTogether <= states; s += kTogether) body(s, Together<kTogether>{});
+  for (; s < states; ++s) body(s, Together<1>{});
+}
+template <class V> INLINE V total(V (&parts)[kTogether]) { return (parts[0] + parts[1]) + (parts[2] + parts[3]); }
 
 template <class T>
 void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after, T* saved) {
@@ -39,39 +54,57 @@ void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after,
   const FlushDenormals flush;
   const Index S = n.states, D = n.channels, groups = blocks(D, L), packed = groups * S * L;
   const Index saved_size = blocks(D, 16) * 16 * S;
-  Scratch<T> rate(packed), h(packed);
+  Scratch<T> rate(packed), h(packed), deltas(n.chunk * L), inputs(n.chunk * L), outputs(n.chunk * L);
   pack_channels<T>(in.a, rate.get(), D, S, T(kLog2E));  // e^(delta A) = 2^(delta A log2 e)
   for (Index b = 0; b < n.batch; ++b) {
     if (before) pack_channels<T>(before + b * D * S, h.get(), D, S, T(1));
     else std::memset(h.get(), 0, sizeof(T) * packed);
     for (Index start = 0, chunk = 0; start < n.length; start += n.chunk, ++chunk) {
-      const Index stop = minimum(start + n.chunk, n.length);
-      if (saved) std::memcpy(saved + (b * blocks(n.length, n.chunk) + chunk) * saved_size, h.get(), sizeof(T) * packed);
+      const Index tokens = minimum(n.chunk, n.length - start), first = b * n.length + start;
+      if (saved) {
+        T* place = saved + (b * blocks(n.length, n.chunk) + chunk) * saved_size;
+        std::memcpy(place, h.get(), sizeof(T) * packed);
+        std::memset(place + packed, 0, sizeof(T) * (saved_size - packed));
+      }
       for (Index g = 0; g < groups; ++g) {
         const Index channel = g * L, count = D - channel;
         const T* a = rate.get() + g * S * L;
         T* state = h.get() + g * S * L;
         const V skip = in.d ? load<T>(in.d + channel, count) : zero<T>();
-        for (Index t = start; t < stop; ++t) {
-          const Index at = b * n.length + t;
-          const V delta = step_size<T>(n, in, at, channel, count);
-          const V u = load<T>(in.u.data + at * in.u.row + channel, count), x = delta * u;
-          const T *B = in.b.data + at * in.b.row, *C = in.c.data + at * in.c.row;
-          V even = u * skip, odd = zero<T>();
-          const auto advance = [&](Index s, V& out) {
-            const V now = exp2<T>(delta * load(a + s * L)) * load(state + s * L) + x * splat<T>(B[s]);
-            store<T>(state + s * L, now);
-            out += now * splat<T>(C[s]);
-          };
-          Index s = 0;
-          for (; s + 1 < S; s += 2) advance(s, even), advance(s + 1, odd);
-          if (s < S) advance(s, even);
-          V out = even + odd;
+        step_sizes<T>(n, in, first, tokens, channel, deltas.get());
+        for (Index i = 0; i < tokens; ++i) {
+          const V u = load<T>(in.u.data + (first + i) * in.u.row + channel, count);
+          store<T>(inputs.get() + i * L, load(deltas.get() + i * L) * u);
+          store<T>(outputs.get() + i * L, skip * u);
+        }
+        for_states(S, [&](Index s, auto together) {  // a few states at a time, in registers
+          constexpr int W = decltype(together)::value;
+          V now[W];
+#pragma GCC unroll 8
+          for (int j = 0; j < W; ++j) now[j] = load(state + (s + j) * L);
+          for (Index i = 0; i < tokens; ++i) {
+            const T *B = in.b.data + (first + i) * in.b.row + s, *C = in.c.data + (first + i) * in.c.row + s;
+            const V delta = load(deltas.get() + i * L), x = load(inputs.get() + i * L);
+            V alpha[W], out = load(outputs.get() + i * L);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) alpha[j] = delta * load(a + (s + j) * L);
+            exp2<T, W>(alpha);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) now[j] = now[j] * alpha[j] + x * splat<T>(B[j]);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) out += now[j] * splat<T>(C[j]);
+            store<T>(outputs.get() + i * L, out);
+          }
+#pragma GCC unroll 8
+          for (int j = 0; j < W; ++j) store<T>(state + (s + j) * L, now[j]);
+        });
+        for (Index i = 0; i < tokens; ++i) {
+          V out = load(outputs.get() + i * L);
           if (in.z.data) {
-            const V z = load<T>(in.z.data + at * in.z.row + channel, count);
+            const V z = load<T>(in.z.data + (first + i) * in.z.row + channel, count);
             out = out * z * sigmoid<T>(z);
           }
-          store<T>(y + at * D + channel, out, count);
+          store<T>(y + (first + i) * D + channel, out, count);
         }
       }
     }
@@ -100,49 +133,61 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
     if (grad_after) pack_channels<T>(grad_after + b * D * S, grad_h.get(), D, S, T(1));
     else std::memset(grad_h.get(), 0, sizeof(T) * packed);
     for (Index chunk = chunks - 1; chunk >= 0; --chunk) {
-      const Index start = chunk * n.chunk, tokens = minimum(n.chunk, n.length - start);
+      const Index start = chunk * n.chunk, tokens = minimum(n.chunk, n.length - start), first = b * n.length + start;
       std::memset(grad_b.get(), 0, sizeof(T) * tokens * SL);
       std::memset(grad_c.get(), 0, sizeof(T) * tokens * SL);
       for (Index g = 0; g < groups; ++g) {
         const Index channel = g * L, count = D - channel;
         const T* a = rate.get() + g * SL;
         std::memcpy(states.get(), saved + (b * chunks + chunk) * saved_size + g * SL, sizeof(T) * SL);
+        step_sizes<T>(n, in, first, tokens, channel, deltas.get());
         for (Index i = 0; i < tokens; ++i) {  // the states again
-          const Index at = b * n.length + start + i;
-          const V delta = step_size<T>(n, in, at, channel, count);
+          const Index at = first + i;
+          const V delta = load(deltas.get() + i * L);
           const V x = delta * load<T>(in.u.data + at * in.u.row + channel, count);
-          store<T>(deltas.get() + i * L, delta);
           const T *B = in.b.data + at * in.b.row, *C = in.c.data + at * in.c.row;
           const T* old = states.get() + i * SL;
           T *now = states.get() + (i + 1) * SL, *decay = decays.get() + i * SL;
-          V even = zero<T>(), odd = zero<T>();
-          const auto advance = [&](Index s, V& y) {
-            const V alpha = exp2<T>(delta * load(a + s * L));
-            const V h = alpha * load(old + s * L) + x * splat<T>(B[s]);
-            store<T>(decay + s * L, alpha);
-            store<T>(now + s * L, h);
-            y += h * splat<T>(C[s]);
-          };
-          Index s = 0;
-          for (; s + 1 < S; s += 2) advance(s, even), advance(s + 1, odd);
-          if (s < S) advance(s, even);
-          store<T>(outputs.get() + i * L, even + odd);
+          V parts[kTogether] = {};
+          for_states(S, [&](Index s, auto together) {
+            constexpr int W = decltype(together)::value;
+            V alpha[W], h[W];
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) alpha[j] = delta * load(a + (s + j) * L);
+            exp2<T, W>(alpha);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) store<T>(decay + (s + j) * L, alpha[j]);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) h[j] = alpha[j] * load(old + (s + j) * L) + x * splat<T>(B[s + j]);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) store<T>(now + (s + j) * L, h[j]);
+#pragma GCC unroll 8
+            for (int j = 0; j < W; ++j) parts[j] += h[j] * splat<T>(C[s + j]);
+          });
+          store<T>(outputs.get() + i * L, total(parts));
         }
         const V skip = in.d ? load<T>(in.d + channel, count) : zero<T>();
         const T* A = natural.get() + g * SL;
         T *gh = grad_h.get() + g * SL, *ga = grad_rate.get() + g * SL;
         V gskip = zero<T>(), gbias = zero<T>();
-        for (Index i = tokens - 1; i >= 0; --i) {
-          const Index at = b * n.length + start + i;
-          const V u = load<T>(in.u.data + at * in.u.row + channel, count), delta = load(deltas.get() + i * L);
+        for (Index i = 0; i < tokens; ++i) {  // back through the gate
+          const Index at = first + i;
+          const V u = load<T>(in.u.data + at * in.u.row + channel, count);
           V gy = load<T>(grad_y + at * D + channel, count);
           if (in.z.data) {
             const V z = load<T>(in.z.data + at * in.z.row + channel, count), gate = sigmoid<T>(z);
             const V plain = load(outputs.get() + i * L) + u * skip;
-            store<T>(out.z.data + at * out.z.row + channel, gy * plain * gate * (splat<T>(T(1)) + z * (splat<T>(T(1)) - gate)),
-                     count);
+            const V slope = gate * (splat<T>(T(1)) + z * (splat<T>(T(1)) - gate));
+            store<T>(out.z.data + at * out.z.row + channel, gy * plain * slope, count);
             gy = gy * z * gate;
           }
+          gskip += gy * u;
+          store<T>(outputs.get() + i * L, gy);
+        }
+        for (Index i = tokens - 1; i >= 0; --i) {  // back through the recurrence
+          const Index at = first + i;
+          const V u = load<T>(in.u.data + at * in.u.row + channel, count), delta = load(deltas.get() + i * L);
+          const V gy = load(outputs.get() + i * L);
           const T *B = in.b.data + at * in.b.row, *C = in.c.data + at * in.c.row;
           const T *old = states.get() + i * SL, *now = old + SL, *decay = decays.get() + i * SL;
           T *gb = grad_b.get() + i * SL, *gc = grad_c.get() + i * SL;
@@ -159,18 +204,21 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
             store<T>(ga + s * L, load(ga + s * L) + w * delta);
             store<T>(gh + s * L, carried);
           }
-          gskip += gy * u;
-          gdelta += gx * u;
+          store<T>(out.u.data + at * out.u.row + channel, gx * delta + gy * skip, count);
+          store<T>(deltas.get() + i * L, gdelta + gx * u);
+        }
+        for (Index i = 0; i < tokens; ++i) {  // back through softplus
+          const Index at = first + i;
+          V gdelta = load(deltas.get() + i * L);
           if (n.softplus) gdelta = gdelta * sigmoid<T>(raw_step<T>(in, at, channel, count));
           gbias += gdelta;
-          store<T>(out.u.data + at * out.u.row + channel, gx * delta + gy * skip, count);
           store<T>(out.delta.data + at * out.delta.row + channel, gdelta, count);
         }
         store<T>(grad_skip.get() + channel, load(grad_skip.get() + channel) + gskip);
         store<T>(grad_bias.get() + channel, load(grad_bias.get() + channel) + gbias);
       }
       for (Index i = 0; i < tokens; ++i) {
-        const Index at = b * n.length + start + i;
+        const Index at = first + i;
         for (Index s = 0; s < S; ++s) {
           out.b.data[at * out.b.row + s] = sum<T>(load(grad_b.get() + i * SL + s * L));
           out.c.data[at * out.c.row + s] = sum<T>(load(grad_c.get() + i * SL + s * L));

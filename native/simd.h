@@ -12,7 +12,7 @@
 #include <new>
 
 #if defined(__SSE__)
-#include <xmmintrin.h>
+#include <immintrin.h>
 #endif
 
 #define INLINE inline __attribute__((always_inline))
@@ -75,14 +75,27 @@ template <class T> INLINE T sum(Vec<T> v) {
 }
 
 // Both return x when it is NaN, so that NaN is never hidden.
-template <class T> INLINE Vec<T> at_least(T low, Vec<T> x) {
-  const Vec<T> l = splat<T>(low);
-  return l > x ? l : x;
-}
-template <class T> INLINE Vec<T> at_most(T high, Vec<T> x) {
-  const Vec<T> h = splat<T>(high);
-  return h < x ? h : x;
-}
+#if defined(__AVX512F__)
+INLINE Vec<float> larger(Vec<float> l, Vec<float> x) { return _mm512_max_ps(l, x); }
+INLINE Vec<float> smaller(Vec<float> h, Vec<float> x) { return _mm512_min_ps(h, x); }
+INLINE Vec<double> larger(Vec<double> l, Vec<double> x) { return _mm512_max_pd(l, x); }
+INLINE Vec<double> smaller(Vec<double> h, Vec<double> x) { return _mm512_min_pd(h, x); }
+#elif defined(__AVX2__)
+INLINE Vec<float> larger(Vec<float> l, Vec<float> x) { return _mm256_max_ps(l, x); }
+INLINE Vec<float> smaller(Vec<float> h, Vec<float> x) { return _mm256_min_ps(h, x); }
+INLINE Vec<double> larger(Vec<double> l, Vec<double> x) { return _mm256_max_pd(l, x); }
+INLINE Vec<double> smaller(Vec<double> h, Vec<double> x) { return _mm256_min_pd(h, x); }
+#elif defined(__SSE2__)
+INLINE Vec<float> larger(Vec<float> l, Vec<float> x) { return _mm_max_ps(l, x); }
+INLINE Vec<float> smaller(Vec<float> h, Vec<float> x) { return _mm_min_ps(h, x); }
+INLINE Vec<double> larger(Vec<double> l, Vec<double> x) { return _mm_max_pd(l, x); }
+INLINE Vec<double> smaller(Vec<double> h, Vec<double> x) { return _mm_min_pd(h, x); }
+#else
+template <class V> INLINE V larger(V l, V x) { return l > x ? l : x; }
+template <class V> INLINE V smaller(V h, V x) { return h < x ? h : x; }
+#endif
+template <class T> INLINE Vec<T> at_least(T low, Vec<T> x) { return larger(splat<T>(low), x); }
+template <class T> INLINE Vec<T> at_most(T high, Vec<T> x) { return smaller(splat<T>(high), x); }
 template <class T> INLINE Vec<T> absolute(Vec<T> x) { return x < zero<T>() ? -x : x; }
 
 // Highest coefficient last (Horner).
@@ -122,16 +135,32 @@ template <> struct Constants<double> {
 
 constexpr double kLog2E = 1.4426950408889634074;
 
-// 2^x for every x: 0 below the smallest normal number, infinity above the largest, NaN for NaN.
-template <class T> INLINE Vec<T> exp2(Vec<T> x) {
+// 2^x for every x: 0 below the smallest normal number, infinity above the largest, NaN for NaN. Several at a time, step
+// by step beside one another: one alone is a chain of dependent instructions that leaves the processor waiting.
+template <class T, int W> INLINE void exp2(Vec<T> (&x)[W]) {
   using C = Constants<T>;
   using Int = typename Lanes<T>::Int;
-  x = at_most<T>(C::high, at_least<T>(C::low, x));
-  const Vec<T> shifted = x + splat<T>(C::magic);
-  const Vec<T> f = x - (shifted - splat<T>(C::magic));  // in [-1/2, 1/2]
-  const Vec<T> p = polynomial<T>(f, C::exp2) * f + splat<T>(T(1));
-  return (Vec<T>)((Int)p + ((Int)shifted << C::mantissa));  // the low bits of `shifted` are the integer part
+  constexpr int count = sizeof(C::exp2) / sizeof(double);
+  Vec<T> shifted[W], p[W];
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i) x[i] = at_most<T>(C::high, at_least<T>(C::low, x[i]));
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i) shifted[i] = x[i] + splat<T>(C::magic);
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i) x[i] = x[i] - (shifted[i] - splat<T>(C::magic));  // in [-1/2, 1/2]
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i) p[i] = splat<T>(T(C::exp2[count - 1]));
+#pragma GCC unroll 16
+  for (int k = count - 2; k >= 0; --k)
+#pragma GCC unroll 8
+    for (int i = 0; i < W; ++i) p[i] = p[i] * x[i] + splat<T>(T(C::exp2[k]));
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i) p[i] = p[i] * x[i] + splat<T>(T(1));
+#pragma GCC unroll 8
+  for (int i = 0; i < W; ++i)  // the low bits of `shifted` are the integer part
+    x[i] = (Vec<T>)((Int)p[i] + ((Int)shifted[i] << C::mantissa));
 }
+
 // e^x; arguments are clamped where the result would leave the normal numbers.
 template <class T> INLINE Vec<T> exp(Vec<T> x) {
   using C = Constants<T>;

@@ -188,12 +188,12 @@ def test_undefined_entries_never_raise_the_bound():
     [
         (
             lambda: recurrent_rows(create("equality", length=64), 3),
-            r"18,446,744,073,709,551,616 table entries, .*fits is 26",
+            r"709,551,616 table entries, .*fits is 26",
         ),
         (lambda: recurrent_rows(create("equality", length=2**60), 3), "astronomically many table entries"),
         (
             lambda: recurrent_rows(create("nearest-neighbor", points=2), 1),
-            "vector contexts, which cannot be enumerated",
+            "vector contexts",
         ),
         (lambda: recurrent_rows(create("parity", length=4), 5), "prefix must be in 0 … 4, got 5"),
         (lambda: attention_rows(create("parity", length=4), [1, 1]), "distinct positions in 0 … 3"),

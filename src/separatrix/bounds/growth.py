@@ -40,7 +40,7 @@ class Growth:
     bic: dict[str, float]
 
 
-def growth_law(lengths: Sequence[int], sizes: Sequence[float], confidence: float = 0.95) -> Growth:
+def growth_law(lengths: Sequence[int], sizes: Sequence, confidence: float = 0.95) -> Growth:
     """Choose among constant c, logarithmic a + b log2 N (b > 0) and power a N^e (e > 0) by BIC.
 
     Raises InputError for fewer than 3 different lengths or sizes that are not positive.

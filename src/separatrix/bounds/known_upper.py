@@ -15,7 +15,7 @@ PAPER = "Bhattamishra et al. 2024"
 class Upper:
     """A construction that solves a task: its size, and where it comes from."""
 
-    size: float
+    size: int | float
     unit: str
     construction: str
     source: str
@@ -25,7 +25,7 @@ def recurrent_upper(task: Task) -> Upper | None:
     """Bits of state that suffice for an exact recurrent model."""
     if task.name == "index-lookup":
         alphabet = task.model_dump()["alphabet"]
-        return Upper(task.length * math.ceil(math.log2(alphabet)), "bits", "shift register", "section 4.7")
+        return Upper(task.length * math.ceil(math.log2(alphabet)), "bits", "shift register", "one place a token")
     tight = {
         "bounded-dyck": "automaton of stacks",
         "equality": "residual automaton",

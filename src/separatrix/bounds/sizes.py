@@ -31,13 +31,13 @@ def attention_capacity(width: int, heads: int, precision: int, length: int) -> i
     return width * (2 * precision + levels + 1) + heads * (precision + levels)
 
 
-def smallest_state(bits: float, precision: int) -> int:
+def smallest_state(bits: int | float, precision: int) -> int:
     """The fewest scalars of p bits an exact recurrent model's state may have: m p >= bits."""
     _positive(precision=precision)
     return max(0, _ceil(bits, precision))
 
 
-def smallest_width(bits: float, precision: int, heads: int, length: int) -> int:
+def smallest_width(bits: int | float, precision: int, heads: int, length: int) -> int:
     """The least width of an exact one-layer Transformer: m (2p + L + 1) + H (p + L) >= bits, m a multiple of H."""
     _positive(precision=precision, heads=heads, length=length)
     levels = log_length(length)
@@ -85,7 +85,7 @@ def _allows(task: Task, length: int, admissible) -> bool:  # type: ignore[no-unt
         return "fit" not in str(error)
 
 
-def _ceil(bits: float, divisor: int) -> int:
+def _ceil(bits: int | float, divisor: int) -> int:
     return math.ceil(Fraction(bits) / divisor) if bits > 0 else 0
 
 

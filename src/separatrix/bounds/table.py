@@ -38,10 +38,10 @@ class TruthTable:
 
     def __init__(self, task: Task, budget: int = BUDGET) -> None:
         check_enumerable(task)
+        check_budget(task, budget)
         self.task = task
         self.alphabets = [task.position_alphabet(i) for i in range(task.length)]
         self.shape = tuple(len(alphabet) for alphabet in self.alphabets)
-        check_budget(task, budget)
         dtype = np.uint8 if task.answers < 255 else np.uint16
         self.undefined = int(np.iinfo(dtype).max)
         flat = np.empty((prod(self.shape), task.query_count), dtype=dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,15 +63,15 @@ def check_forms(
     wrong = (apart > tolerance).nonzero()
     if len(wrong):
         raise InputError(
-            f"{what}: scan and step disagree at position {int(wrong[0])} by {float(apart[wrong[0]]):.2g} of the largest "
-            "output: both must be the same function"
+            f"{what}: scan and step disagree at position {int(wrong[0])} by {float(apart[wrong[0]]):.2g} of the "
+            "largest output: both must be the same function"
         )
 
 
 def quiet(module: nn.Module, function: Callable) -> Callable:
     """`function` with the module's dropout switched off while it runs."""
 
-    def run(*arguments: Tensor) -> Tensor:
+    def run(*arguments: Any) -> Any:
         training = module.training
         module.eval()
         try:

@@ -16,7 +16,7 @@ from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import last_inputs
+from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
 from separatrix.ops.delta_rule import CHUNK, delta_rule, delta_step
 
 
@@ -69,7 +69,9 @@ class DeltaMixer(Mixer):
         self.norm = nn.Parameter(torch.ones(self.values // heads))
         self.out = nn.Linear(self.values, width, bias=False)
 
-    def parts(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
+    def parts(
+        self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Queries, keys, values, beta and log decay from the convolved projections and the token itself."""
         q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes, dim=-1))
         q, k = F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, F.normalize(k, dim=-1, eps=1e-6)
@@ -91,15 +93,13 @@ class DeltaMixer(Mixer):
         return self.finish(y, x), (last_inputs(entering, window, self.taps), after)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        window = torch.cat([state[0], self.enter(x)[:, None]], dim=1)  # (B, taps, I)
-        mixed = F.silu((window * self.conv.weight[:, 0].T).sum(1))
+        mixed, window = convolution_step(self.enter(x), self.conv.weight[:, 0], None, state[0])
         y, after = delta_step(*self.parts(mixed, x), state[1])
-        return self.finish(y, x), (window[:, 1:], after)
+        return self.finish(y, x), (window, after)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        taps = self.conv.weight[:, 0].T  # (taps, I)
-        past = (state[0] * taps[:-1]).sum(1)[:, None]
-        q, k, v, beta, log_decay = self.parts(F.silu(past + self.enter(x) * taps[-1]), x)
+        mixed = convolution_queries(self.enter(x), self.conv.weight[:, 0], None, state[0])
+        q, k, v, beta, log_decay = self.parts(mixed, x)
         read, recalled = (torch.einsum("bqhk,bhkv->bqhv", by, state[1]) for by in (q, k))
         if log_decay is not None:
             read, recalled = (torch.exp(log_decay)[..., None] * part for part in (read, recalled))

@@ -51,8 +51,8 @@ def skew_hippo(states: int) -> Complex[Tensor, " {states}"]:
     scale = torch.sqrt(2.0 * torch.arange(2 * states, dtype=torch.float64) + 1)
     lower = torch.tril(torch.outer(scale, scale), diagonal=-1)
     skew = (lower.T - lower) / 2  # HiPPO = skew - 1/2 - a rank-one matrix
-    frequencies = torch.linalg.eigvalsh(torch.complex(torch.zeros_like(skew), -skew))
-    positive = frequencies[frequencies > 0].float()
+    frequencies = torch.linalg.eigvalsh(torch.complex(torch.zeros_like(skew), -skew))  # ascending, in pairs of +-
+    positive = frequencies[states:].float()
     return torch.complex(torch.full_like(positive, -0.5), positive)
 
 

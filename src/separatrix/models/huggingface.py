@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -18,7 +19,7 @@ from separatrix.errors import InputError, nearest
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
-from separatrix.models.state import State, repeat_queries
+from separatrix.models.state import State, map_state, repeat_queries
 from separatrix.tasks.base import Task
 
 PREFIX = "hf:"
@@ -140,7 +141,9 @@ class HuggingFace(SequenceModel):
 
         From a state, one token at a time: several of Transformers' models start anew on longer pieces.
         """
-        if state is not None and tokens.shape[1] > 1:
+        if state is not None and self.model_type == "rwkv" and tokens.shape[1] == 1 and tokens.shape[0] > 1:
+            return self.run_apart(tokens, state)
+        if state is not None and self.model_type != "rwkv" and tokens.shape[1] > 1:
             pieces = []
             for t in range(tokens.shape[1]):
                 hidden, state = self.run(tokens[:, t : t + 1], state)
@@ -155,6 +158,15 @@ class HuggingFace(SequenceModel):
         if after is None:
             raise InputError(f"{self.config.name}: hands over no cache, so its state cannot be measured")
         return output.last_hidden_state, (CacheState(after, tokens.shape[0]),)
+
+    def run_apart(self, tokens: Tensor, state: State) -> tuple[Float[Tensor, "B N D"], State]:
+        """`run` for each example alone: Transformers' RWKV mixes the examples of a batch in steps of one token."""
+        results = []
+        for i in range(tokens.shape[0]):
+            alone = map_state(partial(torch.narrow, dim=0, start=i, length=1), state)
+            results.append(self.run(tokens[i : i + 1], alone))
+        hidden, states = zip(*results, strict=True)
+        return torch.cat(hidden), pytree.tree_map(lambda *parts: torch.cat(parts), *states)
 
     @property
     def slot(self) -> str:
@@ -191,8 +203,11 @@ class HuggingFace(SequenceModel):
     def decode(self, state: tuple[State, ...], queries: Tensor) -> Float[Tensor, "B Q answers"]:
         tokens = queries + self.query_offset if self.project is None else queries
         batch, count = queries.shape[:2]
-        hidden, _ = self.run(tokens.flatten(0, 1)[:, None], repeat_queries(state, count))
-        return self.head(hidden[:, -1]).unflatten(0, (batch, count))
+        single = tokens.flatten(0, 1)[:, None]
+        if self.model_type == "rwkv":  # in steps of two tokens the examples stay apart; only the first is read
+            single = torch.cat([single, single], dim=1)
+        hidden, _ = self.run(single, repeat_queries(state, count))
+        return self.head(hidden[:, 0]).unflatten(0, (batch, count))
 
 
 def huggingface(name: str) -> type[SequenceModel]:
@@ -219,7 +234,7 @@ def huggingface(name: str) -> type[SequenceModel]:
     model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(
         model_type, model_type
     )
-    if model_type not in CONFIG_MAPPING.keys():
+    if model_type not in CONFIG_MAPPING:
         guess = nearest(model_type, CONFIG_MAPPING.keys())
         hint = f": did you mean 'hf:{guess}'?" if guess else ", e.g. hf:mamba, hf:gpt2 or hf:path/to/config.json"
         raise InputError(f"Transformers has no model type {model_type!r}{hint}")

@@ -16,7 +16,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import last_inputs
+from separatrix.ops.convolution import convolution_step, last_inputs
 
 
 class MambaConfig(ModelConfig):
@@ -65,13 +65,12 @@ class MambaMixer(Mixer):
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         window, h = state
         x, z = self.in_proj(x).chunk(2, dim=-1)  # (B, I)
-        window = torch.cat([window, x[:, None]], dim=1)  # (B, taps, I)
-        u = F.silu((window * self.conv1d.weight[:, 0].T).sum(1) + self.conv1d.bias)
+        u, window = convolution_step(x, self.conv1d.weight[:, 0], self.conv1d.bias, window)
         raw, b, c = self.selection(u)
         delta = F.softplus(raw + self.dt_proj.bias)
         h = torch.exp(delta[..., None] * -torch.exp(self.A_log)) * h + (delta * u)[..., None] * b[:, None]
         y = (h * c[:, None]).sum(-1) + self.D * u
-        return self.out_proj(y * F.silu(z)), (window[:, 1:], h)
+        return self.out_proj(y * F.silu(z)), (window, h)
 
 
 def log_uniform(count: int, low: float = 0.001, high: float = 0.1) -> Float[Tensor, " {count}"]:

@@ -16,7 +16,7 @@ from separatrix.models.mamba import inverse_softplus, log_uniform
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import last_inputs
+from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
 from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
 
 
@@ -92,23 +92,21 @@ class Mamba2Mixer(Mixer):
         window, before = (None, None) if state is None else state
         z, entering, step = self.enter(x)
         mixed = ops.causal_convolution(entering, self.conv1d.weight[:, 0], self.conv1d.bias, window)
-        *attention, u = self.parts(mixed, step)
-        y, after = decayed_attention(*attention, before, self.chunk)
+        c, b, v, log_decay, u = self.parts(mixed, step)
+        y, after = decayed_attention(c, b, v, log_decay, before, self.chunk)
         return self.finish(y, u, z), (last_inputs(entering, window, self.taps), after)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         z, entering, step = self.enter(x)
-        window = torch.cat([state[0], entering[:, None]], dim=1)  # (B, taps, M)
-        mixed = F.silu((window * self.conv1d.weight[:, 0].T).sum(1) + self.conv1d.bias)
-        *attention, u = self.parts(mixed, step)
-        y, after = decayed_step(*attention, state[1])
-        return self.finish(y, u, z), (window[:, 1:], after)
+        mixed, window = convolution_step(entering, self.conv1d.weight[:, 0], self.conv1d.bias, state[0])
+        c, b, v, log_decay, u = self.parts(mixed, step)
+        y, after = decayed_step(c, b, v, log_decay, state[1])
+        return self.finish(y, u, z), (window, after)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         z, entering, step = self.enter(x)
-        taps = self.conv1d.weight[:, 0].T  # (taps, M)
-        past = (state[0] * taps[:-1]).sum(1)[:, None]
-        c, b, v, log_decay, u = self.parts(F.silu(past + entering * taps[-1] + self.conv1d.bias), step)
+        mixed = convolution_queries(entering, self.conv1d.weight[:, 0], self.conv1d.bias, state[0])
+        c, b, v, log_decay, u = self.parts(mixed, step)
         y = torch.exp(log_decay)[..., None] * torch.einsum("bqs,bhsv->bqhv", c.squeeze(-2), state[1])
         return self.finish(y + (c * b).sum(-1, keepdim=True) * v, u, z)
 

@@ -15,7 +15,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import last_inputs
+from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
 from separatrix.ops.linear_attention import CHUNK
 from separatrix.ops.normalised_attention import normalised_attention, normalised_step
 
@@ -79,21 +79,21 @@ class MLSTMMixer(Mixer):
         window, memory = (None, None) if state is None else (state[0], tuple(state[1:]))
         x, z = self.up(x).chunk(2, dim=-1)  # (B, N, I)
         mixed = ops.causal_convolution(x, self.conv.weight[:, 0], self.conv.bias, window)
-        y, after = normalised_attention(*self.project(mixed, x), memory, self.chunk)
+        q, k, v, enter, forget = self.project(mixed, x)
+        y, after = normalised_attention(q, k, v, enter, forget, memory, self.chunk)
         return self.finish(y, mixed, z), (last_inputs(x, window, self.taps), *after)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         x, z = self.up(x).chunk(2, dim=-1)  # (B, I)
-        window = torch.cat([state[0], x[:, None]], dim=1)  # (B, taps, I)
-        mixed = F.silu((window * self.conv.weight[:, 0].T).sum(1) + self.conv.bias)
-        y, after = normalised_step(*self.project(mixed, x), tuple(state[1:]))
-        return self.finish(y, mixed, z), (window[:, 1:], *after)
+        mixed, window = convolution_step(x, self.conv.weight[:, 0], self.conv.bias, state[0])
+        q, k, v, enter, forget = self.project(mixed, x)
+        y, after = normalised_step(q, k, v, enter, forget, tuple(state[1:]))
+        return self.finish(y, mixed, z), (window, *after)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         window, memory, total, top = state
         x, z = self.up(x).chunk(2, dim=-1)  # (B, Q, I)
-        taps = self.conv.weight[:, 0].T  # (taps, I)
-        mixed = F.silu((window * taps[:-1]).sum(1)[:, None] + x * taps[-1] + self.conv.bias)
+        mixed = convolution_queries(x, self.conv.weight[:, 0], self.conv.bias, window)
         q, k, v, enter, forget = self.project(mixed, x)
         m = torch.maximum(forget + top[:, None], enter)
         keep, add = torch.exp(forget + top[:, None] - m), torch.exp(enter - m) * (q * k).sum(-1)

@@ -16,7 +16,7 @@ from separatrix.models.heads import check_heads
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import last_inputs
+from separatrix.ops.convolution import convolution_step, last_inputs
 
 
 class SLSTMConfig(ModelConfig):
@@ -82,7 +82,8 @@ class SLSTMMixer(Mixer):
         return self.out(F.layer_norm(heads, heads.shape[-1:]).flatten(-2) * self.norm)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        window, memory = None, (x.new_zeros(x.shape[0], x.shape[2]),) * 4
+        window: Tensor | None = None
+        memory: tuple[Tensor, ...] = (x.new_zeros(x.shape[0], x.shape[2]),) * 4
         if state is not None:
             window, *rest = state
             memory = tuple(rest)
@@ -95,10 +96,9 @@ class SLSTMMixer(Mixer):
         return y, (last_inputs(x, window, self.taps), *memory)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        window = torch.cat([state[0], x[:, None]], dim=1)  # (B, taps, D)
-        mixed = F.silu((window * self.conv.weight[:, 0].T).sum(1) + self.conv.bias)
+        mixed, window = convolution_step(x, self.conv.weight[:, 0], self.conv.bias, state[0])
         memory = self.advance(self.gates(mixed, x), tuple(state[1:]))
-        return self.finish(memory[0]), (window[:, 1:], *memory)
+        return self.finish(memory[0]), (window, *memory)
 
 
 class SLSTM(SequenceModel):

@@ -99,12 +99,12 @@ class Attention(Mixer):
 
     def mask(self, tokens: int, keys: int, like: Tensor) -> Float[Tensor, "H N M"] | None:
         """What is added to the scores of the last `tokens` of `keys` positions; None for plain causal attention."""
-        windowed = self.window is not None and keys > self.window
-        if self.relative != "alibi" and not windowed and tokens == keys:
+        reach = keys if self.window is None else min(self.window, keys)
+        if self.relative != "alibi" and reach == tokens == keys:
             return None
         at = torch.arange(keys, device=like.device, dtype=like.dtype)
         distances = at[keys - tokens :, None] - at  # (N, M)
-        hidden = distances < 0 if not windowed else (distances < 0) | (distances >= self.window)
+        hidden = (distances < 0) | (distances >= reach)
         added = self.penalty(distances) if self.relative == "alibi" else torch.zeros_like(distances)[None]
         return added.masked_fill(hidden, -torch.inf)
 

@@ -20,17 +20,18 @@ _GATES = {"elman_tanh": 1, "elman_relu": 1, "gru": 3, "lstm": 4}
 
 def cell_scan(
     kind: Kind,
-    gates: Float[Tensor, "B N GH"],
-    weight: Float[Tensor, "GH H"],
-    h: Float[Tensor, "B H"],
-    c: Float[Tensor, "B H"] | None = None,
-    bias_new: Float[Tensor, " H"] | None = None,
-) -> tuple[Float[Tensor, "B N H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+    gates: Tensor,
+    weight: Tensor,
+    h: Tensor,
+    c: Tensor | None = None,
+    bias_new: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states after every token, and the last hidden and cell state (an empty tensor where there is no cell).
 
-    gates: W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU without b_hh of n,
-           which is `bias_new` because the reset gate multiplies it
-    weight: W_hh
+    gates: Float[B, N, G * H], W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU
+           without b_hh of n, which is `bias_new` because the reset gate multiplies it
+    weight: Float[G * H, H], W_hh
+    h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
     """
     count = _GATES[kind]
@@ -63,7 +64,7 @@ def reference(
     for t in range(gates.shape[1]):
         h, c = cell_step(kind, gates[:, t], weight, h, c, bias_new)
         outputs.append(h)
-    y = torch.stack(outputs, dim=1) if outputs else gates.new_zeros(*gates.shape[:2], weight.shape[1])
+    y = torch.stack(outputs, dim=1) if outputs else gates[..., : weight.shape[1]]
     return y, h, gates.new_zeros(0) if c is None else c
 
 
@@ -77,11 +78,11 @@ def cell_step(
 ) -> tuple[Tensor, Tensor | None]:
     """One token: the new hidden and cell state."""
     hidden = h @ weight.T
-    if kind == "lstm":
+    if c is not None:  # LSTM
         enter, forget, new, leave = (gates + hidden).chunk(4, dim=-1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(enter) * torch.tanh(new)
         return torch.sigmoid(leave) * torch.tanh(c), c
-    if kind == "gru":
+    if bias_new is not None:  # GRU
         reset_x, update_x, new_x = gates.chunk(3, dim=-1)
         reset_h, update_h, new_h = hidden.chunk(3, dim=-1)
         update = torch.sigmoid(update_x + update_h)

@@ -15,15 +15,16 @@ from separatrix.ops.registration import address, check, kernel, operator, rows, 
 
 
 def causal_convolution(
-    x: Float[Tensor, "B N D"],
-    weight: Float[Tensor, "D K"],
-    bias: Float[Tensor, " D"] | None = None,
-    window: Float[Tensor, "B K-1 D"] | None = None,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    window: Tensor | None = None,
     silu: bool = True,
-) -> Float[Tensor, "B N D"]:
+) -> Tensor:
     """y_t = silu(bias + sum_k weight_k x_{t-K+1+k}), without silu when asked.
 
-    window: the K - 1 inputs before the first token, zeros when None
+    x: Float[B, N, D]; weight: Float[D, K]; bias: Float[D]
+    window: Float[B, K - 1, D], the inputs before the first token, zeros when None
     Raises InputError for shapes, types or devices that do not go together.
     """
     if x.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
@@ -42,7 +43,25 @@ def causal_convolution(
     return (_forward if takes(x) else reference)(x, weight, bias, window, silu)
 
 
-def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B K-1 D"]:
+def convolution_step(
+    x: Float[Tensor, "B D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
+) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B W D"]]:
+    """One token of `causal_convolution` with silu: its output, and the window of the next token."""
+    window = torch.cat([window, x[:, None]], dim=1)
+    y = (window * weight.T).sum(1)
+    return F.silu(y if bias is None else y + bias), window[:, 1:]
+
+
+def convolution_queries(
+    x: Float[Tensor, "B Q D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
+) -> Float[Tensor, "B Q D"]:
+    """`causal_convolution` with silu for each of Q alternative next tokens."""
+    taps = weight.T  # (K, D)
+    y = (window * taps[:-1]).sum(1)[:, None] + x * taps[-1]
+    return F.silu(y if bias is None else y + bias)
+
+
+def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B W D"]:
     """The window the next token will need: the last `taps` - 1 of window and x."""
     if window is None:
         window = x.new_zeros(x.shape[0], taps - 1, x.shape[2])
@@ -57,7 +76,7 @@ def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None, window: Tensor, silu: bool) -> Tensor:
     """The same in plain PyTorch."""
     if not x.shape[1]:
-        return torch.zeros_like(x)
+        return x.clone()
     channels = weight.shape[0]
     y = F.conv1d(torch.cat([window, x], dim=1).transpose(1, 2), weight[:, None], bias, groups=channels).transpose(1, 2)
     return F.silu(y) if silu else y

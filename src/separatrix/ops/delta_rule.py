@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.ops.fla import fast
 from separatrix.ops.linear_attention import above_diagonal, in_chunks, out_of_chunks
 
 CHUNK = 32
@@ -28,6 +29,12 @@ def delta_rule(
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs y_t = q_t^T S_t and last state; `log_decay` is log alpha, no decay when None."""
     batch, length, heads, width = v.shape
+    if length and log_decay is None and (run := fast("delta_rule", "chunk_delta_rule", v)) is not None:
+        return run(q, k, v, beta=beta, state=state)
+    if length and log_decay is not None:
+        run = fast("gated_delta_rule", "chunk_gated_delta_rule", v)
+        if run is not None:
+            return run(q, k, v, g=log_decay, beta=beta, state=state)
     state = v.new_zeros(batch, heads, k.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state

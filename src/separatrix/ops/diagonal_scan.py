@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from separatrix.errors import InputError
@@ -16,15 +15,19 @@ CHUNK = 16
 """Tokens whose states the backward pass recomputes at a time."""
 
 
+_COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+
+
 def diagonal_scan(
-    u: Float[Tensor, "B N D"],
-    rate: Complex[Tensor, "D S"],
-    weight: Complex[Tensor, "D S"],
-    state: Complex[Tensor, "B D S"] | None = None,
-) -> tuple[Float[Tensor, "B N D"], Complex[Tensor, "B D S"]]:
+    u: Tensor,
+    rate: Tensor,
+    weight: Tensor,
+    state: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """h_t = rate h_{t-1} + u_t in every state, and y_t = Re(sum over states of weight h_t).
 
-    state: h before the first token, zeros when None
+    u: Float[B, N, D]; rate, weight: Complex[D, S]
+    state: Complex[B, D, S], h before the first token, zeros when None
     Returns the outputs and the state after the last token. Raises InputError for shapes, types or devices that do
     not go together and for a state of size 0.
     """
@@ -33,10 +36,9 @@ def diagonal_scan(
         raise InputError(f"diagonal_scan: u must be (B, N, D) and rate (D, S), got {shapes}")
     if rate.shape[1] < 1:
         raise InputError("diagonal_scan: a state size of at least 1 is needed, got 0")
-    if rate.dtype != u.dtype.to_complex() or rate.device != u.device:
-        raise InputError(
-            f"diagonal_scan: rate must be {u.dtype.to_complex()} on {u.device}, got {rate.dtype} on {rate.device}"
-        )
+    wanted = _COMPLEX.get(u.dtype)
+    if rate.dtype != wanted or rate.device != u.device:
+        raise InputError(f"diagonal_scan: rate must be {wanted} on {u.device}, got {rate.dtype} on {rate.device}")
     batch, _, channels = u.shape
     state = rate.new_zeros(batch, channels, rate.shape[1]) if state is None else state
     expected = (channels, rate.shape[1])
@@ -52,7 +54,7 @@ def reference(u: Tensor, rate: Tensor, weight: Tensor, state: Tensor) -> tuple[T
     for t in range(u.shape[1]):
         state = rate * state + u[:, t, :, None]
         outputs.append((weight * state).real.sum(-1))
-    return (torch.stack(outputs, dim=1) if outputs else torch.zeros_like(u)), state
+    return (torch.stack(outputs, dim=1) if outputs else u.clone()), state
 
 
 def _sizes(u: Tensor, rate: Tensor) -> tuple:

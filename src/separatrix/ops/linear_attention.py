@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.ops.fla import fast
+
 CHUNK = 64
 """Tokens in a chunk, where the caller names no other."""
 
@@ -26,12 +28,15 @@ def decayed_attention(
     q: Float[Tensor, "B N G K"],
     k: Float[Tensor, "B N G K"],
     v: Float[Tensor, "B N H V"],
-    log_decay: Float[Tensor, "B N H"],
+    log_decay: Float[Tensor, "#B N H"],
     state: Float[Tensor, "B H K V"] | None = None,
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs and last state with one decay a head and token; G is H, or 1 for queries and keys all heads share."""
     batch, length, heads, width = v.shape
+    if length and (run := fast("simple_gla", "chunk_simple_gla", v)) is not None:
+        q, k = q.expand(-1, -1, heads, -1), k.expand(-1, -1, heads, -1)
+        return run(q, k, v, g=log_decay.expand(batch, -1, -1), state=state)
     state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
@@ -51,7 +56,7 @@ def decayed_step(
     q: Float[Tensor, "B G K"],
     k: Float[Tensor, "B G K"],
     v: Float[Tensor, "B H V"],
-    log_decay: Float[Tensor, "B H"],
+    log_decay: Float[Tensor, "#B H"],
     state: Float[Tensor, "B H K V"],
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One token of `decayed_attention`."""
@@ -101,6 +106,8 @@ def gated_attention(
                which would overflow in float32 were there no bound
     """
     batch, length, heads, width = v.shape
+    if length and (run := fast("gla", "chunk_gla", v)) is not None:
+        return run(q, k, v, g=log_decay, state=state)
     state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Complex, Float
 from torch import Tensor
 
 from separatrix.errors import InputError
@@ -14,14 +13,15 @@ from separatrix.ops.registration import address, check, kernel, operator
 
 
 def linear_recurrence(
-    a: Float[Tensor, "*any"] | Complex[Tensor, "*any"],
-    x: Float[Tensor, "B N D"] | Complex[Tensor, "B N D"],
-    state: Float[Tensor, "B D"] | Complex[Tensor, "B D"] | None = None,
-) -> Float[Tensor, "B N D"] | Complex[Tensor, "B N D"]:
+    a: Tensor,
+    x: Tensor,
+    state: Tensor | None = None,
+) -> Tensor:
     """The states after every token.
 
-    a: coefficients, (D) for all tokens alike or (B, N, D)
-    state: h before the first token, zeros when None
+    a: coefficients, [D] for all tokens alike or [B, N, D]
+    x: Float[B, N, D] or Complex[B, N, D]
+    state: [B, D], h before the first token, zeros when None
     Raises InputError for shapes, types or devices that do not go together.
     """
     if x.ndim != 3:
@@ -39,7 +39,7 @@ def reference(a: Tensor, x: Tensor, state: Tensor) -> Tensor:
     for t in range(x.shape[1]):
         state = (a if a.ndim == 1 else a[:, t]) * state + x[:, t]
         outputs.append(state)
-    return torch.stack(outputs, dim=1) if outputs else torch.zeros_like(x)
+    return torch.stack(outputs, dim=1) if outputs else x.clone()
 
 
 def _sizes(a: Tensor, x: Tensor) -> tuple:

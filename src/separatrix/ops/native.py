@@ -43,8 +43,23 @@ class Status:
         return asdict(self)
 
 
-@cache
-def native() -> Any:
+def status() -> Status:
+    """What runs the kernels now."""
+    module = native()
+    if isinstance(module, str):
+        return Status(False, "none", (), module)
+    sets = tuple(module.instruction_sets())
+    if _disabled:
+        return Status(False, "none", sets, _disabled)
+    return Status(True, module.instruction_set(), sets)
+
+
+def backend() -> str:
+    """One line for people: `native kernels (avx2)`, or why the references run."""
+    return str(status())
+
+
+def _find() -> Any:
     """The native module, or the reason (a string) why there is none."""
     wanted = os.environ.get(SWITCH, "").lower()
     if wanted == "off":
@@ -60,20 +75,12 @@ def native() -> Any:
     return module
 
 
-def status() -> Status:
-    """What runs the kernels now."""
-    module = native()
-    if isinstance(module, str):
-        return Status(False, "none", (), module)
-    sets = tuple(module.instruction_sets())
-    if _disabled:
-        return Status(False, "none", sets, _disabled)
-    return Status(True, module.instruction_set(), sets)
+_found = _find()  # while this module is imported, so that torch.compile meets a constant
 
 
-def backend() -> str:
-    """One line for people: `native kernels (avx2)`, or why the references run."""
-    return str(status())
+def native() -> Any:
+    """The native module, or the reason (a string) why there is none."""
+    return _found
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def normalised_attention(
         y = weights @ v[:, :, t] + faded @ state
         weight = weights.sum(-1, keepdim=True) + faded @ normaliser[..., None]
         outputs.append(y / torch.maximum(weight.abs(), torch.exp(-m)))
-        last, top = m[:, :, -1:], m[:, :, -1, 0]
+        last, top = m[:, :, -1:], m[:, :, -1, 0].clone()  # a view would hold on to the chunk
         kept = k[:, :, t] * torch.exp(total[:, :, t, -1:] - total[:, :, t] + enter[:, :, t] - last)
         fade = torch.exp(passed[:, :, -1:] - last)
         state = fade * state + kept.transpose(-1, -2) @ v[:, :, t]

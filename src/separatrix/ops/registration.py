@@ -31,8 +31,14 @@ def operator(
         torch.library.register_autograd(full, gradient[1], setup_context=gradient[0])
     call = getattr(torch.ops.separatrix, name).default
 
-    def each(info: Any, dims: tuple, *arguments: Any) -> tuple[Any, Any]:
-        """vmap: one call per member; a kernel fills its processor core without help."""
+    torch.library.register_vmap(full, one_by_one(call))
+    return call if gradient is None else transformable(name, call, gradient)
+
+
+def one_by_one(call: Callable) -> Callable:
+    """A vmap rule: one call per member, since a kernel fills its processor core without help."""
+
+    def rule(info: Any, dims: tuple, *arguments: Any) -> tuple[Any, Any]:
         members = [
             call(*(a if d is None else a.select(d, i) for a, d in zip(arguments, dims, strict=True)))
             for i in range(info.batch_size)
@@ -41,8 +47,28 @@ def operator(
             return torch.stack(members), 0
         return tuple(torch.stack(outputs) for outputs in zip(*members, strict=True)), (0,) * len(members[0])
 
-    torch.library.register_vmap(full, each)
-    return call
+    return rule
+
+
+def transformable(name: str, call: Callable, gradient: tuple[Callable, Callable]) -> Callable:
+    """`call`, also inside torch.func's transforms: they want an autograd function and no registered gradient."""
+    function: Any = None
+
+    def member(*arguments: Any) -> Any:
+        return function.apply(*arguments)
+
+    members = {
+        "forward": staticmethod(call),
+        "setup_context": staticmethod(gradient[0]),
+        "backward": staticmethod(gradient[1]),
+        "vmap": staticmethod(one_by_one(member)),
+    }
+    function = type(name, (torch.autograd.Function,), members)
+
+    def run(*arguments: Any) -> Any:
+        return function.apply(*arguments) if transformed() else call(*arguments)
+
+    return run
 
 
 def kernel(name: str, like: Tensor) -> Any:
@@ -70,9 +96,16 @@ def rows(x: Tensor | None) -> tuple[int, int]:
     return (0, 0) if x is None else (x.data_ptr(), x.stride(1))
 
 
+def transformed() -> bool:
+    """Whether a transform of torch.func is at work, whose wrapped tensors do not tell what they require."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def recording(*tensors: Tensor | None) -> bool:
     """Whether a backward pass may follow, so that what it needs must be kept."""
-    return torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    if not torch.is_grad_enabled():
+        return False
+    return transformed() or any(tensor is not None and tensor.requires_grad for tensor in tensors)
 
 
 def check(op: str, like: Tensor, **arguments: tuple[Tensor | None, tuple[int, ...]]) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.errors import InputError
@@ -18,21 +17,23 @@ CHUNK = 16
 
 
 def selective_scan(
-    u: Float[Tensor, "B N D"],
-    delta: Float[Tensor, "B N D"],
-    a: Float[Tensor, "D S"],
-    b: Float[Tensor, "B N S"],
-    c: Float[Tensor, "B N S"],
-    d: Float[Tensor, " D"] | None = None,
-    z: Float[Tensor, "B N D"] | None = None,
-    bias: Float[Tensor, " D"] | None = None,
-    state: Float[Tensor, "B D S"] | None = None,
+    u: Tensor,
+    delta: Tensor,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor,
+    d: Tensor | None = None,
+    z: Tensor | None = None,
+    bias: Tensor | None = None,
+    state: Tensor | None = None,
     softplus: bool = False,
-) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B D S"]]:
+) -> tuple[Tensor, Tensor]:
     """h_t = exp(delta_t a) h_{t-1} + delta_t u_t b_t and y_t = (c_t · h_t + d u_t) silu(z_t).
 
-    delta: step sizes; `bias` is added first, then softplus applied when asked for
-    state: h before the first token, zeros when None
+    u, z:  Float[B, N, D] inputs and gates
+    delta: Float[B, N, D] step sizes; `bias` is added first, then softplus applied when asked for
+    a:     Float[D, S]; b, c: Float[B, N, S]; d, bias: Float[D]
+    state: Float[B, D, S], h before the first token, zeros when None
     Returns the outputs and the state after the last token. Raises InputError for shapes, types or devices that do
     not go together and for a state of size 0.
     """
@@ -83,13 +84,13 @@ def reference(
         decay = torch.exp(delta[:, t, :, None] * a)  # (B, D, S)
         state = decay * state + (delta[:, t] * u[:, t])[..., None] * b[:, t, None]
         outputs.append((state * c[:, t, None]).sum(-1))
-    y = torch.stack(outputs, dim=1) if outputs else torch.zeros_like(u)
+    y = torch.stack(outputs, dim=1) if outputs else u.clone()
     y = y if d is None else y + d * u
     return (y if z is None else y * F.silu(z)), state
 
 
 def _sizes(u: Tensor, a: Tensor, softplus: bool) -> tuple[int, int, int, int, int, bool]:
-    return (*u.shape, a.shape[1], CHUNK, softplus)  # type: ignore[return-value]
+    return (*u.shape, a.shape[1], CHUNK, softplus)
 
 
 def _saved(u: Tensor, a: Tensor, save: bool) -> Tensor:

@@ -1,0 +1,122 @@
+"""The commands about bounds, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from separatrix.cli.main import main
+from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.store import Store
+from separatrix.experiments.trial import run_trial
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def go(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return go
+
+
+def test_bounds(run):
+    code, out, _ = run("bounds", "index-lookup", "--length", "400", "--alphabet", "64", "--precision", "16", "--json")
+    rows = {row["architecture class"]: row for row in json.loads(out)["bounds"]}
+    assert code == 0
+    assert rows["recurrent (state in bits)"]["lower bound"] == 2400
+    assert rows["recurrent (numbers of 16 bits)"]["lower bound"] == 150
+    assert rows["1-layer Transformer (width, 1 heads)"]["best known"] == 16
+    assert "2400" in run("bounds", "index-lookup", "--length", "400")[1]
+
+
+def test_analyze(run, tmp_path):
+    (tmp_path / "mine.py").write_text("def last(context, query):\n    return context[-1]\n")
+    code, out, _ = run("analyze", "mine.py:last", "--lengths", "2..6", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert [row["recurrent rows"] for row in found["rows"]] == [2] * 5
+    assert found["growth"] == {"recurrent": "constant", "attention": "constant"}
+    code, out, _ = run("analyze", "index-lookup", "--alphabet", "2", "--lengths", "2..6", "--draw", "a.svg")
+    assert "one-layer attention has the advantage" in out
+    assert (tmp_path / "a.svg").read_text().startswith("<svg")
+
+
+@pytest.mark.parametrize("arguments", [("lstm", "--width", "8"), ("transformer", "--width", "8", "--layers", "2")])
+def test_audit(run, arguments):
+    code, out, _ = run("audit", *arguments, "--length", "100", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["state"]["bits"] == (512 if arguments[0] == "lstm" else 2 * 2 * 8 * 100 * 32)
+    assert {verdict["task"] for verdict in found["tasks"]} >= {"index-lookup", "bounded-dyck"}
+
+
+def test_audit_of_a_configuration_file(run, tmp_path):
+    fields = {"model_type": "mamba", "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4, "conv_kernel": 4}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    assert "constant state, 512 numbers" in run("audit", "config.json")[1]
+
+
+def test_protocol(run, tmp_path):
+    store = Store(tmp_path / "runs")
+    training = {"steps": 4, "warmup": 1, "batch_size": 4}
+    for model, bits in (("lstm", 2 * 4 * 32), ("transformer", None)):
+        task = {"name": "index-lookup", "length": 6, "alphabet": 3}
+        trial = TrialConfig(task=task, model={"name": model, "width": 4}, training=training)
+        run_trial(store, trial)
+        code, out, _ = run("protocol", "runs", trial.identity(), "--contexts", "8", "--json")
+        found = json.loads(out)
+        assert code == 0
+        assert found["difference_from_forward"] < 1e-4
+        assert bits is None or found["bits"] == bits
+    assert "an exact model's message needs" in run("protocol", "runs", trial.identity())[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bounds", "equality", "--length", "7"), "length must be even"),
+        (("analyze", "equality", "--lengths", "two"), "expected lengths such as 2..8"),
+        (("analyze", "equality", "--lengths", "8..2"), "in order"),
+        (("analyze", "equality", "--lengths", "40"), "more than the 134,217,728 allowed"),
+        (("audit", "lsmt"), "did you mean 'lstm'"),
+        (("audit", "none.json"), "cannot read none.json"),
+        (("protocol", "nowhere", "abc"), "holds no results"),
+        (("sample", "parity", "--length", "4", "--output", "x.csv"), "ending in .parquet or .npz, got 'x.csv'"),
+    ],
+)
+def test_bad_input(run, arguments, message):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_sample(run, tmp_path):
+    import numpy as np
+    import polars as pl
+
+    assert "( )" in run("sample", "bounded-dyck", "--length", "2", "--kinds", "1", "--count", "20")[1]
+    assert run("sample", "equality", "--length", "6", "--count", "5", "--output", "a.parquet")[0] == 0
+    assert pl.read_parquet("a.parquet").height == 5
+    assert run("sample", "equality", "--length", "6", "--count", "5", "--output", "a.npz")[0] == 0
+    assert np.load("a.npz")["context"].shape == (5, 6)
+    _, out, _ = run("sample", "parity", "--length", "3", "--count", "2", "--json")
+    assert len(json.loads(out)["context"]) == 2
+
+
+def test_sweep(run, tmp_path):
+    (tmp_path / "s.toml").write_text(
+        '[base]\ntask = { name = "parity", length = 4 }\nmodel = { name = "elman", width = 4 }\n'
+        "training = { steps = 4, warmup = 1 }\n[grid]\nseed = [0, 1]\n"
+    )
+    code, out, _ = run("sweep", "s.toml", "--dry-run", "--json")
+    assert code == 0
+    assert len(json.loads(out)["trials"]) == 2
+    code, out, _ = run("sweep", "s.toml", "--only", "seed=1", "--json")
+    assert json.loads(out)["trials"] == 1

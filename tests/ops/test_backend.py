@@ -1,0 +1,78 @@
+"""Choosing the kernels, saying which run, and refusing what does not fit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from separatrix import InputError, ops
+
+
+def test_status_names_what_runs() -> None:
+    assert ops.backend() == f"native kernels ({ops.status().instruction_set})"
+    with ops.use("reference"):
+        assert not ops.status().native
+        assert ops.backend() == "reference kernels: chosen by ops.use"
+    for isa in ops.status().available:
+        with ops.use(isa):
+            assert ops.status().record()["instruction_set"] == isa
+    with pytest.raises(InputError, match="unknown kernels 'sse9'"), ops.use("sse9"):
+        pass
+
+
+@pytest.mark.parametrize(("value", "expected"), [("off", "False none"), ("baseline", "True baseline")])
+def test_environment_chooses(value: str, expected: str) -> None:
+    code = "from separatrix import ops; s = ops.status(); print(s.native, s.instruction_set)"
+    environment = {**os.environ, "SEPARATRIX_NATIVE": value}
+    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == expected
+
+
+def test_without_native_says_so_once() -> None:
+    code = """
+import logging; logging.basicConfig()
+import torch
+from separatrix import ops
+for _ in range(2):
+    ops.linear_recurrence(torch.ones(2), torch.ones(1, 3, 2))
+"""
+    environment = {**os.environ, "SEPARATRIX_NATIVE": "off"}
+    out = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert out.stderr.count("references run in place of the native kernels") == 1
+
+
+def test_other_types_run_the_reference(caplog: pytest.LogCaptureFixture) -> None:
+    ops.native.warn_once.cache_clear()
+    with caplog.at_level(logging.WARNING, "separatrix"):
+        y = ops.linear_recurrence(torch.ones(2).bfloat16(), torch.ones(1, 3, 2).bfloat16())
+    assert y.tolist() == [[[1, 1], [2, 2], [3, 3]]]
+    assert "torch.bfloat16" in caplog.text
+
+
+x, w = torch.ones(2, 3, 4), torch.ones(4, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ops.selective_scan(x, x, w[:, :0], x[..., :0], x[..., :0]), "state size of at least 1"),
+        (lambda: ops.selective_scan(x, x, w, x[..., :2], x[..., :3]), r"c must have shape \(2, 3, 2\)"),
+        (lambda: ops.selective_scan(x, x.double(), w, x[..., :2], x[..., :2]), "delta must be torch.float32"),
+        (lambda: ops.selective_scan(x[0], x, w, x, x), r"u must be \(B, N, D\)"),
+        (lambda: ops.linear_recurrence(torch.ones(3), x), r"a must have shape \(4,\)"),
+        (lambda: ops.linear_recurrence(torch.ones(4, dtype=torch.complex64), x), "a must be torch.float32"),
+        (lambda: ops.diagonal_scan(x, w, w), "rate must be torch.complex64"),
+        (lambda: ops.causal_convolution(x, w[:, :0]), "K >= 1"),
+        (lambda: ops.cell_scan("lstm", x, torch.ones(4, 1), x[:, 0, :1]), "only an LSTM"),
+        (lambda: ops.cell_scan("gru", x, torch.ones(4, 1), x[:, 0, :1]), r"gates must have shape \(2, 3, 3\)"),
+    ],
+)
+def test_bad_input_is_one_line(call: object, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        call()  # type: ignore[operator]
+    assert "\n" not in str(error.value)
