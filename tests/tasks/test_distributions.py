@@ -56,7 +56,7 @@ def test_negatives_of_bounded_dyck_are_what_they_say():
 def test_kinds_of_negatives_can_be_chosen():
     task = sx.tasks.create("bounded-dyck", length=12, negatives=("too-deep",))
     assert set(task.sample(500, stream(0, "train")).groups[:, 0].tolist()) == {0, 1}
-    assert task.lengths == [6, 8, 10, 12]
+    assert list(task.lengths) == [6, 8, 10, 12]
 
 
 @pytest.mark.parametrize("layout", ["concatenated", "interleaved"])

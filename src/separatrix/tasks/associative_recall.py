@@ -13,7 +13,7 @@ from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.ceiling import accuracy_ceiling
-from separatrix.tasks.draws import distinct, several
+from separatrix.tasks.draws import distinct, several, sort_rows
 from separatrix.tasks.logarithms import log2_binomial
 
 
@@ -104,17 +104,22 @@ class AssociativeRecall(Task):
     ) -> Batch:
         count, n = self.check_request(batch_size, queries, length)
         k, device = n // 2, generator.device
-        extra = min(count, self.keys - k) if self.absent else 0  # keys that are drawn but not shown
-        keys = distinct(self.keys, k + extra, batch_size, generator)
+        keys = distinct(self.keys, k, batch_size, generator)
         values = torch.randint(self.values, (batch_size, k), generator=generator, device=device)
-        context = torch.stack([keys[:, :k], values + self.value_offset], dim=2).flatten(1)
+        context = torch.stack([keys, values + self.value_offset], dim=2).flatten(1)
         place = several(k, count, batch_size, generator)
-        if extra:
+        asked, groups = keys.gather(1, place), place
+        if self.absent and k < self.keys:
             lost = torch.rand(batch_size, count, generator=generator, device=device) < self.absent
-            place = torch.where(lost, k + several(extra, count, batch_size, generator), place)
-        asked = keys.gather(1, place)
-        groups = torch.where(place < k, place, self.pairs)
+            asked = torch.where(lost, self._others(keys, count, generator), asked)
+            groups = groups.masked_fill(lost, self.pairs)
         return Batch(context, asked, self.answer(context, asked), groups)
+
+    def _others(self, keys: Int[Tensor, "B k"], count: int, generator: torch.Generator) -> Int[Tensor, "B Q"]:
+        """Keys that are not there, drawn as `several` does: the r-th of them is r plus the number of keys before it."""
+        k = keys.shape[1]
+        rank = several(self.keys - k, count, len(keys), generator)
+        return rank + torch.searchsorted(sort_rows(keys) - torch.arange(k, device=keys.device), rank, right=True)
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         keys, values = context[:, 0::2], context[:, 1::2] - self.value_offset
@@ -126,8 +131,14 @@ class AssociativeRecall(Task):
         return book.scatter_(1, keys, values).gather(1, queries)
 
     def recurrent_bits(self) -> float:
-        """log2(C(K, k) V^k), for models right on absent keys too; at least k log2 V for present keys alone."""
-        return log2_binomial(self.keys, self.pairs) + self.pairs * math.log2(self.values)
+        """log2 of C(K, k) V^(k - 1) max(V, k), for models right on absent keys too.
+
+        Proof: after the whole context every table is a class of its own. One token earlier it is a table without the
+        value of one of its k keys. (For present keys alone k log2 V, and no more than O(log k + log log K) above it:
+        contexts that agree on the keys they share may share a state.)
+        """
+        tables = log2_binomial(self.keys, self.pairs) + self.pairs * math.log2(self.values)
+        return tables + max(0.0, math.log2(self.pairs / self.values))
 
     def attention_bits(self) -> float:
         """A lower bound, k log2 V: the values held, one fixed key asked."""

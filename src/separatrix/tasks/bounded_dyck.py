@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
@@ -13,8 +12,12 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.brackets import balanced, pairs
+from separatrix.tasks.logarithms import log2_add, log2_power_sum
+from separatrix.tasks.walks import sample_walks
 
 Negative = Literal["wrong-type", "too-deep", "unbalanced", "random"]
+BRACKETS = ("()", "[]", "{}", "<>")
 
 
 class BoundedDyck(Task):
@@ -25,10 +28,11 @@ class BoundedDyck(Task):
 
     Half of the strings are members, drawn exactly uniformly among the members of that length. The others are drawn
     from `negatives`, each kind equally often where it exists at that length:
-    wrong-type  a member with one closing bracket of another kind (needs n >= 2)
-    too-deep    balanced and well-typed, its greatest depth exactly k + 1
-    unbalanced  a member with one bracket, at a random place, turned from opening to closing or back
-    random      uniform tokens that do not happen to be a member
+    wrong-type  a uniform member with one closing bracket changed to another kind (needs n >= 2)
+    too-deep    balanced and well-typed, its greatest depth exactly k + 1, uniform among these (needs N >= 2 k + 2)
+    unbalanced  a uniform member with one bracket, at a random place, turned from opening to closing or back
+    random      uniform tokens, drawn again while they happen to be a member
+    Kinds that do not exist at a length are left out there. Targets come from the oracle, not from the kind drawn.
     """
 
     summary: ClassVar[str] = "are the brackets balanced and never too deep?"
@@ -43,6 +47,8 @@ class BoundedDyck(Task):
     def _fits(self) -> BoundedDyck:
         if self.length % 2:
             raise ValueError(f"bounded-dyck: length must be even (every bracket has a partner), got {self.length}")
+        if len(set(self.negatives)) < len(self.negatives):
+            raise ValueError(f"bounded-dyck: negatives must not repeat a kind, got {list(self.negatives)}")
         if not self.available(self.length):
             raise ValueError(
                 f"bounded-dyck: none of the negatives {list(self.negatives)} exists at length {self.length}, "
@@ -60,7 +66,8 @@ class BoundedDyck(Task):
 
     @property
     def lengths(self) -> Sequence[int]:
-        return [n for n in range(2, self.length + 1, 2) if self.available(n)]
+        shortest = next(n for n in range(2, self.length + 1, 2) if self.available(n))
+        return range(shortest, self.length + 1, 2)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -82,7 +89,7 @@ class BoundedDyck(Task):
             torch.randint(len(kinds), (batch_size,), generator=generator, device=device)
         ]
         group[torch.rand(batch_size, generator=generator, device=device) < 0.5] = 0
-        context = self._members(n, self._is(group, "too-deep"), generator)
+        context = self.strings(n, self._is(group, "too-deep"), generator)
         self._spoil_type(context, self._is(group, "wrong-type"), generator)
         self._spoil_balance(context, self._is(group, "unbalanced"), generator)
         self._randomise(context, self._is(group, "random"), generator)
@@ -92,39 +99,32 @@ class BoundedDyck(Task):
     def _is(self, group: Int[Tensor, " B"], kind: Negative) -> Bool[Tensor, " B"]:
         return group == (self.groups.index(kind) if kind in self.groups else -1)
 
-    def _members(self, length: int, deep: Bool[Tensor, " B"], generator: torch.Generator) -> Int[Tensor, "B N"]:
-        """Uniform members, or where `deep`, uniform strings whose greatest depth is exactly k + 1.
+    def strings(
+        self, length: int, too_deep: Bool[Tensor, " B"], generator: torch.Generator
+    ) -> Int[Tensor, "B N"]:
+        """Exactly uniform members, or where `too_deep` uniform balanced strings of greatest depth exactly k + 1.
 
-        The walk from depth 0 to 0 is drawn uniformly, the kinds of its opening brackets uniformly: every walk carries
-        n^(length / 2) typings, so the strings are uniform.
+        The walk of the depth is drawn uniformly and so are the kinds: every walk carries n^(length / 2) typings.
         """
-        batch, device = len(deep), deep.device
-        chance = opening_chances(length, self.depth).to(device)
-        draws = torch.rand(length, batch, generator=generator, dtype=torch.float64, device=device)
-        kinds = torch.randint(self.kinds, (length, batch), generator=generator, device=device)
-        tokens = torch.empty(length, batch, dtype=torch.int64, device=device)
-        stack = torch.zeros(self.depth + 2, batch, dtype=torch.int64, device=device)
-        height = torch.zeros(1, batch, dtype=torch.int64, device=device)
-        regime = deep.long()  # 0: never above k; 1: must still touch k + 1; 2: has touched it
-        for position in range(length):
-            opening = draws[position] < chance[position, regime, height[0]]
-            top = stack.gather(0, (height - 1).clamp_(min=0))[0]
-            tokens[position] = torch.where(opening, kinds[position], top + self.kinds)
-            stack.scatter_(0, height, kinds[position][None])  # the place above the top is free: no harm when closing
-            height += torch.where(opening, 1, -1)
-            regime += (regime == 1) & (height[0] > self.depth)
-        return tokens.T.contiguous()
+        opening = sample_walks(length, self.depth, too_deep, generator, longest=self.length)
+        if self.kinds == 1:
+            return (~opening).long()
+        kinds = torch.randint(
+            self.kinds, (len(opening), length // 2), generator=generator, device=generator.device
+        )
+        opens, closes = pairs(opening)
+        tokens = torch.empty(opening.shape, dtype=torch.int64, device=opening.device)
+        return tokens.scatter_(1, opens, kinds).scatter_(1, closes, kinds + self.kinds)
 
     def _spoil_type(self, context: Int[Tensor, "B N"], rows: Bool[Tensor, " B"], generator: torch.Generator) -> None:
         """One closing bracket of each chosen row becomes another kind's."""
-        count, length = int(rows.sum()), context.shape[1]
+        count, pairs_ = int(rows.sum()), context.shape[1] // 2
         if count == 0:
             return
         chosen = context[rows]
-        closes = chosen >= self.kinds
-        draws = torch.rand(count, length, generator=generator, device=context.device)
-        place = draws.masked_fill(~closes, -1).argmax(dim=1, keepdim=True)
+        which = torch.randint(1, pairs_ + 1, (count, 1), generator=generator, device=context.device)
         shift = torch.randint(1, self.kinds, (count, 1), generator=generator, device=context.device)
+        place = ((chosen >= self.kinds).cumsum(dim=1) == which).long().argmax(dim=1, keepdim=True)
         kind = (chosen.gather(1, place) - self.kinds + shift) % self.kinds
         context[rows] = chosen.scatter(1, place, kind + self.kinds)
 
@@ -145,67 +145,49 @@ class BoundedDyck(Task):
 
     # oracle ----------------------------------------------------------------------------------------------------------
     def member(self, context: Int[Tensor, "B N"]) -> Bool[Tensor, " B"]:
-        """Which strings are in the language: one pass with a stack of k brackets per string."""
-        batch, device = len(context), context.device
-        stack = torch.zeros(self.depth + 1, batch, dtype=torch.int64, device=device)
-        height = torch.zeros(1, batch, dtype=torch.int64, device=device)
-        right = torch.ones(batch, dtype=torch.bool, device=device)
-        for token in context.T.contiguous():
-            opening, kind = token < self.kinds, token % self.kinds
-            top = stack.gather(0, (height - 1).clamp_(min=0))[0]
-            right &= torch.where(opening, height[0] < self.depth, (height[0] > 0) & (top == kind))
-            stack.scatter_(0, height, kind[None])
-            height += torch.where(opening, 1, -1)
-            height.clamp_(0, self.depth)  # out of range only where `right` is already lost
-        return right & (height[0] == 0)
+        """Which strings are in the language: depths first, then every bracket against its partner."""
+        opening = context < self.kinds
+        right = balanced(opening, self.depth)
+        if self.kinds == 1 or not bool(right.any()):
+            return right
+        opens, closes = pairs(opening[right])
+        well_depthed = context[right]
+        right[right.clone()] = (well_depthed.gather(1, opens) + self.kinds == well_depthed.gather(1, closes)).all(dim=1)
+        return right
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         return self.member(context)[:, None].expand(queries.shape).long()
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
-        """log2 of the residual classes: a stack of at most min(k, N / 2) brackets, or rejection."""
-        k = min(self.depth, self.length // 2)
-        heights = [i for i in range(k + 1) if i % 2 == k % 2] if 2 * k == self.length else list(range(k + 1))
-        return max(math.log2(1 + sum(self.kinds**i for i in heights if i % 2 == parity)) for parity in (0, 1))
+        """log2 of the residual classes: the stacks that can still be emptied, and rejection.
+
+        After t tokens these are the stacks of height h <= min(k, t, N - t) with h and t of one parity; the middle of
+        the string has the most. Exact, for all sizes.
+        """
+        half, bits = self.length // 2, [1.0]
+        for tokens in {half, half - 1} - {0}:
+            tallest = min(self.depth, tokens)
+            tallest -= (tallest - tokens) % 2
+            if tallest >= 0:
+                bits.append(log2_power_sum(self.kinds, tallest % 2, tallest, step=2, plus=1))
+        return max(bits)
 
     def attention_bits(self) -> float:
-        """A lower bound: N / 2 pairs at depth 1, the opening ones held (rows = n^(N/2) + 1)."""
-        pairs = self.length // 2 * math.log2(self.kinds)
-        return pairs + math.log2(1 + 2.0**-pairs)
+        """A lower bound, from holding the odd places: log2 of n (2n)^(N/2 - 1) + 1 rows, n^(N/2) + 1 when k = 1.
+
+        Proof: with depth 2, any brackets at odd places that start with an opening one can be completed: at depth 1
+        an even place closes before an opening bracket and opens before a closing one. Two different such choices
+        differ first at some place, and the completion of one of them gives the other a bracket without its partner.
+        """
+        half = self.length // 2
+        free = (half - 1) * (math.log2(2 * self.kinds) if self.depth > 1 else math.log2(self.kinds))
+        return log2_add(math.log2(self.kinds) + free, 0.0)
 
     def show(self, context: Tensor) -> str:
-        pairs = ["()", "[]", "{}", "<>"]
-        if self.kinds > len(pairs):
+        if self.kinds > len(BRACKETS):
             return " ".join(f"{'(' if t < self.kinds else ')'}{t % self.kinds}" for t in context.tolist())
-        return " ".join(pairs[t % self.kinds][t // self.kinds] for t in context.tolist())
+        return " ".join(BRACKETS[t % self.kinds][t // self.kinds] for t in context.tolist())
 
     def show_answer(self, answer: int) -> str:
         return "member" if answer else "no member"
-
-
-@lru_cache(maxsize=256)
-def opening_chances(length: int, depth: int) -> Tensor:
-    """Float64[N, 3, k + 2]: the chance that the next bracket opens, for uniform walks, by step, regime and depth.
-
-    Counted exactly in integers: walks[r][h] is the number of ways to end at 0 from depth h with the steps left, in
-    regime r (0: never above k; 1: must still touch k + 1, never above it; 2: has touched it).
-    """
-    top = depth + 1
-    walks = [[int(h == 0) for h in range(top + 1)], [0] * (top + 1), [int(h == 0) for h in range(top + 1)]]
-    chances = torch.zeros(length, 3, top + 1, dtype=torch.float64)
-    for position in reversed(range(length)):
-        before = []
-        for regime in range(3):
-            ways = []
-            for height in range(top + 1):
-                after = 2 if regime == 1 and height + 1 == top else regime
-                limit = depth if regime == 0 else top
-                up = walks[after][height + 1] if height + 1 <= limit else 0
-                down = walks[regime][height - 1] if height > 0 else 0
-                ways.append(up + down)
-                if up + down:
-                    chances[position, regime, height] = up / (up + down)
-            before.append(ways)
-        walks = before
-    return chances

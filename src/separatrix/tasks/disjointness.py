@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Int
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.draws import places
@@ -28,9 +28,19 @@ class Disjointness(TwoStrings):
     density: float = Field(1 / 3, gt=0, le=0.5, description="chance of an element to be in one set, and in the other")
     negatives: tuple[Literal["one", "several"], ...] = Field(("one", "several"), min_length=1)
 
+    @model_validator(mode="after")
+    def _negatives_fit(self) -> Disjointness:
+        if not self.lengths:
+            raise ValueError(f"disjointness: several common elements need a length of 4 at least, got {self.length}")
+        return self
+
     @property
     def alphabet_size(self) -> int:
         return 2
+
+    @property
+    def lengths(self) -> range:
+        return range(2 if "one" in self.negatives else 4, self.length + 1, 2)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -50,12 +60,9 @@ class Disjointness(TwoStrings):
         for index, name in enumerate(self.negatives, start=1):
             common = torch.where(group == index, 1 if name == "one" else several.clamp(max=n), common)
         both = places(common, n, generator)
-        if n == 1 and "several" in self.negatives:  # one element cannot be common twice
-            group = torch.where(common > 0, self._one(), group)
+        if n == 1:  # one element cannot be common twice
+            group = torch.where(common > 0, 1 + self.negatives.index("one"), group)
         return (first | both).long(), (second | both).long(), group
-
-    def _one(self) -> int:
-        return 1 + (self.negatives.index("one") if "one" in self.negatives else self.negatives.index("several"))
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         first, second = self.split(context)

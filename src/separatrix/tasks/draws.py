@@ -1,23 +1,46 @@
-"""Random choices that several tasks make, vectorised over the batch."""
+"""Random choices without replacement that several tasks make: for whole batches at once, and exactly uniform."""
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+_BITS = 62
+
+
+def sort_rows(keys: Tensor) -> Tensor:
+    """Each row in ascending order. On the CPU NumPy's vectorised sort takes a fraction of PyTorch's time."""
+    if keys.device.type == "cpu":
+        return torch.from_numpy(np.sort(keys.numpy(), axis=-1))
+    return keys.sort(dim=-1).values
 
 
 def distinct(population: int, count: int, batch_size: int, generator: torch.Generator) -> Int[Tensor, "B k"]:
-    """`count` distinct numbers below `population` for each row, uniformly, in uniformly random order."""
-    device = generator.device
-    if count * count > population:  # repetitions would be common: order random marks instead
-        return torch.rand(batch_size, population, generator=generator, device=device).topk(count, dim=1).indices
-    numbers = torch.randint(population, (batch_size, count), generator=generator, device=device)
-    while True:
-        (again,) = torch.nonzero((numbers.sort(dim=1).values.diff(dim=1) == 0).any(dim=1), as_tuple=True)
-        if not len(again):
-            return numbers
-        numbers[again] = torch.randint(population, (len(again), count), generator=generator, device=device)
+    """`count` distinct numbers below `population` for each row, every ordered choice equally likely.
+
+    Few of many are drawn with replacement, repetitions dropped, and rows that come out short drawn again: by symmetry
+    every ordered choice stays equally likely. Otherwise all the numbers are shuffled.
+    """
+    if 3 * count >= population:
+        return _places_of(sort_rows(_shuffled(batch_size, population, generator))[:, :count], population)
+    repetitions = -population * math.log1p(-count / population) - count  # to be expected, and their spread
+    drawn_count = count + math.ceil(repetitions + 4 * math.sqrt(count * (count - 1) / population))
+    drawn = torch.randint(population, (batch_size, drawn_count), generator=generator, device=generator.device)
+    fresh = ~repeated(drawn)
+    rank = fresh.cumsum(dim=1)
+    fresh &= rank <= count
+    short = rank[:, -1] < count
+    missing = int(short.sum())
+    if missing == 0:
+        return drawn[fresh].view(batch_size, count)
+    chosen = drawn.new_empty(batch_size, count)
+    chosen[~short] = drawn[fresh & ~short[:, None]].view(batch_size - missing, count)
+    chosen[short] = distinct(population, count, missing, generator)
+    return chosen
 
 
 def several(population: int, count: int, batch_size: int, generator: torch.Generator) -> Int[Tensor, "B Q"]:
@@ -27,9 +50,51 @@ def several(population: int, count: int, batch_size: int, generator: torch.Gener
     return torch.randint(population, (batch_size, count), generator=generator, device=generator.device)
 
 
-def places(count: Int[Tensor, " B"], n: int, generator: torch.Generator) -> Bool[Tensor, "B n"]:
-    """For each row that many of n places, uniformly without replacement: those of the smallest random marks."""
-    marks = torch.rand(len(count), n, generator=generator, device=count.device, dtype=torch.float64)
-    ordered = marks.sort(dim=1).values
-    threshold = ordered.gather(1, (count[:, None] - 1).clamp(min=0))
-    return (marks <= threshold) & (count > 0)[:, None]
+def places(
+    count: Int[Tensor, " B"], n: int, generator: torch.Generator, among: Bool[Tensor, "B n"] | None = None
+) -> Bool[Tensor, "B n"]:
+    """For each row a uniform choice of that many of n places, or of those in `among`, which has enough."""
+    keys = _shuffled(len(count), n, generator)
+    if among is not None:
+        keys |= (~among).long() << _BITS  # sorted behind all the others
+    last = sort_rows(keys).gather(1, (count - 1).clamp(min=0)[:, None])
+    return (keys <= last) & (count > 0)[:, None]
+
+
+def weighted(
+    weights: Float[Tensor, " n"], count: int, batch_size: int, generator: torch.Generator
+) -> Int[Tensor, "B k"]:
+    """`count` places for each row, drawn one after the other in proportion to the weights of those left.
+
+    A race of exponential clocks: place i rings at -ln(u_i) / weight_i, and the first to ring are the draw.
+    """
+    n = len(weights)
+    uniform = torch.rand(batch_size, n, dtype=torch.float64, generator=generator, device=generator.device)
+    rings = -torch.log1p(-uniform) / weights.to(uniform)
+    keys = rings.view(torch.int64)  # the bits of positive floats have the order of the floats
+    return _places_of(sort_rows(_tagged(keys, n))[:, :count], n)
+
+
+def repeated(numbers: Int[Tensor, "B k"]) -> Bool[Tensor, "B k"]:
+    """Which places hold a number that an earlier place of their row holds."""
+    count = numbers.shape[1]
+    shift = count.bit_length()
+    keys = sort_rows(_tagged(numbers << shift, count))
+    again = torch.zeros_like(keys, dtype=torch.bool)
+    again[:, 1:] = keys[:, 1:] >> shift == keys[:, :-1] >> shift
+    return torch.zeros_like(again).scatter_(1, _places_of(keys, count), again)
+
+
+def _shuffled(rows: int, n: int, generator: torch.Generator) -> Int[Tensor, "rows n"]:
+    """Random keys without ties: sorting them shuffles the places in their low bits."""
+    return _tagged(torch.randint(1 << _BITS, (rows, n), generator=generator, device=generator.device), n)
+
+
+def _tagged(keys: Int[Tensor, "rows n"], n: int) -> Int[Tensor, "rows n"]:
+    """Each key with its low bits replaced by its place."""
+    shift = n.bit_length()
+    return (keys >> shift << shift) + torch.arange(n, device=keys.device)
+
+
+def _places_of(keys: Int[Tensor, "rows k"], n: int) -> Int[Tensor, "rows k"]:
+    return keys & ((1 << n.bit_length()) - 1)

@@ -39,14 +39,18 @@ class Equality(TwoStrings):
         return self.alphabet
 
     @property
+    def lengths(self) -> range:
+        return range(2 * min(self._distances(self.length // 2)), self.length + 1, 2)
+
+    @property
     def groups(self) -> tuple[str, ...]:
         return ("equal", *(f"distance {d}" for d in self._distances(self.length // 2)))
 
     def _distances(self, n: int) -> list[int]:
-        """The distances unequal pairs of n symbols are drawn with: those that fit; n where none does."""
+        """The distances unequal pairs of n symbols are drawn with: those that fit."""
         whole = self.length // 2
         wanted = self.distances or sorted({min(2**i, whole) for i in range(whole.bit_length() + 1)})
-        return [d for d in wanted if d <= n] or [min(wanted)]
+        return [d for d in wanted if d <= n]
 
     def pairs(
         self, batch_size: int, n: int, generator: torch.Generator
@@ -56,7 +60,7 @@ class Equality(TwoStrings):
         wanted = self._distances(n)
         drawn = torch.randint(len(wanted), (batch_size,), generator=generator, device=device)
         equal = torch.rand(batch_size, generator=generator, device=device) < 0.5
-        distance = torch.where(equal, 0, torch.tensor(wanted, device=device)[drawn].clamp(max=n))
+        distance = torch.where(equal, 0, torch.tensor(wanted, device=device)[drawn])
         changed = places(distance, n, generator)
         if self.alphabet == 2:
             second = first ^ changed

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.tasks.draws import distinct
+from separatrix.tasks.draws import distinct, weighted
 
 UNLABELLED = -100
 
@@ -40,9 +40,8 @@ def mqar(
     device, half = generator.device, vocabulary // 2
     keys = 1 + distinct(half - 1, pairs, batch_size, generator)
     values = half + distinct(half, pairs, batch_size, generator)
-    weight = torch.arange(1, room + 1, device=device, dtype=torch.float32) ** (power - 1)
-    race = torch.empty(batch_size, room, device=device).exponential_(generator=generator) / weight
-    gaps = race.topk(pairs, dim=1, largest=False).indices  # the first arrivals: weighted draws without replacement
+    weights = torch.arange(1, room + 1, device=device, dtype=torch.float64) ** (power - 1)
+    gaps = weighted(weights, pairs, batch_size, generator)
     shape = (batch_size, length)
     inputs = torch.randint(vocabulary, shape, generator=generator, device=device) if random_non_queries else None
     inputs = torch.zeros(shape, dtype=torch.int64, device=device) if inputs is None else inputs

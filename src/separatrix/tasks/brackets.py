@@ -1,0 +1,34 @@
+"""Brackets and their partners: heights, levels and pairs of whole batches, without a pass over positions."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from separatrix.tasks.draws import sort_rows
+
+
+def balanced(opening: Bool[Tensor, "B N"], depth: int) -> Bool[Tensor, " B"]:
+    """Which rows open and close in balance, never deeper than `depth` (kinds aside)."""
+    height = heights(opening)
+    return (height.amin(dim=1) >= 0) & (height.amax(dim=1) <= depth) & (height[:, -1] == 0)
+
+
+def heights(opening: Bool[Tensor, "B N"]) -> Int[Tensor, "B N"]:
+    """How many brackets are open after each one."""
+    return (opening.to(torch.int32) * 2 - 1).cumsum(dim=1, dtype=torch.int32)
+
+
+def pairs(opening: Bool[Tensor, "B N"]) -> tuple[Int[Tensor, "B N/2"], Int[Tensor, "B N/2"]]:
+    """Where each pair of a balanced row opens and closes.
+
+    The brackets of one level open and close in turn, so ordering the places by level, then from left to right, brings
+    every opening bracket next to its partner.
+    """
+    length = opening.shape[1]
+    level = heights(opening) + (~opening).to(torch.int32)
+    keys = level if length < 1 << 15 else level.long()
+    keys = keys * length + torch.arange(length, device=keys.device, dtype=keys.dtype)
+    order = sort_rows(keys) % length
+    return order[:, 0::2].long(), order[:, 1::2].long()
