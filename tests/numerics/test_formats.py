@@ -26,7 +26,9 @@ def same(a, b):
 def all_values(name):
     """Every finite value of a format of up to 16 bits, sorted."""
     bits = parse(name).bits
-    patterns = torch.arange(2**bits).to(torch.uint8) if bits == 8 else torch.arange(2**16).to(torch.int32).to(torch.int16)
+    patterns = (
+        torch.arange(2**bits).to(torch.uint8) if bits == 8 else torch.arange(2**16).to(torch.int32).to(torch.int16)
+    )
     values = patterns.view(TORCH[name]).float().double()
     return values[values.isfinite()].unique()
 

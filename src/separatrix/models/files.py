@@ -88,7 +88,9 @@ def read_header(path: str | Path) -> Header:
     try:
         values = json.loads(written)
         if values["format"] > FORMAT:
-            raise InputError(f"{path} has format {values['format']}, this version reads up to {FORMAT}: update separatrix")
+            raise InputError(
+                f"{path} has format {values['format']}, this version reads up to {FORMAT}: update separatrix"
+            )
         return Header(values["task"], values["model"], values["sha256"], values["version"], values["notes"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path} has a damaged header ({type(error).__name__}: {error})") from None
@@ -103,7 +105,7 @@ def load(path: str | Path, own_code: bool = False) -> SequenceModel:
     header = read_header(path)
     model = unfilled(header, path, own_code)
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: not a dict
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
@@ -140,5 +142,5 @@ def weights_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -53,7 +53,7 @@ class Arithmetic:
     def linear(
         self, x: Float[Tensor, "*B D"], weight: Float[Tensor, "O D"], bias: Float[Tensor, " O"] | None = None
     ) -> Float[Tensor, "*B O"]:
-        """x W^T + b, coordinate by coordinate. Coordinates without weights are passed over: adding 0 rounds nothing."""
+        """X W^T + b, coordinate by coordinate. Coordinates without weights are passed over: adding 0 rounds nothing."""
         y = x.new_zeros(*x.shape[:-1], weight.shape[0])
         for i in torch.nonzero(weight.any(dim=0)).flatten().tolist():
             y = self.add(y, self.multiply(x[..., i, None], weight[:, i]))

@@ -157,7 +157,7 @@ class Fixed(Format):
     def __post_init__(self) -> None:
         if not 2 <= self.p <= 25 or not 0 <= self.fraction < self.p:
             raise InputError(
-                f"fixed(p, fraction) needs p from 2 to 25 and fraction from 0 to p - 1, got {self.p} and {self.fraction}"
+                f"fixed(p, fraction) needs p in 2 … 25 and fraction in 0 … p - 1, got {self.p} and {self.fraction}"
             )
         if not self.name:
             object.__setattr__(self, "name", f"fixed({self.p},{self.fraction})")
@@ -219,4 +219,6 @@ def parse(name: str | Format) -> Format:
         return Fixed(p, p // 2 if found[2] is None else int(found[2]))
     if found := re.fullmatch(r"float\((\d+),\s*(\d+)\)", name):
         return Float(int(found[1]), int(found[2]))
-    raise unknown("number format", name.removeprefix("fp8").lstrip("-_ ") or name, [*FORMATS, "fixed(16)", "float(8,7)"])
+    raise unknown(
+        "number format", name.removeprefix("fp8").lstrip("-_ ") or name, [*FORMATS, "fixed(16)", "float(8,7)"]
+    )
