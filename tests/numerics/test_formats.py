@@ -152,7 +152,7 @@ def test_names():
     assert str(parse("fixed(12, 5)")) == "fixed(12,5)"
     with pytest.raises(InputError, match=r"unknown number format 'bf8': did you mean 'bf16'\?"):
         parse("bf8")
-    with pytest.raises(InputError, match="fixed.p, fraction. needs p from 2 to 25"):
+    with pytest.raises(InputError, match="fixed.p, fraction. needs p in 2 … 25"):
         parse("fixed(40)")
     with pytest.raises(InputError, match="needs 2 to 8 exponent and 1 to 24 mantissa bits, got 9 and 3"):
         parse("float(9,3)")
