@@ -20,7 +20,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 browser: $(READY)  ## needs chromium
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest tests/browser
 
 $(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
 	$(PYTHON) -m venv $(VENV)
