@@ -22,9 +22,8 @@ def main() -> None:
     middle = time.perf_counter()
     rows = attention_rows(task, held=range(12))
     end = time.perf_counter()
-    print(
-        f"2^24 entries, recurrent cut at all prefixes: {middle - begun:.1f} s, most rows {max(r.count for r in profile)}"
-    )
+    most = max(r.count for r in profile)
+    print(f"2^24 entries, recurrent cut at all prefixes: {middle - begun:.1f} s, most rows {most}")
     print(f"attention cut, first half held: {end - middle:.1f} s, {rows} rows")
     print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
