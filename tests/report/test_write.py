@@ -136,7 +136,7 @@ def test_proved_stands_beside_measured_and_is_labelled(page):
     words = page.words
     assert "Proved beside measured, context length 100" in words
     assert "600 bits in the state of a recurrent model" in words  # 100 tokens of 6 bits
-    assert "50 bits through one attention layer" in words  # (100 / 2) log2 2
+    assert "99 bits through one attention layer" in words  # log2 (2 * 4^49 + 1)
     assert "none proved for two or more attention layers" in words
     assert "too small to be exact: proved" in words  # Elman of width 8: 256 bits
     assert "not done; not ruled out by a bound" in words  # LSTM of width 64: 4,096 bits
