@@ -99,9 +99,7 @@ class BoundedDyck(Task):
     def _is(self, group: Int[Tensor, " B"], kind: Negative) -> Bool[Tensor, " B"]:
         return group == (self.groups.index(kind) if kind in self.groups else -1)
 
-    def strings(
-        self, length: int, too_deep: Bool[Tensor, " B"], generator: torch.Generator
-    ) -> Int[Tensor, "B N"]:
+    def strings(self, length: int, too_deep: Bool[Tensor, " B"], generator: torch.Generator) -> Int[Tensor, "B N"]:
         """Exactly uniform members, or where `too_deep` uniform balanced strings of greatest depth exactly k + 1.
 
         The walk of the depth is drawn uniformly and so are the kinds: every walk carries n^(length / 2) typings.
@@ -109,9 +107,7 @@ class BoundedDyck(Task):
         opening = sample_walks(length, self.depth, too_deep, generator, longest=self.length)
         if self.kinds == 1:
             return (~opening).long()
-        kinds = torch.randint(
-            self.kinds, (len(opening), length // 2), generator=generator, device=generator.device
-        )
+        kinds = torch.randint(self.kinds, (len(opening), length // 2), generator=generator, device=generator.device)
         opens, closes = pairs(opening)
         tokens = torch.empty(opening.shape, dtype=torch.int64, device=opening.device)
         return tokens.scatter_(1, opens, kinds).scatter_(1, closes, kinds + self.kinds)

@@ -85,9 +85,7 @@ def _tables(steps: int, top: int, bits: int) -> tuple[Int64[np.ndarray, "left st
     return thresholds, np.array([down, up], dtype=np.int64).clip(min=0)
 
 
-def _exact_walk(
-    digits: list[int], state: int, top: int, bits: int, generator: torch.Generator
-) -> list[bool]:
+def _exact_walk(digits: list[int], state: int, top: int, bits: int, generator: torch.Generator) -> list[bool]:
     """One walk whose first digits of each step are given: draws more of them where they tie with the chance."""
     down, up = _moves(top)
     counts = list(_counts(len(digits), top))
