@@ -10,7 +10,7 @@ reproduce: $(READY)  ## train every trial of the quick preset and write runs/qui
 	$(BIN)/separatrix reproduce --preset quick
 
 test: $(READY)  ## the whole test suite but the browser tests
-	$(BIN)/pytest -m "not browser"
+	$(BIN)/pytest -n auto -m "not browser"
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -20,7 +20,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 browser: $(READY)  ## needs chromium
-	$(BIN)/pytest -m browser
+	$(BIN)/pytest tests/browser
 
 $(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
 	$(PYTHON) -m venv $(VENV)

@@ -56,14 +56,13 @@ def main() -> None:
                     layer.cell(x)[0].sum().backward()
 
                 mine, other = alternate(ours, theirs, 5 if length * width > 20000 else 15)
-                rows.append({"model": name, "length": length, "width": width, "ms": mine * 1e3, "PyTorch ms": other * 1e3,
-                             "ratio": other / mine, "chosen": "native" if layer.suits(x) else "PyTorch"})  # fmt: skip
+                times = {"ms": mine * 1e3, "PyTorch ms": other * 1e3, "ratio": other / mine}
+                chosen = "native" if layer.suits(x) else "PyTorch"
+                rows.append({"model": name, "length": length, "width": width, **times, "chosen": chosen})
                 if not arguments.json:
                     row = rows[-1]
-                    print(
-                        f"{name:6} N {length:4} width {width:4}: {row['ms']:8.1f} ms, PyTorch {row['PyTorch ms']:8.1f} ms, "
-                        f"ratio {row['ratio']:.2f}, uses {row['chosen']}"
-                    )
+                    text = f"{row['ms']:8.1f} ms, PyTorch {row['PyTorch ms']:8.1f} ms, ratio {row['ratio']:.2f}"
+                    print(f"{name:6} N {length:4} width {width:4}: {text}, uses {row['chosen']}")
     if arguments.json:
         print(json.dumps({"kernels": ops.backend(), "rows": rows}, indent=2))
 

@@ -70,6 +70,7 @@ def test_doctor(run):
     assert found["threads"] == 1
     assert found["packages"]["torch"]
     assert found["devices"][0] == "cpu"
+    assert "native kernels" in found["kernels"]
 
 
 def test_train_prints_a_result_and_keeps_it(run, tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from separatrix import __version__
+from separatrix import __version__, ops
 
 
 def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -24,5 +24,6 @@ def environment(device: torch.device | str = "cpu") -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
         "threads": torch.get_num_threads(),
+        "kernels": ops.backend(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }

@@ -1,6 +1,7 @@
 """What learns: one file per architecture, and the SequenceModel that stacks their mixers."""
 
 from separatrix.models.config import ModelConfig
+from separatrix.models.files import load, save
 from separatrix.models.mixer import Mixer
 from separatrix.models.registry import architecture, configure, create, names
 from separatrix.models.sequence import SequenceModel, initialised, parameter_count
@@ -15,10 +16,12 @@ __all__ = [
     "configure",
     "create",
     "initialised",
+    "load",
     "map_state",
     "measured_numbers",
     "names",
     "parameter_count",
+    "save",
     "size_for_state",
     "state_bits",
     "state_numbers",

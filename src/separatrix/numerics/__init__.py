@@ -1,1 +1,6 @@
-"""Number formats: rounding to p bits, bit counts."""
+"""Number formats: rounding to p bits, and arithmetic with every intermediate rounded."""
+
+from separatrix.numerics.arithmetic import Arithmetic
+from separatrix.numerics.formats import FORMATS, TORCH, Fixed, Float, Format, Real, parse
+
+__all__ = ["FORMATS", "TORCH", "Arithmetic", "Fixed", "Float", "Format", "Real", "parse"]
