@@ -80,6 +80,9 @@ def main() -> None:
         seconds = median(lambda task=task: task.sample(BATCH, stream(0, "train")))
         label = f"{name.strip()} {parameters.get('instance', '')}".strip()
         rows[f"{label} (million tokens/s)"] = BATCH * LENGTH / seconds / 1e6
+    small = tasks.create("bounded-dyck", length=100)
+    rows["bounded-dyck, one batch of 64 x 100 (ms)"] = 1e3 * median(lambda: small.sample(64, stream(0, "train")), 25)
+    rows["one generator from its key (microseconds)"] = 1e6 * median(lambda: stream(0, "train"), 100)
     fill = median(lambda: torch.randint(64, (BATCH, LENGTH), generator=stream(0, "train")))
     rows["limit: torch.randint (million tokens/s)"] = BATCH * LENGTH / fill / 1e6
     if "--json" in sys.argv:

@@ -38,7 +38,7 @@ def disjointness(task: Task, context: list[int], query: int) -> int:
 
 
 def sparse_threshold(task: Task, context: list[int], query: int) -> int:
-    features, threshold = task.definition()
+    features, threshold = task.at_length(len(context)).definition()
     total = 0
     for feature in features:
         total += feature.table[sum(context[p] << j for j, p in enumerate(feature.positions))]

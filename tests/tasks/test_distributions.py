@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 import torch
 from scipy import stats
-from slow_oracles import bounded_dyck
+from slow_oracles import bounded_dyck, sparse_threshold
 
 import separatrix as sx
 from separatrix.tasks import mqar, stream
-from separatrix.tasks.draws import distinct, places
+from separatrix.tasks.draws import distinct, places, weighted
 
 MANY = 20_000
 
@@ -83,6 +83,54 @@ def test_sets_that_meet_meet_in_as_many_elements_as_they_say():
     assert abs(float(first[group == 0].float().mean()) - task.density) < 0.02
 
 
+@pytest.mark.parametrize("length", [2, 4, 24])
+def test_kinds_say_the_truth_at_shorter_lengths_too(length):
+    task = sx.tasks.create("equality", length=24, distances=(1, 3, 12))
+    batch = task.sample(500, stream(0, "train"), length=length)
+    first, second = task.split(batch.context)
+    assert torch.equal((first != second).sum(dim=1), torch.tensor([0, 1, 3, 12])[batch.groups[:, 0]])
+    sets = sx.tasks.create("disjointness", length=24)
+    batch = sets.sample(500, stream(0, "train"), length=length)
+    first, second = sets.split(batch.context)
+    common = (first & second).sum(dim=1)
+    assert (common[batch.groups[:, 0] == 1] == 1).all()
+    assert (common[batch.groups[:, 0] == 2] >= 2).all()
+
+
+@pytest.mark.parametrize("instance", ["majority", "k-cnf", "k-dnf", "inner-product", "equality", "disjointness"])
+def test_hard_strings_are_just_at_the_threshold(instance):
+    task = sx.tasks.create("sparse-threshold", length=40, instance=instance)
+    features, threshold = task.definition()
+    batch = task.sample(2000, stream(3, "train"))
+    kind = batch.groups[:, 0]
+    held = torch.zeros(2000, dtype=torch.int64)
+    for feature in features:
+        code = sum(batch.context[:, p] << j for j, p in enumerate(feature.positions))
+        held += torch.tensor(feature.table)[code]
+    assert (held[kind == 1] == threshold).all()
+    assert (held[kind == 2] == threshold - 1).all()
+    assert all(int((kind == i).sum()) > 400 for i in range(3))
+
+
+def test_features_of_any_width_are_evaluated_and_set():
+    draw = torch.Generator().manual_seed(0)
+    features = [
+        {
+            "positions": torch.randperm(12, generator=draw)[:width].tolist(),
+            "table": torch.randint(2, (2**width,), generator=draw).tolist(),
+        }
+        for width in (1, 2, 3, 4, 5, 6)
+    ]
+    for widest in (3, 4, 6):
+        task = sx.tasks.create(
+            "sparse-threshold", length=12, instance="custom", threshold=2, features=features[:widest]
+        )
+        batch = task.sample(400, stream(0, "train"))
+        said = [sparse_threshold(task, context, 0) for context in batch.context.tolist()]
+        assert batch.targets[:, 0].tolist() == said
+        assert 100 < sum(said) < 300
+
+
 @pytest.mark.parametrize("instance", ["majority", "k-cnf", "k-dnf", "inner-product", "equality", "disjointness"])
 @pytest.mark.parametrize("length", [20, 100])
 def test_threshold_functions_are_balanced(instance, length):
@@ -97,6 +145,22 @@ def test_distinct_numbers_are_uniform_and_distinct():
         assert all(len(set(row)) == count for row in drawn[:500].tolist())
         assert uniform(Counter(drawn.flatten().tolist()), population)
     assert uniform(Counter(map(tuple, distinct(4, 3, MANY, stream(1, "train")).tolist())), 24)
+
+
+def test_weighted_draws_are_sequential_ones():
+    weights = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
+    drawn = Counter(map(tuple, weighted(weights, 2, MANY, stream(0, "train")).tolist()))
+    expected = {(i, j): weights[i] / 7 * weights[j] / (7 - weights[i]) for i in range(3) for j in range(3) if i != j}
+    assert set(drawn) == set(expected)
+    frequencies = [drawn[pair] for pair in expected]
+    assert stats.chisquare(frequencies, [float(p) * MANY for p in expected.values()]).pvalue > 1e-6
+
+
+def test_places_among_some():
+    among = torch.tensor([True, False, True, True, False]).expand(MANY, -1)
+    drawn = places(torch.full((MANY,), 2), 5, stream(0, "train"), among)
+    assert uniform(Counter(map(tuple, drawn.tolist())), 3)
+    assert not (drawn & ~among).any()
 
 
 def test_places_are_uniform_and_as_many_as_asked():
@@ -115,6 +179,17 @@ def test_margins_are_at_least_what_is_asked():
         low, high = map(float, name.removeprefix("margin ").split("-"))
         assert low <= margin + 1e-6
         assert margin < high + 1e-6
+
+
+@pytest.mark.parametrize("geometry", ["sphere", "cube"])
+def test_queries_come_as_close_to_the_border_as_the_margin_allows(geometry):
+    task = sx.tasks.create("nearest-neighbor", points=8, dimension=32, margin=0.2, geometry=geometry)
+    batch = task.sample(300, stream(0, "train"), queries=40)  # each query has its margin, however many there are
+    margins = task.margins(batch.context, batch.queries)
+    assert margins.min() >= 0.2
+    assert 0.2 < margins.median() < 0.7
+    norms = batch.queries[..., :32].norm(dim=2)
+    assert torch.allclose(norms, torch.ones_like(norms), atol=1e-5)
 
 
 def test_recall_asks_for_absent_keys_as_often_as_it_says():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from itertools import chain
+
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.tasks import as_dataset, as_hf_dataset, stream
+from separatrix.tasks import as_dataset, as_hf_dataset, stream, streams
 
 
 def test_the_same_key_gives_the_same_stream():
@@ -33,6 +37,21 @@ def test_the_numbers_are_those_of_every_machine():
     uniform = torch.rand(100_000, generator=stream(0, "test", 1), dtype=torch.float64)
     assert abs(float(uniform.mean()) - 0.5) < 0.005
     assert abs(float(uniform.var()) - 1 / 12) < 0.002
+
+
+def test_the_twister_starts_from_the_digest_of_the_key():
+    key = np.frombuffer(hashlib.shake_256(b"separatrix/7/validation/3").digest(2496), dtype="<u4")
+    twister = np.random.MT19937()
+    twister.state = {"bit_generator": "MT19937", "state": {"key": key, "pos": 624}}
+    drawn = torch.rand(2000, generator=stream(7, "validation", 3)).numpy()  # the low 24 bits of each word
+    assert (drawn * 2**24 == twister.random_raw(2000) % 2**24).all()
+
+
+def test_another_layout_of_the_state_is_refused(monkeypatch):
+    streams._fresh_state.cache_clear()
+    monkeypatch.setattr(streams, "_STATE_BYTES", 5064)
+    with pytest.raises(RuntimeError, match="in a form unknown here"):
+        stream(0, "train")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +82,26 @@ def test_examples_do_not_depend_on_batch_size_or_workers(task):
 
     assert contexts(7, 0) == contexts(64, 0) == contexts(64, 2)
     assert len(contexts(7, 0)) == len(as_dataset(task, 600)) == 600
+
+
+def test_batches_are_the_same_for_any_number_of_workers(task):
+    def batches(workers: int) -> list:
+        dataset = as_dataset(task, 600, seed=1, batch_size=50)
+        loader = DataLoader(dataset, batch_size=None, num_workers=workers)
+        return [batch["context"].tolist() for batch in loader]
+
+    alone = batches(0)
+    assert alone == batches(1) == batches(2)
+    assert len(alone) == len(as_dataset(task, 600, batch_size=50)) == 12
+    assert list(chain(*alone)) == [example["context"].tolist() for example in as_dataset(task, 600, seed=1)]
+
+
+def test_endless_data_sets_can_be_read_from(task):
+    dataset = as_dataset(task, batch_size=300)
+    first, second = (batch for batch, _ in zip(dataset, range(2), strict=False))
+    assert torch.cat([first["context"], second["context"]]).equal(dataset.rows(0, 600)["context"])
+    with pytest.raises(TypeError):
+        len(dataset)
 
 
 def test_splits_differ(task):

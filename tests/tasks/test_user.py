@@ -13,7 +13,11 @@ from separatrix.experiments.config import TrialConfig
 from separatrix.tasks import stream
 
 FILE = '''
-from separatrix.tasks import task, Task
+import math
+
+import torch
+
+from separatrix.tasks import Batch, Task, task
 
 @task(alphabet=3, answers=3, queries=2)
 def ends(context, query):
@@ -41,6 +45,34 @@ def text(context, query):
 
 def three(a, b, c):
     return 0
+
+class Last(Task):
+    """The last token."""
+
+    summary = "which token is the last?"
+
+    @property
+    def alphabet_size(self):
+        return 3
+
+    @property
+    def answers(self):
+        return 3
+
+    def sample(self, batch_size, generator, queries=None, length=None):
+        count, n = self.check_request(batch_size, queries, length)
+        context = torch.randint(3, (batch_size, n), generator=generator)
+        asked = torch.zeros(batch_size, count, dtype=torch.int64)
+        return Batch(context, asked, self.answer(context, asked), asked)
+
+    def answer(self, context, queries):
+        return context[:, -1:].expand(queries.shape)
+
+    def recurrent_bits(self):
+        return math.log2(3)
+
+    def attention_bits(self):
+        return math.log2(3)
 
 class NoTask:
     pass
@@ -75,16 +107,24 @@ def test_only_valid_contexts_are_drawn(file):
     assert task.valid(torch.tensor([[1, 0], [0, 1]])).tolist() == [True, False]
 
 
-def test_a_trial_of_it_is_stored_and_read_back_while_the_file_is_the_same(file):
-    config = TrialConfig(task={"name": f"{file}:ends", "length": 4}, model={"name": "lstm"})
+def test_a_subclass_of_task_is_a_task_too(file):
+    task = sx.tasks.create(f"{file}:Last", length=5)
+    batch = task.sample(20, stream(0, "train"))
+    assert torch.equal(batch.targets, batch.context[:, -1:])
+    assert task.at_length(3).length == 3
+    assert sx.tasks.family(f"{file}:Last").summary == "which token is the last?"
+
+
+@pytest.mark.parametrize("member", ["ends", "Last"])
+def test_a_trial_of_it_is_stored_and_read_back_while_the_file_is_the_same(file, member):
+    config = TrialConfig(task={"name": f"{file}:{member}", "length": 4}, model={"name": "lstm"})
     stored = json.loads(config.model_dump_json())
     assert TrialConfig(**stored).identity() == config.identity()
     file.write_text(FILE + "\n# changed\n")
     with pytest.raises(InputError, match="source_sha256"):
         TrialConfig(**stored)
-    assert (
-        TrialConfig(task={"name": f"{file}:ends", "length": 4}, model={"name": "lstm"}).identity() != config.identity()
-    )
+    again = TrialConfig(task={"name": f"{file}:{member}", "length": 4}, model={"name": "lstm"})
+    assert again.identity() != config.identity()
 
 
 @pytest.mark.parametrize(

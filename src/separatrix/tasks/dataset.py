@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count
 from typing import Any
 
 import torch
@@ -20,41 +20,85 @@ Example = dict[str, torch.Tensor]
 
 
 class TaskDataset(IterableDataset[Example]):
-    """Examples of a task, one by one: `context`, `queries`, `targets`, `groups`. Memory: one block.
+    """Examples of a task: `context`, `queries`, `targets`, `groups`; one by one, or in batches. Memory: one block.
 
-    With several DataLoader workers, worker w of W yields the blocks w, w + W, w + 2W, …
+    In batches, worker w of a DataLoader's W yields the batches w, w + W, …, which the loader puts in their order again:
+    the same batches for any number of workers. One by one, worker w yields the blocks w, w + W, …: the same examples,
+    but the loader's batches mix them in an order that depends on W.
     """
 
-    def __init__(self, task: Task, examples: int, seed: int, split: Split, queries: int | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        examples: int | None,
+        seed: int = 0,
+        split: Split = "train",
+        queries: int | None = None,
+        length: int | None = None,
+        batch_size: int | None = None,
+    ) -> None:
         super().__init__()
-        self.task, self.examples, self.seed, self.split, self.queries = task, examples, seed, split, queries
+        self.task, self.examples, self.seed, self.split = task, examples, seed, split
+        self.queries, self.length, self.batch_size = queries, length, batch_size
+        self._last: tuple[int, Batch] | None = None
 
     def __len__(self) -> int:
-        return self.examples
+        if self.examples is None:
+            raise TypeError("an endless data set has no length")
+        return self.examples if self.batch_size is None else -(-self.examples // self.batch_size)
 
     def __iter__(self) -> Iterator[Example]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for index in range(first, -(-self.examples // BLOCK), step):
-            block = self.block(index)
-            for row in range(min(BLOCK, self.examples - index * BLOCK)):
-                yield {name: tensor[row] for name, tensor in vars(block).items()}
+        size = self.batch_size or BLOCK
+        for index in count(first, step):
+            if self.examples is not None and index * size >= self.examples:
+                return
+            rows = self.rows(index * size, (index + 1) * size)
+            if self.batch_size is not None:
+                yield rows
+            else:
+                yield from ({name: tensor[i] for name, tensor in rows.items()} for i in range(len(rows["context"])))
+
+    def rows(self, first: int, last: int) -> Example:
+        """Examples first … last - 1, as far as there are any, as tensors with these in their first dimension."""
+        last = last if self.examples is None else min(last, self.examples)
+        parts = []
+        for index in range(first // BLOCK, -(-last // BLOCK)):
+            begin = max(first - index * BLOCK, 0)
+            parts.append(
+                {name: tensor[begin : last - index * BLOCK] for name, tensor in vars(self.block(index)).items()}
+            )
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def block(self, index: int) -> Batch:
         """Block `index`: BLOCK examples, a function of (task, seed, split, index) alone."""
-        return self.task.sample(BLOCK, stream(self.seed, self.split, index), queries=self.queries)
+        if self._last is None or self._last[0] != index:  # small batches take several turns at one block
+            drawn = self.task.sample(BLOCK, stream(self.seed, self.split, index), self.queries, self.length)
+            self._last = index, drawn
+        return self._last[1]
 
 
 def as_dataset(
-    task: Task, examples: int, seed: int = 0, split: Split = "train", queries: int | None = None
+    task: Task,
+    examples: int | None = None,
+    seed: int = 0,
+    split: Split = "train",
+    queries: int | None = None,
+    length: int | None = None,
+    batch_size: int | None = None,
 ) -> TaskDataset:
-    """A PyTorch IterableDataset of so many examples, for a DataLoader.
+    """A PyTorch IterableDataset of so many examples (None: endless), for a DataLoader.
 
-    Different splits and seeds share no randomness. Raises InputError when `examples` is below 1.
+    queries, length: Q queries per context, and the context length, as in `Task.sample`
+    batch_size:      whole batches instead of single examples, for `DataLoader(…, batch_size=None)`
+    Different splits and seeds share no randomness. Raises InputError when a number is out of range.
     """
-    if examples < 1:
-        raise InputError(f"examples must be at least 1, got {examples}")
-    return TaskDataset(task, examples, seed, split, queries)
+    for name, value in (("examples", examples), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1, got {value}")
+    task.check_request(1, queries, length)
+    return TaskDataset(task, examples, seed, split, queries, length, batch_size)
 
 
 def as_hf_dataset(task: Task, examples: int, seed: int = 0, split: Split = "train", queries: int | None = None) -> Any:
@@ -66,7 +110,7 @@ def as_hf_dataset(task: Task, examples: int, seed: int = 0, split: Split = "trai
     source = as_dataset(task, examples, seed, split, queries)
 
     def rows() -> Iterator[dict[str, Any]]:
-        for example in islice(source, examples):
+        for example in source:
             yield {name: tensor.tolist() for name, tensor in example.items()}
 
     return Dataset.from_generator(rows)

@@ -56,7 +56,7 @@ def places(
     """For each row a uniform choice of that many of n places, or of those in `among`, which has enough."""
     keys = _shuffled(len(count), n, generator)
     if among is not None:
-        keys |= (~among).long() << _BITS  # sorted behind all the others
+        keys.masked_fill_(~among, (1 << 63) - 1)  # sorted behind all the others
     last = sort_rows(keys).gather(1, (count - 1).clamp(min=0)[:, None])
     return (keys <= last) & (count > 0)[:, None]
 
@@ -87,7 +87,9 @@ def repeated(numbers: Int[Tensor, "B k"]) -> Bool[Tensor, "B k"]:
 
 def _shuffled(rows: int, n: int, generator: torch.Generator) -> Int[Tensor, "rows n"]:
     """Random keys without ties: sorting them shuffles the places in their low bits."""
-    return _tagged(torch.randint(1 << _BITS, (rows, n), generator=generator, device=generator.device), n)
+    shift = n.bit_length()
+    keys = torch.randint(1 << (_BITS - shift), (rows, n), generator=generator, device=generator.device)
+    return keys.bitwise_left_shift_(shift).add_(torch.arange(n, device=keys.device))
 
 
 def _tagged(keys: Int[Tensor, "rows n"], n: int) -> Int[Tensor, "rows n"]:

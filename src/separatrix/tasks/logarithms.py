@@ -41,5 +41,5 @@ def log2_add(*logs: float) -> float:
 
 
 def _stirling(n: int) -> float:
-    """Ln n! less ln(sqrt(2 pi n) (n / e)^n)."""
+    """What Stirling's ln(sqrt(2 pi n) (n / e)^n) lacks of ln n!."""
     return 1 / (12 * n) - 1 / (360 * n**3) + 1 / (1260 * n**5)

@@ -10,14 +10,16 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn.functional import normalize, one_hot, pad
 
 from separatrix.errors import InputError
 from separatrix.tasks.base import Batch, Task
-from separatrix.tasks.ceiling import accuracy_ceiling
-from separatrix.tasks.draws import several
+from separatrix.tasks.packing import cube_points, sphere_points
 
 ROUNDS = 200
-"""How often examples below the margin are drawn again before the margin counts as out of reach."""
+"""How often contexts without an admissible query are drawn again before the margin counts as out of reach."""
+HALVINGS = 16
+"""Steps of the bisection that finds where on its way a query has its margin."""
 
 
 class NearestNeighbor(Task):
@@ -27,9 +29,15 @@ class NearestNeighbor(Task):
 
     The context alternates points and labels: token 2i is point i in the first d coordinates, token 2i + 1 its label
     as a unit vector in the last `labels` coordinates; the other coordinates are 0. A query has the form of a point.
-    Points are unit vectors (`sphere`) or signs / sqrt(d) (`cube`), uniform and independent, labels too. A query is
-    one of the points, disturbed by `noise`; examples are drawn again until their margin is at least `margin`: the
-    inner product with the nearest point less the largest one with a point of another label.
+    Points are unit vectors (`sphere`) or signs / sqrt(d) (`cube`), uniform and independent, labels too.
+
+    A query's margin is its inner product with the nearest point less the largest one with a point of another label
+    (2 where all labels are the same); `margins` reports it. A query starts at a random point whose own margin is at
+    least `margin` and moves towards a random point of another label, on the cube bit by bit in random order, until
+    its margin is down to a value drawn uniformly between `margin` and the start's: with margin 0, up to the border
+    between two labels. Contexts in which no point has the margin are drawn again.
+
+    Normal deviates are rounded differently by different processors: points may differ in the last digit.
     """
 
     summary: ClassVar[str] = "which label has the nearest point?"
@@ -38,7 +46,6 @@ class NearestNeighbor(Task):
     dimension: int = Field(16, ge=1, description="dimension d")
     labels: int = Field(2, ge=2, description="number of labels")
     geometry: Literal["sphere", "cube"] = Field("sphere", description="unit vectors, or signs / sqrt(d)")
-    noise: float = Field(0.3, ge=0, description="standard deviation of the query's disturbance, before it is projected")
     margin: float = Field(0.05, ge=0, lt=2, description="least gap between the best and the best of another label")
 
     @model_validator(mode="before")
@@ -100,40 +107,95 @@ class NearestNeighbor(Task):
     ) -> Batch:
         """As `Task.sample`. Raises InputError when the margin is out of reach for so many points."""
         count, n = self.check_request(batch_size, queries, length)
-        context, asked = self._draw(batch_size, count, n // 2, generator)
-        best = torch.zeros(batch_size, device=generator.device)
+        points, labels, start, own = self._draw(batch_size, n // 2, count, generator)
+        other = labels[:, None, :] != labels.gather(1, start)[:, :, None]
+        other.scatter_(2, start[..., None], ~other.any(dim=2, keepdim=True))  # with one label only, stay
+        goal = torch.multinomial(other.flatten(0, 1).float(), 1, generator=generator).view_as(start)
+        asked = self._vectors(self._between(points, labels, start, goal, own, generator))
+        context = self._context(points, labels)
+        groups = (self.margins(context, asked) * 10).long().clamp(0, len(self.groups) - 1)
+        return Batch(context, asked, self.answer(context, asked), groups)
+
+    def _draw(
+        self, batch: int, k: int, count: int, generator: torch.Generator
+    ) -> tuple[Float[Tensor, "B k d"], Int[Tensor, "B k"], Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
+        """Points and labels, and `count` random points of the margin asked for with the margins they have."""
+        device = generator.device
+        points = torch.zeros(batch, k, self.dimension, device=device)
+        labels, start = (torch.zeros(batch, n, dtype=torch.int64, device=device) for n in (k, count))
+        own, best = torch.zeros(batch, count, device=device), 0.0
+        left = torch.arange(batch, device=device)
         for _ in range(ROUNDS):
-            least = self.margins(context, asked).amin(dim=1)
-            best = torch.maximum(best, least)
-            (again,) = torch.nonzero(least < self.margin, as_tuple=True)
-            if not len(again):
-                targets = self.answer(context, asked)
-                groups = (self.margins(context, asked) * 10).long().clamp(0, len(self.groups) - 1)
-                return Batch(context, asked, targets, groups)
-            context[again], asked[again] = self._draw(len(again), count, n // 2, generator)
+            points[left] = self._points(len(left), k, generator)
+            labels[left] = torch.randint(self.labels, (len(left), k), generator=generator, device=device)
+            start[left], own[left] = self._starts(points[left], labels[left], count, generator)
+            best = max(best, float(own[left].max()))
+            left = left[own[left].amin(dim=1) < self.margin]
+            if not len(left):
+                return points, labels, start, own
         raise InputError(
-            f"nearest-neighbor: a margin of {self.margin} is out of reach for {n // 2} points in {self.dimension} "
-            f"dimensions with noise {self.noise} (typical best: {float(best.median()):.3f}): lower the margin, the "
-            "noise or the number of points or queries, or raise the dimension"
+            f"nearest-neighbor: a margin of {self.margin} is out of reach for {k} points in {self.dimension} "
+            f"dimensions (best in {ROUNDS} draws: {best:.3f}): lower the margin or the number of points, or raise the "
+            "dimension"
         )
 
-    def _draw(self, batch: int, count: int, k: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        device, d = generator.device, self.dimension
-        points = self._project(torch.randn(batch, k, d, generator=generator, device=device))
-        labels = torch.randint(self.labels, (batch, k), generator=generator, device=device)
-        context = torch.zeros(batch, k, 2, self.vector_size, device=device)
-        context[:, :, 0, :d] = points
-        context[:, :, 1, d:] = torch.nn.functional.one_hot(labels, self.labels).float()
-        near = points.gather(1, several(k, count, batch, generator)[..., None].expand(-1, -1, d))
-        disturbance = torch.randn(batch, count, d, generator=generator, device=device) / math.sqrt(d)
-        asked = torch.zeros(batch, count, self.vector_size, device=device)
-        asked[:, :, :d] = self._project(near + self.noise * disturbance)
-        return context.flatten(1, 2), asked
+    def _starts(
+        self, points: Float[Tensor, "B k d"], labels: Int[Tensor, "B k"], count: int, generator: torch.Generator
+    ) -> tuple[Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
+        """Uniform points among those of the margin asked for (any, where there are none), and their margins."""
+        start = torch.randint(labels.shape[1], (len(labels), count), generator=generator, device=labels.device)
+        picked = points.gather(1, start[..., None].expand(-1, -1, self.dimension))
+        own = _margin(picked @ points.mT, labels, labels.gather(1, start))
+        (poor,) = torch.nonzero((own < self.margin).any(dim=1), as_tuple=True)
+        if len(poor):  # few, unless the margin is wide: only these need the margins of all their points
+            all_own = _margin(points[poor] @ points[poor].mT, labels[poor], labels[poor])
+            fit = (all_own >= self.margin).float()
+            fit += ~fit.any(dim=1, keepdim=True)
+            another = torch.multinomial(fit, count, replacement=True, generator=generator)
+            start[poor] = torch.where(own[poor] < self.margin, another, start[poor])
+            own[poor] = all_own.gather(1, start[poor])
+        return start, own
 
-    def _project(self, x: Tensor) -> Tensor:
-        if self.geometry == "sphere":
-            return x / x.norm(dim=-1, keepdim=True)
-        return torch.where(x >= 0, 1.0, -1.0) / math.sqrt(self.dimension)
+    def _points(self, batch: int, k: int, generator: torch.Generator) -> Float[Tensor, "B k d"]:
+        shape, device = (batch, k, self.dimension), generator.device
+        if self.geometry == "cube":
+            return (torch.randint(2, shape, generator=generator, device=device) * 2 - 1) / math.sqrt(self.dimension)
+        return normalize(torch.randn(shape, generator=generator, device=device), dim=2)
+
+    def _between(
+        self,
+        points: Float[Tensor, "B k d"],
+        labels: Int[Tensor, "B k"],
+        start: Int[Tensor, "B Q"],
+        goal: Int[Tensor, "B Q"],
+        own: Float[Tensor, "B Q"],
+        generator: torch.Generator,
+    ) -> Float[Tensor, "B Q d"]:
+        """Queries on the way from one point to another, by bisection, where the margin is a random admissible one."""
+        here, there = (points.gather(1, which[..., None].expand(-1, -1, self.dimension)) for which in (start, goal))
+        device, label = points.device, labels.gather(1, start)
+        target = self.margin + torch.rand(own.shape, generator=generator, device=device) * (own - self.margin)
+        target = target.clamp(min=self.margin + 1e-6)  # room for rounding
+        turn = torch.rand(here.shape, generator=generator, device=device)  # when each bit of a cube's point turns
+
+        def at(share: Tensor) -> Tensor:
+            if self.geometry == "cube":
+                return torch.where(turn < share[..., None], there, here)
+            return normalize(torch.lerp(here, there, share[..., None]), dim=2)
+
+        low, high = torch.zeros_like(target), torch.ones_like(target)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            enough = _margin(at(middle) @ points.mT, labels, label) >= target
+            low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+        return at(low)
+
+    def _vectors(self, points: Float[Tensor, "B Q d"]) -> Float[Tensor, "B Q D"]:
+        return pad(points, (0, self.labels))
+
+    def _context(self, points: Float[Tensor, "B k d"], labels: Int[Tensor, "B k"]) -> Float[Tensor, "B N D"]:
+        codes = pad(one_hot(labels, self.labels).to(points), (self.dimension, 0))
+        return torch.stack([self._vectors(points), codes], dim=2).flatten(1, 2)
 
     # oracle ----------------------------------------------------------------------------------------------------------
     def _scores(self, context: Tensor, queries: Tensor) -> tuple[Float[Tensor, "B Q k"], Int[Tensor, "B k"]]:
@@ -147,27 +209,20 @@ class NearestNeighbor(Task):
     def margins(self, context: Float[Tensor, "B N d"], queries: Float[Tensor, "B Q d"]) -> Float[Tensor, "B Q"]:
         """The nearest point's inner product less the best of another label (2, the largest there is, without any)."""
         scores, labels = self._scores(context, queries)
-        nearest = scores.max(dim=-1)
-        same = labels[:, None, :] == labels.gather(1, nearest.indices)[..., None]
-        other = scores.masked_fill(same, -torch.inf).amax(dim=-1)
-        return (nearest.values - other).clamp(max=2.0)
+        return _margin(scores, labels, labels.gather(1, scores.argmax(dim=-1)))
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
-        """A lower bound, k' log2 Y: k' points that differ, each its own query's nearest."""
-        return self._distinct_points() * math.log2(self.labels)
+        """A lower bound: log2 Y for each of the points, as many as are known to fit with this margin between them.
+
+        Proof: fix so many points, each asked for by itself: every labelling is a class of its own.
+        """
+        fit = sphere_points if self.geometry == "sphere" else cube_points
+        return min(self.points, fit(self.dimension, self.margin)) * math.log2(self.labels)
 
     def attention_bits(self) -> float:
-        """A lower bound, k' log2 Y: the labels held. (The query is public: this needs queries of every point.)"""
-        return self._distinct_points() * math.log2(self.labels)
-
-    def _distinct_points(self) -> int:
-        most = 2**self.dimension if self.geometry == "cube" or self.dimension == 1 else self.points
-        return min(self.points, most)
-
-    def accuracy_ceiling(self, state_bits: int | float) -> float:
-        """The rate–distortion ceiling on the labels, proved where no margin is asked: labels are independent then."""
-        return 1.0 if self.margin else accuracy_ceiling(self.points, self.labels, state_bits)
+        """A lower bound, as `recurrent_bits`: the labels held; the others put the point asked for at any place."""
+        return self.recurrent_bits()
 
     # people ----------------------------------------------------------------------------------------------------------
     def show(self, context: Tensor) -> str:
@@ -177,6 +232,15 @@ class NearestNeighbor(Task):
 
     def show_query(self, query: Tensor) -> str:
         return _vector(query[: self.dimension].tolist())
+
+
+def _margin(
+    scores: Float[Tensor, "B Q k"], labels: Int[Tensor, "B k"], label: Int[Tensor, "B Q"]
+) -> Float[Tensor, "B Q"]:
+    """The largest score of a point of this label less the largest of another one, at most 2."""
+    same = labels[:, None, :] == label[..., None]
+    best, other = (scores.masked_fill(hidden, -torch.inf).amax(dim=-1) for hidden in (~same, same))
+    return (best - other).clamp(max=2.0)
 
 
 def _vector(values: Sequence[float]) -> str:

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from separatrix.config import Config
 from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.draws import places
+from separatrix.tasks.features import Feature, FeatureBank, columns, random_bits, rows
+from separatrix.tasks.logarithms import log2_add, log2_binomial
+from separatrix.tasks.streams import stream
 
 Instance = Literal["majority", "k-cnf", "k-dnf", "inner-product", "disjointness", "equality", "custom"]
-
-
-class Feature(Config):
-    """A Boolean function g of a few positions: `table[b]` is its value where position j holds bit j of b."""
-
-    positions: tuple[int, ...] = Field(min_length=1, max_length=16)
-    table: tuple[Literal[0, 1], ...]
-
-    @model_validator(mode="after")
-    def _fits(self) -> Feature:
-        if len(set(self.positions)) < len(self.positions) or min(self.positions) < 0:
-            raise ValueError(f"positions must be distinct and at least 0, got {list(self.positions)}")
-        if len(self.table) != 2 ** len(self.positions):
-            entries = 2 ** len(self.positions)
-            raise ValueError(f"a table of {len(self.positions)} bits has {entries} entries, got {len(self.table)}")
-        return self
 
 
 class SparseThreshold(Task):
@@ -45,8 +33,10 @@ class SparseThreshold(Task):
     disjointness, equality   of the two halves, as the tasks of these names
     custom         your own `features` and `threshold`
 
-    Half of the strings are to be answered 1: uniform bits, repaired feature by feature until the answer is as wished,
-    which makes them the hard ones, just on one side of the threshold.
+    Half of the strings are to be answered 1. Half are uniform, as far as that gives the answer wished; the others are
+    uniform ones moved to the threshold, the hard ones: as many random features as it takes are set to 1, or to 0,
+    until exactly t of them, or t - 1, have value 1. Where features exclude one another and 64 rounds do not get there,
+    the last attempt stays: the label is always the oracle's.
     """
 
     summary: ClassVar[str] = "do enough of these sparse features hold?"
@@ -86,11 +76,17 @@ class SparseThreshold(Task):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return ("answer 0", "answer 1")
+        return ("uniform", "at the threshold", "below the threshold")
 
     @property
     def lengths(self) -> Sequence[int]:
-        return [self.length]  # the function is one of N bits
+        match self.instance:
+            case "custom" | "k-cnf" | "k-dnf":
+                return [self.length]  # the function is one of N bits
+            case "majority":
+                return range(1, self.length + 1)
+            case _:
+                return range(2 * (self.threshold or 1), self.length + 1, 2)
 
     def definition(self) -> tuple[tuple[Feature, ...], int]:
         """The features g_j with their positions S_j, and the threshold t."""
@@ -101,84 +97,114 @@ class SparseThreshold(Task):
         self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
     ) -> Batch:
         count, n = self.check_request(batch_size, queries, length)
+        if n != self.length:
+            return _at_length(self, n).sample(batch_size, generator, count)
         device = generator.device
-        context = torch.randint(2, (batch_size, n), generator=generator, device=device)
-        wished = torch.rand(batch_size, generator=generator, device=device) < 0.5
-        self._repair(context, wished, generator)
+        bank, threshold = _bank(self, device)
+        bits = random_bits(n, batch_size, generator)
+        wished, hard = torch.randint(2, (2, batch_size), generator=generator, device=device).bool()
+        target = torch.where(wished, threshold, threshold - 1)
+        ones = bank.values(bits).sum(dim=0)
+        moved = ((ones >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank.positions)))
+        self._move(bits, moved, target, generator)
+        context = rows(bits)
         asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        targets = self.answer(context, asked)
-        return Batch(context, asked, targets, targets)
+        groups = torch.where(moved, torch.where(wished, 1, 2), 0)[:, None].expand(batch_size, count)
+        return Batch(context, asked, self.answer(context, asked), groups)
 
-    def _repair(self, context: Int[Tensor, "B N"], wished: Bool[Tensor, " B"], generator: torch.Generator) -> None:
-        """Change strings until they are answered as wished: each round sets one wrong feature of each wrong string.
-
-        Strings that are still wrong after 4 N rounds stay as they are: the label is always the oracle's.
-        """
-        plan = _plan(self, context.device)
-        left = torch.arange(len(context), device=context.device)
-        for _ in range(4 * self.length):
-            values = plan.values(context[left])
-            wrong = (values.sum(dim=1) >= plan.threshold) != wished[left]
-            left, values = left[wrong], values[wrong]
-            if not len(left):
+    def _move(
+        self,
+        bits: UInt8[Tensor, "N B"],
+        moved: Bool[Tensor, " B"],
+        target: Int[Tensor, " B"],
+        generator: torch.Generator,
+    ) -> None:
+        """Set features of the moved strings, in place, until `target` of them have value 1."""
+        bank, _ = _bank(self, bits.device)
+        which, current = torch.arange(len(moved), device=bits.device), bits.clone()
+        for _ in range(ROUNDS):
+            values = bank.values(current)
+            missing = torch.where(moved[which], target[which] - values.sum(dim=0), 0)
+            (off,) = torch.nonzero(missing, as_tuple=True)
+            if 3 * len(off) <= 2 * len(which):  # the others are done: put them back and go on with fewer
+                bits.index_copy_(1, which, current)
+                which, missing = which[off], missing[off]
+                current, values = current.index_select(1, off), values.index_select(1, off)
+            if not len(which):
                 return
-            target = wished[left]
-            marks = torch.rand(values.shape, generator=generator, device=context.device)
-            marks[(values > 0) == target[:, None]] = -1  # features already right
-            feature = marks.argmax(dim=1)
-            draws = torch.rand(len(left), plan.codes.shape[1], generator=generator, device=context.device)
-            fits = plan.codes[feature] == target[:, None].long()
-            code = draws.masked_fill(~fits, -1).argmax(dim=1)
-            bits = (code[:, None] >> torch.arange(plan.positions.shape[1], device=context.device)) & 1
-            real = plan.real[feature]
-            rows = left[:, None].expand_as(bits)
-            context[rows[real], plan.positions[feature][real]] = bits[real]
+            string, feature = _choose(bank.changeable(values, missing > 0), missing.abs(), generator)
+            current = bank.set(current, string, feature, missing > 0, generator)
+        bits.index_copy_(1, which, current)
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
-        plan = _plan(self, context.device)
-        yes = plan.values(context).sum(dim=1) >= plan.threshold
-        return yes[:, None].expand(queries.shape).long()
+        if context.shape[1] != self.length:
+            return _at_length(self, context.shape[1]).answer(context, queries)
+        bank, threshold = _bank(self, context.device)
+        return (bank.values(columns(context)).sum(dim=0) >= threshold).long()[:, None].expand(queries.shape)
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
-        """Of the named instances; 1 where nothing better is proved in closed form (enumerate: `separatrix analyze`)."""
-        return float({"disjointness": self.length // 2, "equality": self.length // 2}.get(self.instance, 1))
+        """Exact for majority, disjointness and equality, a lower bound for inner products; for other functions 1 bit
+        where an example of either answer is found, else 0 (enumerate them: `separatrix analyze`).
+        """
+        half = self.length // 2
+        match self.instance:
+            case "majority":
+                return math.log2(_majority_rows(self.length))
+            case "disjointness" | "equality":
+                return float(half)
+            case "inner-product":
+                # one half held: each with at least t ones is a row of its own, and those with fewer are all one
+                least = _definition(self)[1]
+                rows_ = [log2_binomial(half, ones) for ones in range(least, half + 1)]
+                return log2_add(0.0, *rows_) if rows_ else 0.0
+        return float(len(self.sample(64, stream(0, "test")).targets.unique()) - 1)
 
     def attention_bits(self) -> float:
-        """As `recurrent_bits`: n for disjointness and equality of the halves, else 1."""
+        """As `recurrent_bits`, from the same cut: with one query, what is held may as well be a prefix."""
         return self.recurrent_bits()
 
 
-class _Plan:
-    """Features as tensors, padded to one size, for evaluation of all of them at once."""
+ROUNDS = 64
+"""How often the features of a string are set anew before the last attempt stays."""
 
-    def __init__(self, features: Sequence[Feature], threshold: int, device: torch.device) -> None:
-        widest = max(len(feature.positions) for feature in features)
-        self.threshold = threshold
-        self.positions = torch.zeros(len(features), widest, dtype=torch.int64)
-        self.real = torch.zeros(len(features), widest, dtype=torch.bool)
-        codes = torch.full((len(features), 2**widest), -1, dtype=torch.int64)
-        for j, feature in enumerate(features):
-            size = len(feature.positions)
-            self.positions[j, :size] = torch.tensor(feature.positions)
-            self.real[j, :size] = True
-            codes[j, : 2**size] = torch.tensor(feature.table)
-        self.weights = (self.real.long() << torch.arange(widest)).to(device)
-        self.positions, self.real = self.positions.to(device), self.real.to(device)
-        self.codes = codes.to(device)
 
-    def values(self, context: Int[Tensor, "B N"]) -> Int[Tensor, "B M"]:
-        """Every feature's value on every string."""
-        code = torch.zeros(len(context), len(self.positions), dtype=torch.int64, device=context.device)
-        for j in range(self.positions.shape[1]):
-            code += context[:, self.positions[:, j]] * self.weights[:, j]
-        return self.codes[torch.arange(len(self.codes), device=context.device), code]
+def _choose(
+    candidates: Bool[Tensor, "M B"], wanted: Int[Tensor, " B"], generator: torch.Generator
+) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """Strings and features: of each string's candidates as many as wanted, uniformly, or all where there are fewer."""
+    there = candidates.sum(dim=0)
+    wanted = torch.minimum(wanted, there)
+    if 4 * int(there.sum()) > candidates.numel():
+        string, feature = torch.nonzero(places(wanted, len(candidates), generator, candidates.T), as_tuple=True)
+        return string, feature
+    string, feature = torch.nonzero(candidates.T.contiguous(), as_tuple=True)  # few: number them and choose among those
+    rank = torch.arange(len(string), device=string.device) - (there.cumsum(dim=0) - there)[string]
+    most = int(there.max())
+    among = torch.arange(most, device=string.device) < there[:, None]
+    kept = places(wanted, most, generator, among)[string, rank]
+    return string[kept], feature[kept]
+
+
+def _majority_rows(length: int) -> int:
+    """Rows of the best prefix: one for each number of ones that leaves the answer open, one for each answer decided."""
+    least = length // 2 + 1
+    counts = []
+    for held in range(length + 1):
+        first, last = max(0, least - (length - held)), min(held, least - 1)  # the answer is open between these
+        counts.append(max(0, last - first + 1) + (held >= least) + (first > 0))
+    return max(counts)
 
 
 @lru_cache(maxsize=64)
-def _plan(task: SparseThreshold, device: torch.device) -> _Plan:
+def _at_length(task: SparseThreshold, length: int) -> SparseThreshold:
+    return task.at_length(length)
+
+
+@lru_cache(maxsize=64)
+def _bank(task: SparseThreshold, device: torch.device) -> tuple[FeatureBank, int]:
     features, threshold = _definition(task)
-    return _Plan(features, threshold, device)
+    return FeatureBank(features, device), threshold
 
 
 @lru_cache(maxsize=64)

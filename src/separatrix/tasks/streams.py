@@ -8,9 +8,11 @@ independent as the digests of different messages, and training, validation and t
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
 import torch
+from torch import Tensor
 
 from separatrix.errors import InputError, unknown
 
@@ -38,12 +40,20 @@ def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
 def keyed_generator(key: str) -> torch.Generator:
     """The CPU generator whose whole state is the digest of a key."""
     digest = bytearray(hashlib.shake_256(key.encode()).digest(4 * _WORDS))
-    generator = torch.Generator()
-    state = generator.get_state()
-    if state.numel() != _STATE_BYTES:
-        raise RuntimeError(f"torch {torch.__version__} lays out its CPU generator in {state.numel()} bytes, not 5056")
+    state = _fresh_state().clone()
     words = state[: 8 * (_HEAD + _WORDS)].view(torch.int64)
-    words[0], words[1], words[2] = 0, _LEFT_SEEDED, 0
+    words[0] = 0
     words[_HEAD:] = torch.frombuffer(digest, dtype=torch.int32).to(torch.int64) & 0xFFFFFFFF
+    generator = torch.Generator()
     generator.set_state(state)
     return generator
+
+
+@lru_cache(maxsize=1)
+def _fresh_state() -> Tensor:
+    """The state of a generator that was seeded and not drawn from, after a look at whether it is laid out as known."""
+    state = torch.Generator().manual_seed(5).get_state()
+    words = state[: 8 * (_HEAD + 2)].view(torch.int64).tolist() if state.numel() == _STATE_BYTES else []
+    if words != [5, _LEFT_SEEDED, 0, 5, (1812433253 * 5 + 1) % 2**32]:  # Knuth's recurrence starts so
+        raise RuntimeError(f"torch {torch.__version__} keeps the state of its CPU generator in a form unknown here")
+    return state

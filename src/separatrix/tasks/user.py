@@ -157,20 +157,20 @@ def user_family(name: str) -> type[Task]:
     if attribute not in members:
         raise unknown(f"function in {path}", attribute, members)
     found: Any = members[attribute]
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    identity: dict[str, Any] = {"name": (Literal[name], name), "source_sha256": (Literal[digest], digest)}
     if inspect.isclass(found):
         if not issubclass(found, Task):
             raise InputError(f"{name} is a class, but no Task: subclass separatrix.tasks.Task, or name a function")
-        return found
+        return create_model(found.__name__, __base__=found, __doc__=found.__doc__, **identity)
     if len(inspect.signature(found).parameters) != 2:
         raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
     told = getattr(found, "__separatrix__", {})
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     fields: dict[str, Any] = {
-        "name": (Literal[name], name),
+        **identity,
         "alphabet": (int, Field(told.get("alphabet", 2), ge=2)),
         "answer_count": (int, Field(told.get("answers", 2), ge=1)),
         "queries": (int, Field(told.get("queries", 1), ge=1)),
-        "source_sha256": (Literal[digest], digest),
     }
     family = create_model("UserTask", __base__=UserTask, **fields)
     family.function = staticmethod(found)
