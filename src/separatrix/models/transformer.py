@@ -34,6 +34,7 @@ class TransformerConfig(ModelConfig):
     embedding_std: float = Field(0.02, gt=0, description="as in GPT-2: with 1.0, brackets were not learned at N = 50")
     window: int | None = Field(None, ge=1, description="tokens attended to, the present one included; None for all")
     bias: bool = Field(False, description="biases in the attention projections")
+    scale: float | None = Field(None, gt=0, description="what scores are multiplied by; None for head_width ** -0.5")
 
     @model_validator(mode="after")
     def _divisible(self) -> TransformerConfig:
@@ -59,9 +60,11 @@ class Attention(Mixer):
         bias: bool = False,
         relative: Literal["none", "rope", "alibi"] = "none",
         window: int | None = None,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.heads, self.head_width = heads, head_width or width // heads
+        self.scale = self.head_width**-0.5 if scale is None else scale
         self.relative, self.window = relative, window
         inner = self.heads * self.head_width
         self.query = nn.Linear(width, inner, bias=bias)
@@ -133,7 +136,12 @@ class Attention(Mixer):
         queries = self.place(self.split(self.query(x)), past)
         mask = self.mask(tokens, keys.shape[2], x)
         mixed = F.scaled_dot_product_attention(
-            queries, self.place(keys, 0), values, attn_mask=mask, is_causal=mask is None and tokens > 0
+            queries,
+            self.place(keys, 0),
+            values,
+            attn_mask=mask,
+            is_causal=mask is None and tokens > 0,
+            scale=self.scale,
         )
         return self.merge(mixed), self.keep(keys, values)
 
@@ -145,9 +153,8 @@ class Attention(Mixer):
         keys, values = state
         count = keys.shape[2]
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # (B, H, Q, K)
-        scale = self.head_width**-0.5
-        own = (q * k).sum(-1, keepdim=True) * scale  # each query also sees itself, and no other query
-        past = self.place(q, count, same=True) @ self.place(keys, 0).transpose(-1, -2) * scale  # (B, H, Q, N)
+        own = (q * k).sum(-1, keepdim=True) * self.scale  # each query also sees itself, and no other query
+        past = self.place(q, count, same=True) @ self.place(keys, 0).transpose(-1, -2) * self.scale  # (B, H, Q, N)
         if self.relative == "alibi":
             past = past + self.penalty(torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None])
         weights = torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
@@ -166,4 +173,4 @@ class Transformer(SequenceModel):
     def build_mixer(cls, config: TransformerConfig, layer: int) -> Mixer:
         c = config
         relative = c.positions if c.positions in ("rope", "alibi") else "none"
-        return Attention(c.width, c.heads, c.head_width, c.bias, relative, c.window)
+        return Attention(c.width, c.heads, c.head_width, c.bias, relative, c.window, c.scale)
