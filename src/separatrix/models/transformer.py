@@ -34,7 +34,12 @@ class TransformerConfig(ModelConfig):
     embedding_std: float = Field(0.02, gt=0, description="as in GPT-2: with 1.0, brackets were not learned at N = 50")
     window: int | None = Field(None, ge=1, description="tokens attended to, the present one included; None for all")
     bias: bool = Field(False, description="biases in the attention projections")
-    scale: float | None = Field(None, gt=0, description="what scores are multiplied by; None for head_width ** -0.5")
+    scale: float | None = Field(
+        None,
+        gt=0,
+        description="what scores are multiplied by; None for head_width ** -0.5",
+        exclude_if=lambda scale: scale is None,  # configurations older than the field keep their identities
+    )
 
     @model_validator(mode="after")
     def _divisible(self) -> TransformerConfig:
