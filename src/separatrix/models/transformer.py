@@ -145,7 +145,7 @@ class Attention(Mixer):
             self.place(keys, 0),
             values,
             attn_mask=mask,
-            is_causal=mask is None and tokens > 0,
+            is_causal=bool(mask is None and tokens > 0),
             scale=self.scale,
         )
         return self.merge(mixed), self.keep(keys, values)
