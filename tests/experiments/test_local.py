@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from separatrix.experiments.local import LocalEngine, WorkersLost
+from separatrix.experiments.local import LocalEngine
 from separatrix.experiments.store import Store
 from separatrix.experiments.trial import run_trial
 
@@ -36,13 +36,17 @@ def test_a_killed_workers_trial_is_taken_up_again_and_the_others_go_on(tiny, tmp
     assert not workers()
 
 
-def test_a_trial_whose_worker_always_dies_is_reported(tiny, tmp_path):
-    def kill_all(running) -> None:
-        for worker in workers():
-            os.kill(worker.pid, signal.SIGKILL)
+def test_a_trial_whose_worker_always_dies_is_given_up_but_not_stored_and_the_others_go_on(tiny, tmp_path):
+    def kill_the_long_one(running) -> None:
+        if running and running[0].training.steps == 2000:
+            for worker in workers():
+                os.kill(worker.pid, signal.SIGKILL)
 
-    with pytest.raises(WorkersLost, match="was killed 3 times"):
-        LocalEngine(workers=1).run(Store(tmp_path), [tiny(steps=2000)], tick=kill_all)
+    store, trials = Store(tmp_path), [tiny(steps=2000), tiny()]
+    given_up, fine = LocalEngine(workers=1).run(store, trials, tick=kill_the_long_one)
+    assert (given_up.status, fine.status) == ("failed", "finished")
+    assert "its worker was lost 3 times" in given_up.error
+    assert store.results() == [fine]
 
 
 def test_failing_trials_are_recorded_and_the_others_go_on(tiny, tmp_path):
