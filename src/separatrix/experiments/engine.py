@@ -19,7 +19,7 @@ Tick = Callable[[list[TrialConfig]], None]
 """Called now and then with the trials that are running."""
 
 ATTEMPTS = 3
-"""How often a trial whose worker was lost is taken up again before it counts as lost."""
+"""How many workers a trial may lose at the same checkpoint before it counts as lost itself."""
 
 
 @runtime_checkable
@@ -34,9 +34,9 @@ class Engine(Protocol):
         finished: called with each trial as it ends (stored ones at once)
         tick: called about twice a second with the trials now running
         A trial that raises, or whose loss stops being a number, gets a result of status "failed" with its error, and
-        the others go on. A lost worker's trial is taken up again from its checkpoint; one whose worker is lost again
-        and again comes back as "failed" too, but its result is not stored, so that the next run tries it anew. On
-        Ctrl-C everything stays resumable.
+        the others go on. A lost worker's trial is taken up again from its checkpoint; one that loses its workers
+        without getting on comes back as "failed" too, but its result is not stored, so that the next run tries it
+        anew. On Ctrl-C everything stays resumable.
         """
         ...
 
@@ -105,9 +105,12 @@ class Outstanding:
     """The bookkeeping of a run: which trials wait, which have ended, how often each was tried."""
 
     def __init__(self, store: Store, configs: Sequence[TrialConfig], finished: Listener | None) -> None:
+        if store.private:
+            raise InputError(f"{store.url} is seen by this process alone: use a folder, or a URL that others reach too")
+        self._store = store
         self._order = [config.identity() for config in configs]
         self._finished, self._done = finished, dict[str, Result]()
-        self._attempts: dict[str, int] = {}
+        self._losses: dict[str, list[int]] = {}
         self.waiting: list[TrialConfig] = []
         for config in {config.identity(): config for config in configs}.values():
             if (stored := store.result(config.identity())) is not None:
@@ -122,10 +125,15 @@ class Outstanding:
             self._finished(config, result)
 
     def lose(self, config: TrialConfig) -> None:
-        """A trial's worker was lost: it goes to the head of the queue, or is given up after `ATTEMPTS`."""
+        """A trial's worker was lost: it goes to the head of the queue, or is given up after `ATTEMPTS` at one step."""
         identity = config.identity()
-        self._attempts[identity] = self._attempts.get(identity, 0) + 1
-        if self._attempts[identity] < ATTEMPTS:
+        if (stored := self._store.result(identity)) is not None:  # lost on its way here
+            self.end(config, stored)
+            return
+        reached = (self._store.progress(identity) or {"step": 0})["step"]
+        losses = self._losses.setdefault(identity, [])
+        losses.append(reached)
+        if losses.count(reached) < ATTEMPTS:
             self.waiting.insert(0, config)
         else:
             self.end(config, lost(config))

@@ -70,7 +70,7 @@ class LocalEngine:
                     if slot.future is None and outstanding.waiting:
                         slot.config = outstanding.waiting.pop(0)
                         data = slot.config.model_dump(mode="json")
-                        slot.future = slot.pool.submit(work, store.url, data, os.getpid(), slot.device)
+                        slot.future = slot.pool.submit(work, store.address, data, os.getpid(), slot.device)
                 wait([slot.future for slot in slots if slot.future], POLL_SECONDS, FIRST_COMPLETED)
                 for slot in slots:
                     _collect(slot, outstanding)
