@@ -11,15 +11,11 @@ import torch.nn.functional as F
 
 from separatrix.experiments.checkpoint import Progress, pack, unpack
 from separatrix.experiments.config import TrainingConfig, TrialConfig
-from separatrix.experiments.evaluation import evaluate
+from separatrix.experiments.evaluation import NotFinite, evaluate
 from separatrix.experiments.result import Measurement
 from separatrix.models import architecture, initialised
 from separatrix.tasks import Batch
 from separatrix.tasks.streams import Split, stream
-
-
-class NotFinite(ArithmeticError):
-    """The training loss became NaN or infinite."""
 
 
 def rate(training: TrainingConfig, step: int) -> float:
