@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from separatrix import models, tasks
-from separatrix.errors import InputError
 from separatrix.models import trace as module
-from separatrix.models.trace import trace
+from separatrix.models.trace import query_attention, trace
 
 TASK = tasks.create("index-lookup", length=9, alphabet=4)
 
@@ -53,8 +52,18 @@ def test_long_contexts_show_the_query_alone(monkeypatch):
     assert [layer.attention.shape for layer in layers] == [(1, 1, 10), (1, 1, 10)]
 
 
-def test_relative_attention_is_refused():
-    model = models.create("transformer", TASK, width=8, positions="rope").eval()
+def test_relative_attention_shows_the_query_alone():
+    model = models.create("transformer", TASK, width=8, layers=2, positions="rope").eval()
     batch = TASK.sample(1, torch.Generator().manual_seed(0))
-    with pytest.raises(InputError, match="plain attention"):
-        trace(model, batch.context[0], batch.queries[0, 0])
+    shown = trace(model, batch.context[0], batch.queries[0, 0])
+    assert [layer.attention.shape for layer in shown.layers] == [(1, 1, 10), (1, 1, 10)]
+    torch.testing.assert_close(shown.logits, model(batch.context, batch.queries)[0, 0])
+
+
+def test_attention_of_many_queries_is_that_of_each():
+    model = models.create("transformer", TASK, width=8, layers=2, heads=2).eval()
+    batch = TASK.sample(3, torch.Generator().manual_seed(0), queries=4)
+    found = query_attention(model, batch.context, batch.queries)
+    one = trace(model, batch.context[1], batch.queries[1, 2])
+    for layer, weights in zip(one.layers, found, strict=True):
+        torch.testing.assert_close(layer.attention[:, -1], weights[1, :, 2])

@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from separatrix.errors import InputError
 from separatrix.models.sequence import Block, SequenceModel
 from separatrix.models.state import tensors
 from separatrix.models.transformer import Attention
@@ -21,13 +20,13 @@ DRAWABLE = 512
 class Layer:
     """One layer, at every row that is computed: the context's tokens (not in the last layer), then the query.
 
-    attention: Float[H, rows, N + 1], the weight each row gives to each place, the query's own last; None without
-               attention
+    attention: Float[H, seen, N + 1], the weight each row gives to each place, the query's own last; the query's row
+               alone with a window or positions of its own; None without attention
     state:     Float[N, numbers], what is handed over after each token; None with attention, whose state is its past
     hidden:    Float[rows, D], the block's output
     """
 
-    attention: Float[Tensor, "H rows places"] | None
+    attention: Float[Tensor, "H seen places"] | None
     state: Float[Tensor, "N numbers"] | None
     hidden: Float[Tensor, "rows D"]
 
@@ -63,21 +62,18 @@ def trace(model: SequenceModel, context: Tensor, query: Tensor) -> Trace:
     """Run a model on one context and one query, keeping what happens inside.
 
     context: Int[N] or Float[N, d]; query: Int[] or Float[d]
-    Raises InputError for attention with positions of its own (rope, alibi) or a window.
     """
     whole = len(context) <= DRAWABLE
     state = model.prefill(context[None])
-    x = (
-        model.embed(context[None])
-        if model.positions is None
-        else model.embed(context[None]) + model.positions(len(context))
-    )
-    q = model.embed((query + model.query_offset if model.task.vector_size is None else query)[None, None])
+    x = model.embed(context[None])
+    if model.positions is not None:
+        x = x + model.positions(len(context))
+    q = embed_queries(model, query[None, None])
     layers = []
     for index, block in enumerate(model.blocks):
         last = index == len(model.blocks) - 1
         read = x[:, :0] if last or not whole else x  # the last layer's outputs on the context are never computed
-        weights = attention(block, read, q, state[index]) if isinstance(block.mixer, Attention) else None
+        weights = _attention(block, read, q, state[index]) if isinstance(block.mixer, Attention) else None
         states = _states(block, x) if weights is None and whole else None
         x = x if last else block.scan(x, None)[0]
         q = block.decode(state[index], q)
@@ -86,21 +82,36 @@ def trace(model: SequenceModel, context: Tensor, query: Tensor) -> Trace:
     return Trace(tuple(layers), model.decode(state, query[None, None])[0, 0])
 
 
-def attention(
+@torch.no_grad()
+def query_attention(model: SequenceModel, context: Tensor, queries: Tensor) -> list[Float[Tensor, "B H Q places"]]:
+    """The weights the queries give to every place and to themselves (last), for each attention layer."""
+    state, q = model.prefill(context), embed_queries(model, queries)
+    found = []
+    for block, past in zip(model.blocks, state, strict=True):
+        if isinstance(block.mixer, Attention):
+            found.append(block.mixer.attend(past, block.norm(q)))
+        q = block.decode(past, q)
+    return found
+
+
+def embed_queries(model: SequenceModel, queries: Tensor) -> Float[Tensor, "B Q D"]:
+    """The queries as the first layer gets them."""
+    return model.embed(queries + model.query_offset if model.task.vector_size is None else queries)
+
+
+def _attention(
     block: Block, x: Float[Tensor, "1 T D"], q: Float[Tensor, "1 1 D"], state: tuple[Tensor, Tensor]
 ) -> Float[Tensor, "H rows places"]:
-    """The weights of the first T places and of the query, over all places and the query itself."""
+    """The weights of the first T places, where attention is plain, and of the query, over all places and itself."""
     mixer = block.mixer
     assert isinstance(mixer, Attention)
-    if mixer.relative != "none" or mixer.window is not None:
-        raise InputError("attention weights are shown for plain attention, not for rope, alibi or a window")
-    rows = block.norm(torch.cat([x, q], dim=1))
-    keys = torch.cat([state[0], mixer.split(mixer.key(rows[:, -1:]))], dim=2)
-    scores = mixer.split(mixer.query(rows)) @ keys.transpose(-1, -2) * mixer.scale
-    places = torch.arange(keys.shape[2], device=x.device)
-    own = torch.arange(rows.shape[1], device=x.device)
-    own[-1] = keys.shape[2] - 1
-    return scores.masked_fill(places > own[:, None], -torch.inf).softmax(dim=-1)[0]
+    asked = mixer.attend(state, block.norm(q))[0]
+    if not x.shape[1] or mixer.relative != "none" or mixer.window is not None:
+        return asked
+    scores = mixer.split(mixer.query(block.norm(x))) @ state[0].transpose(-1, -2) * mixer.scale
+    places = torch.arange(state[0].shape[2], device=x.device)
+    weights = scores.masked_fill(places > places[: x.shape[1], None], -torch.inf).softmax(dim=-1)[0]
+    return torch.cat([torch.cat([weights, torch.zeros_like(weights[..., :1])], dim=-1), asked], dim=1)
 
 
 def _states(block: Block, x: Float[Tensor, "1 N D"]) -> Float[Tensor, "N numbers"]:

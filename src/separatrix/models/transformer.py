@@ -154,16 +154,21 @@ class Attention(Mixer):
         y = self.decode(state, x[:, None])[:, 0]
         return y, self.prefill(x[:, None], state)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        keys, values = state
+    def attend(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B H Q places"]:
+        """The weight each query gives to every place of the past and, last, to itself; queries see no other query."""
+        keys, _ = state
         count = keys.shape[2]
-        q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # (B, H, Q, K)
-        own = (q * k).sum(-1, keepdim=True) * self.scale  # each query also sees itself, and no other query
+        q, k = self.split(self.query(x)), self.split(self.key(x))  # (B, H, Q, K)
+        own = (q * k).sum(-1, keepdim=True) * self.scale
         past = self.place(q, count, same=True) @ self.place(keys, 0).transpose(-1, -2) * self.scale  # (B, H, Q, N)
         if self.relative == "alibi":
             past = past + self.penalty(torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None])
-        weights = torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
-        return self.merge(weights[..., :-1] @ values + weights[..., -1:] * v)
+        return torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        weights = self.attend(state, x)
+        own = self.split(self.value(x))
+        return self.merge(weights[..., :-1] @ state[1] + weights[..., -1:] * own)
 
 
 class Transformer(SequenceModel):
