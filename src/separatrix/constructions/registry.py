@@ -11,7 +11,14 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.errors import unknown
 from separatrix.tasks import Task, family
 
-_MODULES: dict[str, str] = {}
+_MODULES: dict[str, str] = {
+    "automaton": "automaton",
+    "parity": "automaton",
+    "modular-counter": "automaton",
+    "group-word": "automaton",
+    "bounded-dyck-automaton": "automaton",
+    "bounded-dyck-stack": "stack",
+}
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
 

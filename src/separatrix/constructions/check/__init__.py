@@ -1,0 +1,1 @@
+"""Checking certificates against the weights, from scratch: never by the code that made them."""
