@@ -30,7 +30,7 @@ def certified(name: str, model: SequenceModel, options: Options, claim: str, **p
             "states": found.states,
             "state_bits": math.log2(found.states),
             "pairs": found.pairs,
-            "minimal_states": found.definition_states,
+            "definition_states": found.definition_states,
             "largest_activation": found.largest_activation,
             "largest_sum": found.largest_sum,
         },

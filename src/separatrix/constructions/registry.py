@@ -18,6 +18,9 @@ _MODULES: dict[str, str] = {
     "group-word": "automaton",
     "bounded-dyck-automaton": "automaton",
     "bounded-dyck-stack": "stack",
+    "shift-register": "shift_register",
+    "equality-interleaved": "interleaved",
+    "disjointness-interleaved": "interleaved",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
