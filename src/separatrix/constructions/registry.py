@@ -18,6 +18,8 @@ _MODULES: dict[str, str] = {
     "group-word": "automaton",
     "bounded-dyck-automaton": "automaton",
     "bounded-dyck-stack": "stack",
+    "equality": "equality",
+    "disjointness": "disjointness",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
