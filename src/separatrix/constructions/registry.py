@@ -21,6 +21,8 @@ _MODULES: dict[str, str] = {
     "shift-register": "shift_register",
     "equality-interleaved": "interleaved",
     "disjointness-interleaved": "interleaved",
+    "equality": "equality",
+    "disjointness": "disjointness",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
