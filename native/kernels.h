@@ -45,6 +45,23 @@ struct ConvolutionSize {
   bool silu;
 };
 
+enum class Decay { none = 0, head = 1, key = 2 };
+
+struct AttentionSize {
+  Size batch, length, groups, heads, keys, values, chunk;  // queries and keys of one group serve heads / groups heads
+  Decay decay;
+  bool delta;  // not with Decay::key
+};
+
+template <class T> struct AttentionInputs {
+  Rows<const T> q, k, v;  // channels: (groups, keys) twice, (heads, values)
+  const T *decay, *beta;  // logarithms (batch, length, heads or heads * keys); strengths (batch, length, heads)
+};
+
+template <class T> struct AttentionGradients {
+  T *q, *k, *v, *decay, *beta, *before;
+};
+
 template <class T> struct Functions {
   // y = selective scan; `saved` takes the states at the start of every chunk and may be null
   void (*scan_forward)(ScanSize, ScanInputs<T>, const T* before, T* y, T* after, T* saved);
@@ -68,6 +85,10 @@ template <class T> struct Functions {
   void (*convolution_forward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window, T* y);
   void (*convolution_backward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window,
                                const T* grad_y, T* grad_x, T* grad_weight, T* grad_bias, T* grad_window);
+  // states: (batch, heads, keys, values); `saved` takes those at the start of every chunk and may be null
+  void (*attention_forward)(AttentionSize, AttentionInputs<T>, const T* before, T* y, T* after, T* saved);
+  void (*attention_backward)(AttentionSize, AttentionInputs<T>, const T* saved, Rows<const T> grad_y,
+                             const T* grad_after, AttentionGradients<T>);
 };
 
 struct Kernels {

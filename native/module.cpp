@@ -137,6 +137,27 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                         at<const T>(grad_y), at<T>(grad_x), at<T>(grad_weight), at<T>(grad_bias),
                                         at<T>(grad_window));
   });
+  define("attention_forward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                 int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                 Size v_row, Address decays, Address beta, Address before, Address y, Address after,
+                                 Address saved) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_forward({batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta},
+                                     inputs, at<const T>(before), at<T>(y), at<T>(after), at<T>(saved));
+  });
+  define("attention_backward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                  int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                  Size v_row, Address decays, Address beta, Address saved, Address grad_y,
+                                  Size grad_y_row, Address grad_after, Address grad_q, Address grad_k, Address grad_v,
+                                  Address grad_decay, Address grad_beta, Address grad_before) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_backward(
+        {batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta}, inputs, at<const T>(saved),
+        rows<const T>(grad_y, grad_y_row), at<const T>(grad_after),
+        {at<T>(grad_q), at<T>(grad_k), at<T>(grad_v), at<T>(grad_decay), at<T>(grad_beta), at<T>(grad_before)});
+  });
 }
 
 }  // namespace

@@ -1,16 +1,17 @@
 """Equality of concatenated strings by a random fingerprint of O(log n) bits (Karp and Rabin 1987, Rabin 1981).
 
-The strings' bits are polynomials over GF(2), x(z) and y(z), of degree below n. The key is a random irreducible polynomial P of
-degree d; the state holds x mod P while x is read, and z^n x + z^n y mod P at the end, which is 0 if and only if P divides x + y.
-A polynomial of degree below n has at most (n - 1) / d irreducible factors of degree d, of about 2^d / d: for every pair of
-strings all keys but a share of about n / 2^d answer right. The linear lower bound, n log2 S bits, is about deterministic models
-that are right on every input: one key is right on almost every input, and a random key is right on each with high probability.
+The strings' bits are polynomials over GF(2), x(z) and y(z), of degree below n. The key is a random irreducible
+polynomial P of degree d; the state holds x mod P while x is read, and z^n x + z^n y mod P at the end, which is 0 if and
+only if P divides x + y. A polynomial of degree below n has at most (n - 1) / d irreducible factors of degree d, of
+about 2^d / d: for every pair of strings all keys but a share of about n / 2^d answer right. The linear lower bound, n
+log2 S bits, is about deterministic models that are right on every input: one key is right on almost every input, and a
+random key is right on each with high probability.
 
-All activations are 0 and 1. A register holds its bits shifted by one place at every token, and adds the bit that leaves, the
-key's coefficients times over, back in. Adding modulo 2 takes a unit for every odd set of the summands: 1, 2 or 4 units a bit.
-A clock, a register of the same kind that is fed ones, stands at a certain value after n - 1 tokens for the first time: `half` sees
-it, and `second` stays on from then. They send the token's bits to `first` or `second`, whence the fingerprint takes them
-one token later, times 1 or z^n; the query comes after the last.
+All activations are 0 and 1. A register holds its bits shifted by one place at every token, and adds the bit that
+leaves, the key's coefficients times over, back in. Adding modulo 2 takes a unit for every odd set of the summands: 1, 2
+or 4 units a bit. A clock, a register of the same kind that is fed ones, stands at a certain value after n - 1 tokens
+for the first time: `half` sees it, and `second` stays on from then. They send the token's bits to `first` or `second`,
+whence the fingerprint takes them one token later, times 1 or z^n; the query comes after the last.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class FingerprintOptions(Options):
     """The key: drawn for an error, or given."""
 
     error: float = Field(0.01, gt=0, lt=1, description="largest share of keys that may be wrong on a pair of strings")
-    degree: int | None = Field(None, ge=2, le=256, description="degree d of the key; None for the least the error allows")
+    degree: int | None = Field(
+        None, ge=2, le=256, description="degree d of the key; None for the least the error allows"
+    )
     seed: int = Field(0, ge=0, description="seed the key is drawn with")
     key: int | None = Field(None, ge=7, description="the key itself: bit i is the coefficient of z^i")
 

@@ -22,6 +22,8 @@ _MODULES: dict[str, str] = {
     "equality-interleaved": "interleaved",
     "disjointness-interleaved": "interleaved",
     "equality-fingerprint": "fingerprint",
+    "equality": "equality",
+    "disjointness": "disjointness",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 

@@ -26,7 +26,9 @@ from separatrix.constructions.space import Space, linear
 from separatrix.models.elman import Elman
 from separatrix.tasks.bounded_dyck import BoundedDyck
 
-SOURCE = "Hewitt, Hahn, Ganguli, Liang, Manning 2020, RNNs can generate bounded hierarchical languages with optimal memory"
+SOURCE = (
+    "Hewitt, Hahn, Ganguli, Liang, Manning 2020, RNNs can generate bounded hierarchical languages with optimal memory"
+)
 
 
 def units(kinds: int, depth: int) -> int:

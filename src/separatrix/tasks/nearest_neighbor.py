@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -229,6 +230,26 @@ class NearestNeighbor(Task):
         d = self.dimension
         pairs = zip(context[0::2, :d].tolist(), context[1::2, d:].argmax(dim=-1).tolist(), strict=True)
         return "  ".join(f"{_vector(point)}→{label}" for point, label in pairs)
+
+    def read(self, text: str) -> Float[Tensor, "N D"]:
+        pairs = re.findall(r"\(([^)]*)\)\s*(?:→|->)\s*(\d+)", text)
+        if 2 * len(pairs) not in self.lengths or not all(int(label) < self.labels for _, label in pairs):
+            raise InputError(
+                f"nearest-neighbor: expected at most {self.points} points with labels below {self.labels}, such as "
+                f"(1, 0)→0 (0, 1)→1, got {text!r}"
+            )
+        points = torch.stack([self.read_query(point)[: self.dimension] for point, _ in pairs])
+        labels = torch.tensor([int(label) for _, label in pairs])
+        return self._context(points[None], labels[None])[0]
+
+    def read_query(self, text: str) -> Float[Tensor, " D"]:
+        try:
+            values = [float(word) for word in text.strip("() ").replace(",", " ").split()]
+        except ValueError:
+            values = []
+        if len(values) != self.dimension:
+            raise InputError(f"nearest-neighbor: expected a point of {self.dimension} numbers, got {text!r}")
+        return self._vectors(torch.tensor([[values]]))[0, 0]
 
     def show_query(self, query: Tensor) -> str:
         return _vector(query[: self.dimension].tolist())

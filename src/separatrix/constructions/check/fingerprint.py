@@ -56,7 +56,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     """The margin found. Raises CertificateError for what the weights do not bear out."""
     told, key = certificate.quantities, certificate.parameters.get("key")
     if certificate.scope != "all inputs but a share":
-        raise CertificateError(f"{ARGUMENT} proves claims about shares of keys, the certificate says {certificate.scope!r}")
+        raise CertificateError(
+            f"{ARGUMENT} proves claims about shares of keys, the certificate says {certificate.scope!r}"
+        )
     if not isinstance(key, int):
         raise CertificateError("the certificate names no key")
     d, n = gf2.degree(key), model.task.length // 2

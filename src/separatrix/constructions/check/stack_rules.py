@@ -44,7 +44,9 @@ def read(model: SequenceModel, number_format: str | Format, layout: dict[str, An
 def verify(model: SequenceModel, certificate: Certificate) -> float:
     """The margin found. Raises CertificateError for what the weights do not bear out."""
     if certificate.scope != "all lengths":
-        raise CertificateError(f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}")
+        raise CertificateError(
+            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
+        )
     layout = certificate.parameters.get("layout")
     if not isinstance(layout, dict) or set(layout) != {"slots", "violations", "alive", "begun"}:
         raise CertificateError("the certificate names no slots, violations, alive and begun")
