@@ -1,10 +1,10 @@
 """Equality and disjointness of interleaved strings x1 y1 x2 y2 … with a constant state.
 
-`phase` alternates 0, 1, 0, 1, …; `held` takes the bits of x_i while the phase is 0. At y_i, equality compares bit by bit:
-`surplus` = held and not y, `missing` = y and not held; disjointness has `common` = held and y. The flag of `alarm` remembers
-whether any of these was ever on. The minimal automata have S + 2 states (equal so far, S symbols held, unequal) and, over bits,
-4 states (disjoint so far, x_i = 0 or 1 held, met): at most S + 1 and 3 of them after any one number of tokens, which is what
-the lower bounds log2(S + 1) and log2 3 count.
+`phase` alternates 0, 1, 0, 1, …; `held` takes the bits of x_i while the phase is 0. At y_i, equality compares bit by
+bit: `surplus` = held and not y, `missing` = y and not held; disjointness has `common` = held and y. The flag of `alarm`
+remembers whether any of these was ever on. The minimal automata have S + 2 states (equal so far, S symbols held,
+unequal) and, over bits, 4 states (disjoint so far, x_i = 0 or 1 held, met): at most S + 1 and 3 of them after any one
+number of tokens, which is what the lower bounds log2(S + 1) and log2 3 count.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ _MODULES: dict[str, str] = {
     "shift-register": "shift_register",
     "equality-interleaved": "interleaved",
     "disjointness-interleaved": "interleaved",
+    "equality-fingerprint": "fingerprint",
     "equality": "equality",
     "disjointness": "disjointness",
 }

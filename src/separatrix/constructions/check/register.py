@@ -49,7 +49,9 @@ def read(model: SequenceModel, number_format: str | Format) -> Register:
     gaps = right - logits.max(axis=2)
     if not gaps.min() > 0:
         p, token = np.argwhere(~(gaps > 0))[0]
-        raise CertificateError(f"in {network.format}, token {token} at position {p} is answered {logits[p, token].argmax()}")
+        raise CertificateError(
+            f"in {network.format}, token {token} at position {p} is answered {logits[p, token].argmax()}"
+        )
     up = np.maximum(head, 0).sum(axis=1).max() + max(0, network.head_bias.max())
     down = np.maximum(-head, 0).sum(axis=1).max() + max(0, -network.head_bias.min())
     return Register(float(gaps.min()), network.whole and max(up, down) <= network.integers)
@@ -69,7 +71,9 @@ def _hold(network: ReluNetwork) -> None:
     """Nothing is right of a register whose weights a format changes."""
     for name, value in network.model.state_dict().items():
         if not network.format.holds(value):
-            raise CertificateError(f"{network.format} does not hold the weights {name}: a register holds 0 and 1 exactly")
+            raise CertificateError(
+                f"{network.format} does not hold the weights {name}: a register holds 0 and 1 exactly"
+            )
 
 
 def _slots(network: ReluNetwork) -> tuple[np.ndarray, np.ndarray]:
