@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from jaxtyping import Float
@@ -10,17 +10,19 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 
-class Way(Protocol):
+class Way(ABC):
     """Q ways in each of B batches, from share 0, where they start, to share 1; k points are looked at along them."""
 
+    @abstractmethod
     def at(self, share: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
         """The points at these shares of the ways."""
 
+    @abstractmethod
     def scores(self, share: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q k"]:
         """Their inner products with all the points looked at."""
 
 
-class GreatCircle:
+class GreatCircle(Way):
     """The shortest way on the unit sphere: the chord, with every point of it moved out to length 1.
 
     The inner products on a chord lie between those at its ends, so that no point has to be computed for them.
@@ -41,7 +43,7 @@ class GreatCircle:
         return torch.lerp(self.first, self.last, share[..., None]) * squared.clamp(min=1e-12).rsqrt()[..., None]
 
 
-class Turns:
+class Turns(Way):
     """A way on the signed cube: the coordinates change over one by one, in random order."""
 
     def __init__(
