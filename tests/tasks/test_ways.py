@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -26,8 +27,8 @@ def test_scores_are_the_inner_products_of_the_points_on_the_way(geometry):
     way = GreatCircle(here, there, points) if geometry == "sphere" else Turns(here, there, points, stream(1, "train"))
     assert torch.allclose(way.at(torch.zeros(4, 3)), here, atol=1e-6)
     assert torch.allclose(way.at(torch.ones(4, 3)), there, atol=1e-6)
-    for _ in range(5):
-        share = torch.rand(4, 3, generator=stream(2, "train"))
+    for index in range(5):
+        share = torch.rand(4, 3, generator=stream(2, "train", index))
         reached = way.at(share)
         assert torch.allclose(reached.norm(dim=2), torch.ones(4, 3), atol=1e-6)
         assert torch.allclose(way.scores(share), reached @ points.mT, atol=1e-5)
@@ -44,5 +45,5 @@ def test_coordinates_change_over_one_by_one():
     here, there, points = ends("cube")
     way = Turns(here, there[:, :3], points, stream(1, "train"))
     changed = [(way.at(torch.full((4, 3), share)) != here).sum(dim=2) for share in (0.0, 0.2, 0.5, 0.8, 1.0)]
-    assert all((before <= after).all() for before, after in zip(changed, changed[1:], strict=False))
+    assert all((before <= after).all() for before, after in pairwise(changed))
     assert torch.equal(changed[-1], (there[:, :3] != here).sum(dim=2))
