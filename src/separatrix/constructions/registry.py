@@ -20,6 +20,9 @@ _MODULES: dict[str, str] = {
     "bounded-dyck-stack": "stack",
     "equality": "equality",
     "disjointness": "disjointness",
+    "sparse-threshold": "sparse_threshold",
+    "associative-recall": "associative_recall",
+    "nearest-neighbor": "nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
