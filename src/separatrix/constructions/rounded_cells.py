@@ -103,7 +103,9 @@ class RoundedRecurrent:
             y = add(y, linear(inner, self.weight(leave.weight), self.weight(leave.bias)))
         return y, (h,) if c is None else (h, c)
 
-    def step(self, state: tuple[State, ...], tokens: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B D"], tuple[State, ...]]:
+    def step(
+        self, state: tuple[State, ...], tokens: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B D"], tuple[State, ...]]:
         """Output and new state for one more token."""
         x, after = self.embed(tokens), []
         for block, before in zip(self.model.blocks, state, strict=True):

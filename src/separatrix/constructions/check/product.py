@@ -84,7 +84,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     """The margin found. Raises CertificateError for what the weights do not bear out."""
     found = explore(model, certificate.number_format)
     if certificate.scope != "all lengths":
-        raise CertificateError(f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}")
+        raise CertificateError(
+            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
+        )
     if certificate.order == "any" and not found.exact:
         raise CertificateError(
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
