@@ -25,6 +25,9 @@ _MODULES: dict[str, str] = {
     "equality-fingerprint": "fingerprint",
     "equality": "equality",
     "disjointness": "disjointness",
+    "sparse-threshold": "sparse_threshold",
+    "associative-recall": "associative_recall",
+    "nearest-neighbor": "nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
