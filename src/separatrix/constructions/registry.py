@@ -9,7 +9,7 @@ from typing import Any
 
 from separatrix.constructions.construction import Construction, Options
 from separatrix.errors import unknown
-from separatrix.tasks import Task, family
+from separatrix.tasks import family
 
 _MODULES: dict[str, str] = {
     "automaton": "automaton",
@@ -41,7 +41,7 @@ class Theorem:
     task: str
     statement: str
     source: str
-    build: Callable[[Task, Any], Construction]
+    build: Callable[[Any, Any], Construction]
     options: type[Options] = Options
     fixed: dict[str, Any] = field(default_factory=dict)
 
