@@ -13,10 +13,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.sharp import leak, require_exact, signs, temperature
+from separatrix.constructions.sharp import leak, require_exact, temperature
 from separatrix.constructions.space import Space
 from separatrix.models.transformer import Transformer, TransformerConfig
 from separatrix.numerics import Real, parse
@@ -38,11 +39,11 @@ def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, m
     """The model."""
     space = space_of(task)
     b, kind = space.size("token"), space["kind"].start
-    embed = space.vectors(task.vocabulary, kind=QUERY, token=signs(torch.arange(task.vocabulary), b))
+    embed = space.vectors(task.vocabulary, kind=QUERY, token=binary_signs(torch.arange(task.vocabulary), b))
     everywhere = torch.arange(task.length)
     parity = 2.0 * (everywhere % 2) - 1
     table = space.vectors(
-        task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
+        task.length, pair=binary_signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
     )
     inside = Space(pair=space.size("pair"), kind=1, code=b)
     copied = head(
@@ -73,7 +74,7 @@ def answers(task: AssociativeRecall, space: Space) -> tuple[Float[Tensor, "answe
     A query that read itself has kind 0 instead of 1: then absence is worth b + 1.
     """
     b, kind = space.size("token"), space["kind"].start
-    codes = signs(torch.arange(task.value_offset, task.value_offset + task.values), b)
+    codes = binary_signs(torch.arange(task.value_offset, task.value_offset + task.values), b)
     output = space.vectors(task.answers)
     output[: task.values, space["key"]], output[: task.values, space["token"]] = codes, -codes
     output[task.values, kind] = -2.0
@@ -124,7 +125,5 @@ def inside_width(space: Space) -> int:
 NAME = "associative-recall"
 
 THEOREMS = {
-    NAME: Theorem(
-        NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build
-    )
+    NAME: Theorem(NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build)
 }

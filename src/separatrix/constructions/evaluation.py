@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.features import Bits, Plan
 from separatrix.constructions.layers import Head, Unit, head
-from separatrix.constructions.sharp import signs
 from separatrix.constructions.space import Space
 
 END = 3.0
@@ -73,7 +73,7 @@ class Evaluation:
     def table(self) -> Float[Tensor, "N D"]:
         """Position embeddings."""
         k = self.space.size("place")
-        code = signs(torch.arange(self.length), k)
+        code = binary_signs(torch.arange(self.length), k)
         read = torch.arange(self.length)[:, None].repeat(1, self.plan.heads)
         for each in self.plan.placed:
             read[each.position] = torch.tensor(each.reads)
@@ -87,7 +87,9 @@ class Evaluation:
         inside, made = Space(place=k, bit=1), []
         for number, coordinate in enumerate(self.reads()):
             ask = torch.eye(self.plan.heads * k)[number * k : number * k + k]
-            block, row = next((b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s])
+            block, row = next(
+                (b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s]
+            )
             into = torch.zeros(self.space.size(block), 1)
             into[row] = self.sign
             made.append(
@@ -113,7 +115,7 @@ class Clauses(Evaluation):
     def __init__(self, plan: Plan, length: int) -> None:
         super().__init__(plan, length, rest=plan.bits, token=1)
         self.objection = -torch.ones(1, plan.bits)
-        self.objections = 2 * plan.bits + 3
+        self.objections = 2 * plan.bits + 2
         self.terms = 4
 
     def reads(self) -> range:
@@ -157,7 +159,7 @@ class Kinds(Evaluation):
         super().__init__(plan, length, kind=len(self.sets), bit=plan.heads, token=1)
         self.height = height
         self.objection = torch.ones(1, 1)
-        self.objections = 3
+        self.objections = 2
         self.terms = max(4, 4 * plan.bits)
 
     @property

@@ -15,10 +15,11 @@ import torch
 from pydantic import Field
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import assemble, config, head
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.sharp import leak, require_exact, signs, temperature, vanishing
+from separatrix.constructions.sharp import leak, require_exact, temperature, vanishing
 from separatrix.constructions.space import Space
 from separatrix.errors import InputError
 from separatrix.models.transformer import Transformer, TransformerConfig
@@ -39,7 +40,10 @@ class NearestOptions(Options):
     """The margin the inputs are promised to have."""
 
     gamma: float | None = Field(
-        None, gt=0, le=2, description="gap between the best inner product and the best of another label; None: the task's"
+        None,
+        gt=0,
+        le=2,
+        description="gap between the best inner product and the best of another label; None: the task's",
     )
 
 
@@ -93,7 +97,7 @@ def weights(task: NearestNeighbor, settings: TransformerConfig, copy: float, com
     everywhere = torch.arange(task.length)
     parity = 2.0 * (everywhere % 2) - 1
     table = space.vectors(
-        task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
+        task.length, pair=binary_signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
     )
     copied = head(
         inside,
@@ -193,7 +197,9 @@ def _votes(number_format: Format, task: NearestNeighbor, wrong: float) -> tuple[
         return 1 - 4 * leak(task.length, vanishing(number_format)) - 4 * wrong, "any"
     least = 1 / (4 * k)
     if least < number_format.smallest or 4 * k > number_format.largest:
-        raise CertificateError(f"{number_format} cannot hold the votes of {k} points: take a wider format or fewer points")
+        raise CertificateError(
+            f"{number_format} cannot hold the votes of {k} points: take a wider format or fewer points"
+        )
     short = not isinstance(number_format, Float) or k * number_format.unit <= 1
     return least, "any" if short else "sequential"
 

@@ -8,21 +8,11 @@ from __future__ import annotations
 
 import math
 
-import torch
-from jaxtyping import Float as FloatArray
-from jaxtyping import Int
-from torch import Tensor
-
 from separatrix.constructions.certificate import CertificateError
 from separatrix.numerics import FORMATS, Fixed, Float, Format, Real
 
 LOG_SAFETY = 0.01
 """Exponents are this much (as a logarithm) below the tie with 0: exponentials need not be correctly rounded."""
-
-
-def signs(numbers: Int[Tensor, " n"], bits: int) -> FloatArray[Tensor, "n bits"]:
-    """The binary digits of numbers, lowest first, as -1 and +1."""
-    return (numbers[:, None] >> torch.arange(bits) & 1).float() * 2 - 1
 
 
 def vanishing(number_format: Format) -> float:

@@ -51,7 +51,9 @@ def build(task: SparseThreshold, options: SparseOptions) -> Construction:
             f"a veto needs a threshold of 1 or all {len(features)} features, got {threshold}: combine them by count"
         )
     if options.combine == "count" or not decisive:
-        return _count(task, options, Kinds(plan(features, task.length, negated=False), task.length, height=1), threshold)
+        return _count(
+            task, options, Kinds(plan(features, task.length, negated=False), task.length, height=1), threshold
+        )
     needs_all = threshold == len(features)
     placed = plan(features, task.length, negated=needs_all)
     evaluation = Clauses(placed, task.length) if placed.clauses else Kinds(placed, task.length, height=2)
@@ -76,7 +78,13 @@ def _config(evaluation: Evaluation) -> TransformerConfig:
 def _veto(task: SparseThreshold, options: SparseOptions, evaluation: Evaluation, needs_all: bool) -> Construction:
     number_format = parse(options.format)
     found = veto(
-        number_format, task.length, _scores(evaluation), evaluation.objections, _slope(evaluation), evaluation.terms
+        number_format,
+        length=task.length,
+        fetch_units=_scores(evaluation),
+        objection=evaluation.objections,
+        loudest=0,
+        slope=_slope(evaluation),
+        units=evaluation.terms,
     )
     settings, space, result = _config(evaluation), evaluation.space, evaluation.result
 
@@ -130,10 +138,13 @@ def _counting(
     everywhere: Head = head(  # all scores are 0
         Space(value=1), value={("token", "value"): part.value}, out={("value", "token"): 1.0}
     )
-    above = Unit({token: 1.0}, -(threshold - 1) * part.share, {spare: 1.0})
+    enough = [  # one share from the threshold on, 0 below it
+        Unit({token: 1.0}, -(threshold - 1) * part.share, {spare: 1.0}),
+        Unit({token: 1.0}, -threshold * part.share, {spare: -1.0}),
+    ]
     output, bias = torch.zeros(2, space.width), torch.tensor([0.0, -part.share])
     output[1, spare] = 2.0
-    layers = [(evaluation.heads(beta), evaluation.units()), ([everywhere], [above])]
+    layers = [(evaluation.heads(beta), evaluation.units()), ([everywhere], enough)]
     return assemble(task, settings, space, {"weight": evaluation.embed()}, evaluation.table(), layers, output, bias)
 
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
-from separatrix.constructions.sharp import signs
 from separatrix.constructions.space import Space
 from separatrix.constructions.veto import ARGUMENT, answers, head_of, veto
 from separatrix.models.transformer import Transformer
@@ -62,10 +62,10 @@ def weights(task: TwoStrings, comparison: Comparison, fetch: float, object_: flo
     tokens = range(space["token"].start, space["token"].stop)
     string = space["string"].start
     embed = space.vectors(task.vocabulary)
-    embed[: task.alphabet_size, space["token"]] = signs(torch.arange(task.alphabet_size), b)
+    embed[: task.alphabet_size, space["token"]] = binary_signs(torch.arange(task.alphabet_size), b)
     embed[task.query_offset, string] = END
     place, which = positions(task)
-    table = space.vectors(task.length, place=signs(place, k), string=2.0 * which[:, None] - 1)
+    table = space.vectors(task.length, place=binary_signs(place, k), string=2.0 * which[:, None] - 1)
     same_place = head(
         space,
         query={("place", "place"): fetch},
@@ -106,7 +106,8 @@ def construct(task: TwoStrings, options: Options, name: str, claim: str, compari
         number_format,
         length=task.length,
         fetch_units=max(k + 1, abs(int(END))),
-        objection=2 * b + 1,
+        objection=2 * b,
+        loudest=4 * b - 4,
         slope=4 * b,
         units=abs(int(END)) + 2,
     )

@@ -42,29 +42,33 @@ class Veto:
     leaks: tuple[float, float]
 
 
-def veto(number_format: Format, length: int, fetch_units: int, objection: int, slope: int, units: int) -> Veto:
+def veto(
+    number_format: Format, length: int, fetch_units: int, objection: int, loudest: int, slope: int, units: int
+) -> Veto:
     """The temperatures and the margin, or a CertificateError where the format is too narrow.
 
     fetch_units: largest sum of the terms of a score of the first layer, which tells positions apart by gaps of 2
-    objection:   largest size of an objection's terms, added up
+    objection:   largest sum of an objection's terms of either sign
+    loudest:     largest value of a position that objects
     slope:       how far an objection moves per unit of wrong weight in the first layer
     units:       largest whole number inside the MLP
     """
     fetch, object_ = temperature(2, number_format), temperature(1, number_format)
     require_exact(number_format, fetch_units, fetch, "the scores of the first layer")
     require_exact(number_format, objection, object_, "the scores of the second layer")
-    require_exact(number_format, 2 * objection + 2, 1.0, "the values of the second layer")
+    require_exact(number_format, 2 * objection, 1.0, "the values of the second layer")
     require_exact(number_format, units, 1.0, "the numbers inside the MLP")
-    largest = 2.0 * objection
-    if not ties_are_finite(number_format, largest):
-        raise CertificateError(f"averages of values up to {largest:g} may overflow in {number_format}: it has no infinity")
+    if not ties_are_finite(number_format, loudest):
+        raise CertificateError(
+            f"averages of values up to {loudest} may overflow in {number_format}: it has no infinity"
+        )
     if not isinstance(number_format, Real):
         order = "sequential" if getattr(number_format, "finite", False) else "any"
         return Veto(fetch, object_, order, 2.0, (0.0, 0.0))
     first = leak(length, 2 * fetch)
     moved = slope * first
     second = leak(length, object_ * (1 - 2 * moved))
-    return Veto(fetch, object_, "any", 2 - 2 * (3 * moved + 2 * (largest + 2) * second), (first, second))
+    return Veto(fetch, object_, "any", 2 - 2 * (3 * moved + 4 * (objection + 1) * second), (first, second))
 
 
 def head_of(objection: Mapping[str, Action], shift: float, beta: float, into: Mapping[str, Action]) -> Head:

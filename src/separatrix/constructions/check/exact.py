@@ -1,0 +1,91 @@
+"""Whether a number format rounds anything: sums of given numbers, taken in any order."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from separatrix.constructions.certificate import CertificateError
+from separatrix.numerics import Fixed, Float, Format
+
+
+class Exactness:
+    """Sums that must not round. In real arithmetic there is nothing to check.
+
+    A sum is exact in any order, with or without fused multiply-adds, when all its terms are multiples of one unit (a power of
+    two the format holds), and neither its positive nor its negative terms add up to more than 2^(mantissa + 1) units or
+    leave the range: no partial sum does then.
+    """
+
+    def __init__(self, number_format: Format) -> None:
+        self.format = number_format
+        self.rounds = isinstance(number_format, Float | Fixed)
+
+    def held(self, numbers: np.ndarray, what: str) -> None:
+        """CertificateError unless these are numbers of the format."""
+        if self.rounds and not all(self.format.round_number(float(x)) == x for x in np.unique(numbers)):
+            raise CertificateError(f"{what} are no numbers of {self.format}")
+
+    def sums(self, mass: np.ndarray, unit: np.ndarray, what: str) -> None:
+        """Sums whose terms are multiples of `unit`; those of either sign add up to at most `mass`."""
+        if not self.rounds:
+            return
+        with np.errstate(invalid="ignore", divide="ignore"):
+            multiples = np.where(mass > 0, mass / unit, 0)
+        most = 2 ** (self.format.mantissa + 1) if isinstance(self.format, Float) else math.inf
+        small = np.where(mass > 0, unit, np.inf) < self.format.smallest
+        if (multiples > most).any() or (mass > self.format.largest).any() or small.any():
+            raise CertificateError(
+                f"{what} are rounded in {self.format}: they go up to {float(mass.max()):g}, {float(multiples.max()):g} times "
+                "their unit"
+            )
+
+    def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, what: str) -> np.ndarray:
+        """x W^T + b, [M, D] to [M, O], of which CertificateError unless no sum rounds."""
+        if not self.rounds:
+            return x @ weight.T + bias
+        high, low = (np.maximum(x, 0), np.maximum(-x, 0))
+        up, down = np.maximum(weight, 0).T, np.maximum(-weight, 0).T
+        rise, fall = high @ up + low @ down + np.maximum(bias, 0), high @ down + low @ up + np.maximum(-bias, 0)
+        columns = column_units(x)
+        terms = np.where(weight != 0, units(weight) * columns, np.inf)
+        unit = np.minimum(terms.min(axis=1, initial=np.inf), units(bias))
+        self.sums(np.maximum(rise, fall).max(axis=0, initial=0), unit, what)
+        return rise - fall
+
+    def add(self, *terms: np.ndarray, what: str) -> np.ndarray:
+        """The sum of arrays, of which CertificateError unless none rounds. Units are those of whole columns."""
+        total = sum(terms[1:], start=terms[0])
+        if self.rounds:
+            shaped = [np.broadcast_to(term, total.shape).reshape(-1, total.shape[-1]) for term in terms]
+            unit = np.min([column_units(term) for term in shaped], axis=0)
+            rise, fall = (sum(np.maximum(sign * term, 0) for term in shaped) for sign in (1, -1))
+            self.sums(np.maximum(rise, fall).max(axis=0, initial=0), unit, what)
+        return total
+
+    def relu(self, x: np.ndarray) -> np.ndarray:
+        """max(x, 0)"""
+        return np.maximum(x, 0)
+
+
+def units(x: np.ndarray) -> np.ndarray:
+    """The largest power of two that each number is a whole multiple of; infinity for 0."""
+    fraction, exponent = np.frexp(x)
+    whole = np.ldexp(fraction, 53).astype(np.int64)
+    lowest = (whole & -whole).astype(np.float64)
+    return np.where(x == 0, np.inf, np.ldexp(lowest, exponent - 53))
+
+
+def column_units(x: np.ndarray) -> np.ndarray:
+    """The largest power of two that all numbers of a column are whole multiples of; infinity for columns of 0."""
+    whole = np.rint(x)
+    if (whole != x).any() or np.abs(x).max(initial=0) >= 2**53:
+        return units(x).min(axis=0, initial=np.inf)
+    joined = np.bitwise_or.reduce(whole.astype(np.int64), axis=0)
+    return np.where(joined == 0, np.inf, (joined & -joined).astype(np.float64))
+
+
+def vanishing(number_format: Format) -> float:
+    """The least x from which on exp(-x) is below half the smallest number: rounded to 0. Infinite in real arithmetic."""
+    return -math.log(number_format.smallest / 2) if number_format.smallest else math.inf
