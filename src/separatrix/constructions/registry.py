@@ -9,9 +9,10 @@ from typing import Any
 
 from separatrix.constructions.construction import Construction, Options
 from separatrix.errors import unknown
-from separatrix.tasks import Task, family
+from separatrix.tasks import family
 
 _MODULES: dict[str, str] = {
+    "index-lookup": "index_lookup",
     "automaton": "automaton",
     "parity": "automaton",
     "modular-counter": "automaton",
@@ -44,7 +45,7 @@ class Theorem:
     task: str
     statement: str
     source: str
-    build: Callable[[Task, Any], Construction]
+    build: Callable[[Any, Any], Construction]
     options: type[Options] = Options
     fixed: dict[str, Any] = field(default_factory=dict)
 

@@ -63,7 +63,7 @@ class DualBCH(Code):
 
         r, t = self.parameters
         field = flint.fq_default_ctx(2, r)
-        elements = [field([number >> b & 1 for b in range(r)]) for number in range(2**r)]
+        elements = [field(flint.nmod_poly([number >> b & 1 for b in range(r)], 2)) for number in range(2**r)]
         basis = [elements[2**b] for b in range(r)]
         rows = [
             [int((z * power).trace()) for power in powers]
