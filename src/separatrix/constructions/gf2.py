@@ -30,7 +30,7 @@ def multiply(a: int, b: int, p: int) -> int:
 
 
 def power(exponent: int, p: int) -> int:
-    """z to a power, modulo p."""
+    """The power of z, modulo p."""
     result, square = remainder(1, p), remainder(2, p)
     while exponent:
         if exponent & 1:

@@ -1,8 +1,9 @@
 """Index lookup with N b one-bit scalars, b = ceil(log2 S): a shift register as a ReLU Elman network.
 
-Every token's code enters slot 0 while the other slots move on by one. The register is a ring: a query moves it once more, loses
-nothing, and its embedding silences every slot but the one its token stands in. Right for contexts of exactly N tokens: where a token
-stands depends on how many came after it. N log2 S bits are necessary (the recurrent cut), so the register is optimal.
+Every token's code enters slot 0 while the other slots move on by one. The register is a ring: a query moves it once
+more, loses nothing, and its embedding silences every slot but the one its token stands in. Right for contexts of
+exactly N tokens: where a token stands depends on how many came after it. N log2 S bits are necessary (the recurrent
+cut), so the register is optimal.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Bounded Dyck with O(k log n) units: a stack of k slots, held in a ReLU Elman network (Hewitt et al. 2020).
 
 A slot holds the code of a kind, b = ceil(log2(n + 1)) bits not all 0; an empty slot holds zeros, slot 0 is the top. The
-stack is written to `pushed` by an opening bracket (every slot moves down, the code enters slot 0) and to `popped` by a closing
-one (every slot moves up); the other half is silenced by the token, so that reading their sum reads the stack.
-A closing bracket is compared with the top: `missing` holds the bits it has and the top has not, `surplus` the reverse, and an
-opening one on a full stack turns `overflow` on. The end of the string closes "no kind": surplus is on unless the stack is empty.
+stack is written to `pushed` by an opening bracket (every slot moves down, the code enters slot 0) and to `popped` by a
+closing one (every slot moves up); the other half is silenced by the token, so that reading their sum reads the stack. A
+closing bracket is compared with the top: `missing` holds the bits it has and the top has not, `surplus` the reverse,
+and an opening one on a full stack turns `overflow` on. The end of the string closes "no kind": surplus is on unless the
+stack is empty.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.elman import config, network
 from separatrix.constructions.finite import certified, sizes
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.space import Space, linear
+from separatrix.constructions.space import Action, Space, linear
 from separatrix.models.elman import Elman
 from separatrix.tasks.bounded_dyck import BoundedDyck
 
@@ -55,7 +56,7 @@ def elman(task: BoundedDyck) -> Elman:
     top, last = torch.eye(b, k * b), torch.eye(k * b)[-b:]
     down, up = torch.eye(k * b).roll(b, dims=0), torch.eye(k * b).roll(-b, dims=0)[: (k - 1) * b]
     down[:b] = 0
-    actions = {}
+    actions: dict[tuple[str, str], Action] = {}
     for half, part in (("pushed", k * b), ("popped", (k - 1) * b)):  # the last slot of `popped` is always empty
         actions |= {
             (half, "pushed"): down[:, :part],

@@ -1,9 +1,10 @@
 """ReLU networks read as machines over bits that are linear over GF(2), once the clocks among the bits are known.
 
-Units whose outgoing weights are equal act only through their sum: a *bit*. Bits that hear nothing but each other whatever the
-token is are *clocks*: they are run. Each other bit, for each reading of the clocks it hears, is tabulated over the bits it hears
-and the tokens: it must be 0 or 1 everywhere, and a sum modulo 2 of the bits plus a function of the token. By induction over the
-tokens the network then is the linear machine v' = M v + u(token), at every time with the M and u of the clocks' reading then.
+Units whose outgoing weights are equal act only through their sum: a *bit*. Bits that hear nothing but each other
+whatever the token is are *clocks*: they are run. Each other bit, for each reading of the clocks it hears, is tabulated
+over the bits it hears and the tokens: it must be 0 or 1 everywhere, and a sum modulo 2 of the bits plus a function of
+the token. By induction over the tokens the network then is the linear machine v' = M v + u(token), at every time with
+the M and u of the clocks' reading then.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Linear:
 
 
 class BitNetwork:
-    """The bits of a network, and the linear machine they are after t tokens. Raises CertificateError where they are none."""
+    """The bits of a network, and the linear machine they are after t tokens. CertificateError where they are none."""
 
     def __init__(self, network: ReluNetwork, length: int) -> None:
         self.network = network
@@ -39,7 +40,7 @@ class BitNetwork:
         self.weight, self.head = columns[: network.units], columns[network.units :]  # by bits
         self.drive = network.drive.total
         self.members = [np.flatnonzero(self.bit_of == bit) for bit in range(columns.shape[1])]
-        hears = [set(np.flatnonzero(self.weight[rows].any(axis=0))) for rows in self.members]
+        hears = [set(np.flatnonzero(self.weight[rows].any(axis=0)).tolist()) for rows in self.members]
         clocks = {bit for bit, rows in enumerate(self.members) if (self.drive[:, rows] == self.drive[0, rows]).all()}
         while late := {bit for bit in clocks if not hears[bit] <= clocks}:
             clocks -= late
@@ -56,9 +57,10 @@ class BitNetwork:
         """What the clocks that are listened to read after 0 … length tokens. All clocks must be 0 or 1 at all times."""
         rows = np.concatenate([self.members[bit] for bit in self.clocks]) if self.clocks else np.zeros(0, int)
         place = {bit: i for i, bit in enumerate(self.clocks)}
-        owners = np.array([place[self.bit_of[row]] for row in rows], dtype=int)
-        weight, drive = self.weight[np.ix_(rows, self.clocks)], self.drive[0, rows]
-        state, readings = np.zeros(len(self.clocks)), []
+        owners = np.array([place[int(self.bit_of[row])] for row in rows], dtype=int)
+        weight, drive = self.weight[rows][:, self.clocks], self.drive[0, rows]
+        state: np.ndarray = np.zeros(len(self.clocks))
+        readings = []
         for _ in range(length + 1):
             readings.append(tuple(state[[place[bit] for bit in self.listens]]))
             state = np.bincount(owners, np.maximum(weight @ state + drive, 0), minlength=len(self.clocks))

@@ -1,11 +1,12 @@
 """Argument "fingerprint": what a network that is linear over GF(2) says of two concatenated strings.
 
-The bits that the head hears after the query are a sum modulo 2 of contributions w_t(token), found by running the linear machine
-backwards. (1) w_(n+t) = w_t: equal strings cancel. (2) The bits fall into planes; those of a plane hear one yes-or-no question about
-the tokens, and any two tokens are told apart by some plane's question. (3) In every plane the contributions of positions
-n - 1, n - 2, … obey the linear recurrence of the key P, and the first deg P of them are independent: so the contributions of a
-set of positions cancel if and only if P divides its polynomial. (4) The head answers "equal" if and only if all bits are 0.
-Over keys: P is irreducible, and a nonzero polynomial of degree below n has at most (n - 1) / d irreducible factors of degree d.
+The bits that the head hears after the query are a sum modulo 2 of contributions w_t(token), found by running the linear
+machine backwards. (1) w_(n+t) = w_t: equal strings cancel. (2) The bits fall into planes; those of a plane hear one
+yes-or-no question about the tokens, and any two tokens are told apart by some plane's question. (3) In every plane the
+contributions of positions n - 1, n - 2, … obey the linear recurrence of the key P, and the first deg P of them are
+independent: so the contributions of a set of positions cancel if and only if P divides its polynomial. (4) The head
+answers "equal" if and only if all bits are 0. Over keys: P is irreducible, and a nonzero polynomial of degree below n
+has at most (n - 1) / d irreducible factors of degree d.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _planes(said: np.ndarray, key: int) -> None:
     for plane in range(questions.shape[1]):
         powers = answered[::-1, plane_of.reshape(-1) == plane].astype(np.uint8)  # of position n - 1, n - 2, …
         terms = [powers[i : len(powers) - d + i] for i in range(d + 1) if key >> i & 1 and len(powers) > d]
-        if len(terms) and np.bitwise_xor.reduce(terms).any():
+        if terms and np.bitwise_xor.reduce(terms).any():
             raise CertificateError(f"contributions do not obey the recurrence of the key {key:#x}")
         if not _independent(powers[:d]):
             raise CertificateError("two polynomials of degree below the key's have one fingerprint")

@@ -1,8 +1,9 @@
 """Argument "shift register": where every token of a context stands after N steps, read from the weights.
 
-W permutes the units. Let B be the units that tokens write to. If B, W B, …, W^(N-1) B have no unit in common, then after N tokens
-the units W^(N-1-i) B hold token i and nothing else. A query moves them once more; if its row is 0 on W^(N-p) B and -1 elsewhere, only
-token p is left, and each of the S tokens that may stand there is tried against the head.
+W permutes the units. Let B be the units that tokens write to. If B, W B, …, W^(N-1) B have no unit in common, then
+after N tokens the units W^(N-1-i) B hold token i and nothing else. A query moves them once more; if its row is 0 on
+W^(N-p) B and -1 elsewhere, only token p is left, and each of the S tokens that may stand there is tried against the
+head.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Register:
 
 
 def read(model: SequenceModel, number_format: str | Format) -> Register:
-    """Prove a shift register right. Raises CertificateError saying what failed, with a failing input where one is known."""
+    """Prove a shift register right. Raises CertificateError saying what failed."""
     network, task = ReluNetwork(model, number_format), model.task
     if task.name != "index-lookup" or task.alphabet_size != task.answers:
         raise CertificateError(f"{ARGUMENT} is about index lookup of one length, got {task.name}")

@@ -1,11 +1,12 @@
 """Argument "stack rules": a stack network proved by its local rules, whatever the number of stacks.
 
-The certificate names the units of every slot's bits, of the violations and of the flag; all of it is verified here. Let s_ij be the
-sum of the units of bit j of slot i. (1) An opening bracket makes s_0j its code and s_ij the old s_(i-1)j, a closing one makes
-s_ij the old s_(i+1)j, for every value of the bits these units hear. (2) Every violation hears one bit: a closing bracket turns
-one on iff the top is not its code, an opening one iff the last slot is not empty. (3) The flag falls with a violation, and
-stays. (4) Codes differ and none is all zeros. By induction, while the flag stands and no violation is on, the slots hold the
-stack of the definition; otherwise the definition rejects. (5) The head accepts iff the flag stands and the end finds no top.
+The certificate names the units of every slot's bits, of the violations and of the flag; all of it is verified here. Let
+s_ij be the sum of the units of bit j of slot i. (1) An opening bracket makes s_0j its code and s_ij the old s_(i-1)j, a
+closing one makes s_ij the old s_(i+1)j, for every value of the bits these units hear. (2) Every violation hears one
+bit: a closing bracket turns one on iff the top is not its code, an opening one iff the last slot is not empty. (3) The
+flag falls with a violation, and stays. (4) Codes differ and none is all zeros. By induction, while the flag stands and
+no violation is on, the slots hold the stack of the definition; otherwise the definition rejects. (5) The head accepts
+iff the flag stands and the end finds no top.
 """
 
 from __future__ import annotations
