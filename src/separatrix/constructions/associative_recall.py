@@ -13,18 +13,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.check import recall
 from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
 from separatrix.constructions.registry import Theorem
 from separatrix.constructions.sharp import leak, require_exact, temperature
 from separatrix.constructions.space import Space
-from separatrix.models.transformer import Transformer, TransformerConfig
+from separatrix.models import SequenceModel
+from separatrix.models.transformer import TransformerConfig
 from separatrix.numerics import Real, parse
 from separatrix.tasks.associative_recall import AssociativeRecall
 
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
-ARGUMENT = "copy and match"
 QUERY = -3.0
 """The kind of a query, neither key nor value, before the first MLP: so far off that it attends to itself."""
 
@@ -35,7 +36,7 @@ def space_of(task: AssociativeRecall) -> Space:
     return Space(pair=(task.pairs - 1).bit_length(), kind=1, token=b, key=b)
 
 
-def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, match: float) -> Transformer:
+def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, match: float) -> SequenceModel:
     """The model."""
     space = space_of(task)
     b, kind = space.size("token"), space["kind"].start
@@ -98,9 +99,9 @@ def build(task: AssociativeRecall, options: Options) -> Construction:
         second = leak(task.length, match * (1 - 16 * b * first))
     certificate = Certificate(
         construction=NAME,
-        claim=f"right on every key, present or absent, of up to {task.pairs} pairs of distinct keys",
+        claim=recall.claim(task),
         scope="lengths up to N",
-        argument=ARGUMENT,
+        argument=recall.ARGUMENT,
         number_format=options.format,
         margin=1 - 16 * (b + 1) * (first + second),
         quantities={

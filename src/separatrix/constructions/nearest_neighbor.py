@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check import nearest
 from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import assemble, config, head
@@ -22,12 +23,12 @@ from separatrix.constructions.registry import Theorem
 from separatrix.constructions.sharp import leak, require_exact, temperature, vanishing
 from separatrix.constructions.space import Space
 from separatrix.errors import InputError
-from separatrix.models.transformer import Transformer, TransformerConfig
+from separatrix.models import SequenceModel
+from separatrix.models.transformer import TransformerConfig
 from separatrix.numerics import Fixed, Float, Format, Real, parse
 from separatrix.tasks.nearest_neighbor import NearestNeighbor
 
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
-ARGUMENT = "copy and compare"
 QUERY = -3.0
 """The kind of a query: so far off that it attends to itself in the first layer, and not in the second."""
 NORM = 1.001
@@ -88,7 +89,7 @@ def needs(number_format: Format, beta: float, dimension: int, wrong: float = 0.0
             return Needs(beta, vanish, 16 * wrong, 0.0)
 
 
-def weights(task: NearestNeighbor, settings: TransformerConfig, copy: float, compare: float) -> Transformer:
+def weights(task: NearestNeighbor, settings: TransformerConfig, copy: float, compare: float) -> SequenceModel:
     """The model."""
     space, inside = space_of(task), inside_of(task)
     d, y, width = task.dimension, task.labels, task.vector_size
@@ -145,11 +146,9 @@ def build(task: NearestNeighbor, options: NearestOptions) -> Construction:
     settings = config(space.width, inside_of(task).width, heads=1, units=0)
     certificate = Certificate(
         construction=NAME,
-        claim=(
-            f"right on up to {task.points} points of length at most {NORM} for every query of margin {found.gamma:.4g} or more"
-        ),
+        claim=nearest.claim(task, found.gamma, NORM),
         scope="inputs of a margin",
-        argument=ARGUMENT,
+        argument=nearest.ARGUMENT,
         number_format=options.format,
         order=order,  # type: ignore[arg-type]
         margin=margin,

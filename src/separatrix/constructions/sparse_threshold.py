@@ -26,7 +26,8 @@ from separatrix.constructions.space import Space
 from separatrix.constructions.veto import ARGUMENT as VETO
 from separatrix.constructions.veto import answers, head_of, veto
 from separatrix.errors import InputError
-from separatrix.models.transformer import Transformer, TransformerConfig
+from separatrix.models import SequenceModel
+from separatrix.models.transformer import TransformerConfig
 from separatrix.numerics import Format, Real, parse
 from separatrix.tasks.sparse_threshold import SparseThreshold
 
@@ -88,7 +89,7 @@ def _veto(task: SparseThreshold, options: SparseOptions, evaluation: Evaluation,
     )
     settings, space, result = _config(evaluation), evaluation.space, evaluation.result
 
-    def weights() -> Transformer:
+    def weights() -> SequenceModel:
         into = torch.eye(space.size(result))[:, :1]
         verdict = head_of({result: evaluation.objection}, evaluation.shift, found.object, into={result: into})
         layers = [(evaluation.heads(found.fetch), evaluation.units()), ([verdict], [])]
@@ -115,7 +116,7 @@ def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, thr
     part = share(task.length + 1, features, number_format)
     settings = _config(evaluation)
 
-    def weights() -> Transformer:
+    def weights() -> SequenceModel:
         return _counting(task, settings, evaluation, beta, part, min(threshold, features + 1))
 
     wrong = leak(task.length, 2 * beta) if isinstance(number_format, Real) else 0.0
@@ -132,7 +133,7 @@ def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, thr
 
 def _counting(
     task: SparseThreshold, settings: TransformerConfig, evaluation: Kinds, beta: float, part: Share, threshold: int
-) -> Transformer:
+) -> SequenceModel:
     space = evaluation.space
     token, spare = space["token"].start, space["kind"].start
     everywhere: Head = head(  # all scores are 0

@@ -20,7 +20,7 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
 from separatrix.constructions.space import Space
 from separatrix.constructions.veto import ARGUMENT, answers, head_of, veto
-from separatrix.models.transformer import Transformer
+from separatrix.models import SequenceModel
 from separatrix.numerics import parse
 from separatrix.tasks.two_strings import TwoStrings
 
@@ -55,7 +55,7 @@ def positions(task: TwoStrings) -> tuple[Tensor, Tensor]:
     return everywhere // 2, everywhere % 2
 
 
-def weights(task: TwoStrings, comparison: Comparison, fetch: float, object_: float) -> Transformer:
+def weights(task: TwoStrings, comparison: Comparison, fetch: float, object_: float) -> SequenceModel:
     """The model."""
     space = space_of(task)
     k, b = space.size("place"), space.size("token")

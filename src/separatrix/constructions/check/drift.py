@@ -28,12 +28,11 @@ def after_first_layer(model: TwoLayers, read: Reading) -> np.ndarray:
     return moved if mlp is None else moved + np.abs(mlp.write) @ (np.abs(mlp.read) @ moved)
 
 
-def scores(head: HeadWeights, moved: np.ndarray, query: np.ndarray, keys: np.ndarray) -> float:
-    """How far inner products of this query with any of these keys may move."""
+def scores(head: HeadWeights, moved: np.ndarray, queries: np.ndarray, keys: np.ndarray) -> float:
+    """How far inner products of any of these queries [M, K] with any of these keys [N, K] may move."""
     query_moved, key_moved = np.abs(head.query) @ moved, np.abs(head.key) @ moved
-    return float(
-        np.abs(query) @ key_moved + query_moved @ np.abs(keys).max(axis=0, initial=0) + query_moved @ key_moved
-    )
+    largest = [np.abs(rows).max(axis=0, initial=0) for rows in (queries, keys)]
+    return float(largest[0] @ key_moved + query_moved @ largest[1] + query_moved @ key_moved)
 
 
 def outputs(head: HeadWeights, moved: np.ndarray) -> np.ndarray:

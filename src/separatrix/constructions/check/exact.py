@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from separatrix.constructions.certificate import CertificateError
-from separatrix.numerics import Fixed, Float, Format
+from separatrix.numerics import Format, Real
 
 
 class Exactness:
     """Sums that must not round. In real arithmetic there is nothing to check.
 
     A sum is exact in any order, with or without fused multiply-adds, when all its terms are multiples of one unit (a power of
-    two the format holds), and neither its positive nor its negative terms add up to more than 2^(mantissa + 1) units or
-    leave the range: no partial sum does then.
+    two the format holds), and neither its positive nor its negative terms add up to more than the format holds all
+    multiples of: no partial sum does then.
     """
 
     def __init__(self, number_format: Format) -> None:
         self.format = number_format
-        self.rounds = isinstance(number_format, Float | Fixed)
-
-    def held(self, numbers: np.ndarray, what: str) -> None:
-        """CertificateError unless these are numbers of the format."""
-        if self.rounds and not all(self.format.round_number(float(x)) == x for x in np.unique(numbers)):
-            raise CertificateError(f"{what} are no numbers of {self.format}")
+        self.rounds = not isinstance(number_format, Real)
 
     def sums(self, mass: np.ndarray, unit: np.ndarray, what: str) -> None:
         """Sums whose terms are multiples of `unit`; those of either sign add up to at most `mass`."""
         if not self.rounds:
             return
-        with np.errstate(invalid="ignore", divide="ignore"):
-            multiples = np.where(mass > 0, mass / unit, 0)
-        most = 2 ** (self.format.mantissa + 1) if isinstance(self.format, Float) else math.inf
-        small = np.where(mass > 0, unit, np.inf) < self.format.smallest
-        if (multiples > most).any() or (mass > self.format.largest).any() or small.any():
-            raise CertificateError(
-                f"{what} are rounded in {self.format}: they go up to {float(mass.max()):g}, {float(multiples.max()):g} times "
-                "their unit"
-            )
+        for largest, least in zip(mass.tolist(), unit.tolist(), strict=True):
+            if largest > 0 and largest > (bound := self.format.exact_up_to(least)):
+                raise CertificateError(
+                    f"{what} are rounded in {self.format}: they go up to {largest:g}, multiples of {least:g} are exact "
+                    f"up to {bound:g}"
+                )
 
     def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, what: str) -> np.ndarray:
         """x W^T + b, [M, D] to [M, O], of which CertificateError unless no sum rounds."""
         if not self.rounds:
             return x @ weight.T + bias
-        high, low = (np.maximum(x, 0), np.maximum(-x, 0))
-        up, down = np.maximum(weight, 0).T, np.maximum(-weight, 0).T
-        rise, fall = high @ up + low @ down + np.maximum(bias, 0), high @ down + low @ up + np.maximum(-bias, 0)
-        columns = column_units(x)
-        terms = np.where(weight != 0, units(weight) * columns, np.inf)
-        unit = np.minimum(terms.min(axis=1, initial=np.inf), units(bias))
-        self.sums(np.maximum(rise, fall).max(axis=0, initial=0), unit, what)
+        rise, fall, unit = signed(x, weight)
+        rise, fall = rise + np.maximum(bias, 0), fall + np.maximum(-bias, 0)
+        self.sums(np.maximum(rise, fall).max(axis=0, initial=0), np.minimum(unit, units(bias)), what)
         return rise - fall
 
     def add(self, *terms: np.ndarray, what: str) -> np.ndarray:
@@ -64,9 +50,13 @@ class Exactness:
             self.sums(np.maximum(rise, fall).max(axis=0, initial=0), unit, what)
         return total
 
-    def relu(self, x: np.ndarray) -> np.ndarray:
-        """max(x, 0)"""
-        return np.maximum(x, 0)
+
+def signed(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The positive and the negative terms of x W^T, added up to [M, O] each, and what they are multiples of, [O]."""
+    high, low = np.maximum(x, 0), np.maximum(-x, 0)
+    up, down = np.maximum(weight, 0).T, np.maximum(-weight, 0).T
+    terms = np.where(weight != 0, units(weight) * column_units(x), np.inf)
+    return high @ up + low @ down, high @ down + low @ up, terms.min(axis=1, initial=np.inf)
 
 
 def units(x: np.ndarray) -> np.ndarray:
@@ -84,8 +74,3 @@ def column_units(x: np.ndarray) -> np.ndarray:
         return units(x).min(axis=0, initial=np.inf)
     joined = np.bitwise_or.reduce(whole.astype(np.int64), axis=0)
     return np.where(joined == 0, np.inf, (joined & -joined).astype(np.float64))
-
-
-def vanishing(number_format: Format) -> float:
-    """The least x from which on exp(-x) is below half the smallest number: rounded to 0. Infinite in real arithmetic."""
-    return -math.log(number_format.smallest / 2) if number_format.smallest else math.inf

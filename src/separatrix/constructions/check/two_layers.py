@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.exact import Exactness, column_units, vanishing
+from separatrix.constructions.check.exact import Exactness, column_units
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
 
@@ -74,10 +74,8 @@ class TwoLayers:
             raise CertificateError(f"the argument is about two plain layers of transformer, got {', '.join(wrong)}")
         self.task, self.causal = model.task, bool(told.get("causal", True))
         self.format = parse(certificate.number_format)
-        self.exact, self.vanishing = Exactness(self.format), vanishing(self.format)
+        self.exact = Exactness(self.format)
         weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
-        for name, value in weights.items():
-            self.exact.held(value, f"the weights {name}")
         self.embed, self.positions = weights["embed.weight"], weights["positions.table.weight"]
         self.base = weights.get("embed.bias", np.zeros(self.positions.shape[1]))
         self.answer, self.answer_bias = weights["head.weight"], weights["head.bias"]
@@ -89,12 +87,19 @@ class TwoLayers:
         """Width D."""
         return self.positions.shape[1]
 
+    def require_vanishing(self, gap: float, layer: str) -> None:
+        """CertificateError unless weights so far below the largest score are 0, as far as the format rounds at all."""
+        if self.exact.rounds and not self.format.vanishes(gap):
+            raise CertificateError(
+                f"a gap of {gap:g} between scores of the {layer} leaves weights above 0 in {self.format}"
+            )
+
     def after_mlp(self, layer: int, x: np.ndarray, what: str) -> np.ndarray:
         """Rows of the residual stream after the layer's MLP; CertificateError where a sum rounds."""
         mlp = self.mlps[layer]
         if mlp is None or mlp.idle:
             return x
-        inside = self.exact.relu(self.exact.linear(x, mlp.read, mlp.read_bias, f"{what}: sums into the MLP"))
+        inside = np.maximum(self.exact.linear(x, mlp.read, mlp.read_bias, f"{what}: sums into the MLP"), 0)
         return self.exact.add(
             x, self.exact.linear(inside, mlp.write, mlp.write_bias, f"{what}: sums out of the MLP"), what=what
         )
@@ -158,11 +163,7 @@ def reading(model: TwoLayers, queries: np.ndarray) -> Reading:
         gap = min(gap, distance, _self_gap(model, head, rows, queries, h))
         outputs.append(_output(model, head, answering))
         own = model.exact.add(own, _output(model, head, queries), what="what queries read") if not vectors else own
-    if model.exact.rounds and gap < model.vanishing:
-        raise CertificateError(
-            f"a gap of {gap:g} between scores of the first layer leaves weights above 0 in {model.format}: "
-            f"{model.vanishing:.4g} is needed"
-        )
+    model.require_vanishing(gap, "first layer")
     if not targets:
         return Reading(np.zeros((len(rows), 0), dtype=np.int64), np.zeros((0, *answering.shape)), own, gap)
     return Reading(np.stack(targets, axis=1), np.stack(outputs), own, gap)

@@ -135,11 +135,7 @@ class _Second:
             raise CertificateError("objections do not move the answer's coordinate away from where it is without them")
         distance = min(self.above, self.below)
         if weights.exact.rounds:
-            if distance < weights.vanishing:
-                raise CertificateError(
-                    f"a gap of {distance:g} between scores of the second layer leaves weights above 0 in {weights.format}: "
-                    f"{weights.vanishing:.4g} is needed"
-                )
+            weights.require_vanishing(float(distance), "second layer")
             moved = 0.0
         else:
             moved = self._drift(distance)[coordinate]
@@ -151,6 +147,6 @@ class _Second:
     def _drift(self, distance: float) -> np.ndarray:
         """[D] how far leaks of both layers move the end token."""
         moved = drift.after_first_layer(self.weights, self.read)
-        scores = drift.scores(self.head, moved, self.query[0], self.most_key)
+        scores = drift.scores(self.head, moved, self.query, self.most_key)
         wrong = drift.leak(len(self.weights.positions) + 1, distance - 2 * scores)
         return moved + drift.outputs(self.head, moved) + 2 * wrong * self.widest
