@@ -1,9 +1,10 @@
 """Associative recall with two layers of one head and width ceil(log2 N) + 2b, b = ceil(log2 of the alphabet).
 
-Coordinates: the pair (signs of its number), whether the token is a value (+1) or a key (-1; -3 before the query is recognised,
-then 0), the token, and the key beside it. First layer: every position asks for the key of its own pair, so that keys and queries
-read themselves. Second layer: a query asks for a value whose key is its own: its pair's value scores b + 1, itself b, any other
-position b - 1 at most. So it reads the value, or itself where the key is absent.
+Coordinates: the pair (signs of its number), the kind of the token (1 for a value, -1 for a key; -3 for a query until
+the first MLP, then 0), the token, and the key beside it. First layer: every position asks for the key of its own
+pair, so that keys and queries read themselves. Second layer: a query asks for a value whose key is its own: its
+pair's value scores b + 1, itself b, any other position b - 1 at most. So it reads the value, or itself where the key
+is absent.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def answers(task: AssociativeRecall, space: Space) -> tuple[Float[Tensor, "answe
 
 
 def build(task: AssociativeRecall, options: Options) -> Construction:
-    """Recall of any number of pairs up to k, every key asked: present, or absent. One set of weights for all lengths."""
+    """Recall of any number of pairs up to k, every key asked, with one set of weights for all lengths."""
     number_format, space = parse(options.format), space_of(task)
     b = space.size("token")
     copy, match = temperature(2, number_format), temperature(1, number_format)

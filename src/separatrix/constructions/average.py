@@ -1,8 +1,8 @@
 """Counting by an average that is exact: equal weights whose products with one value are short numbers.
 
-The weight of each of Z tied positions is w = fl(1/Z), all of whose bits may be in use: adding w up rounds. So the value averaged is
-not 1 but a number v with fl(w v) = a 2^-e for a small whole a. Multiples of that are exact, in any order and with fused
-multiply-adds (whose unrounded product is within half a unit in the last place of it).
+The weight of each of Z tied positions is w = fl(1/Z), all of whose bits may be in use: adding w up rounds. So the
+value averaged is not 1 but a number v with fl(w v) = a 2^-e for a small whole a. Multiples of that are exact, in any
+order and with fused multiply-adds (whose unrounded product is within half a unit in the last place of it).
 """
 
 from __future__ import annotations

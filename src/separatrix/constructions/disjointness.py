@@ -1,6 +1,7 @@
 """Disjointness of two sets of bits with two layers of one head and width ceil(log2 n) + 2.
 
-The bit opposite is added to a position's own, 1 as -1: the sum is -2 where an element is in both sets. There the second string objects.
+The bit opposite is added to a position's own, 1 as -1: the sum is -2 where an element is in both sets. There the
+second string objects.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ COMMON = Comparison(sign=1.0, units=both)
 
 def build(task: Disjointness, options: Options) -> Construction:
     """Disjointness in either layout. Interleaved sets of every size are compared by one set of weights."""
-    return construct(task, options, NAME, f"right on all pairs of {task.layout} sets", COMMON)
+    return construct(task, options, NAME, COMMON)
 
 
 NAME = "disjointness"

@@ -1,13 +1,13 @@
-"""How positions hold their features, fetch the bits they look at, and evaluate them: the first layer of sparse thresholds.
+"""How positions hold their features, fetch the bits they look at, and evaluate them: layer one of sparse thresholds.
 
-Coordinates: the position's code (k signs), the codes of the positions its heads read, what its feature is, and the token. A
-position without a feature reads itself, and so does the end token, whose code is three times as long as others.
+Coordinates: the position's code (k signs), the codes of the positions its heads read, what its feature is, and the
+token. A position without a feature reads itself, and so does the end token, whose code is three times as long as
+others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -105,7 +105,7 @@ class Evaluation:
 
 
 class Clauses(Evaluation):
-    """Features with one assignment each. Its signs are stored, and the bits taken from them: sizes add up to 0 or 2 more.
+    """Features of one assignment each. Its signs are stored, and the bits taken from them: sizes add up to 0, or 2 up.
 
     Width (heads + 1) k + s + 1.
     """
@@ -126,7 +126,7 @@ class Clauses(Evaluation):
         return self.plan.bits
 
     def units(self) -> list[Unit]:
-        """x + 2 relu(-x) = |x|"""
+        """X + 2 relu(-x) = |x|"""
         rest = self.space["rest"]
         return [Unit({x: -1.0}, 0.0, {x: 2.0}) for x in range(rest.start, rest.stop)]
 
@@ -147,9 +147,10 @@ class Clauses(Evaluation):
 
 
 class Kinds(Evaluation):
-    """Features of any kind: a unit for each assignment of each kind is on where the bits agree and the position has the kind.
+    """Features of any kind: a unit for each assignment of each kind is on where bits and the position's kind agree.
 
-    The result replaces the token: `height` where the feature holds, 0 elsewhere. Width (heads + 1) k + kinds + heads + 1.
+    The result replaces the token: `height` where the feature holds, 0 elsewhere. Width (heads + 1) k + kinds + heads
+    + 1.
     """
 
     result, sign, shift = "token", 1.0, -1.0

@@ -1,6 +1,7 @@
 """Sparse threshold functions with two layers: f(x) = [sum_j g_j(x restricted to S_j) >= t], |S_j| <= s.
 
-First layer: one head a bit fetches what each position's feature looks at, and the MLP evaluates it. Second layer, by `combine`:
+First layer: one head a bit fetches what each position's feature looks at, and the MLP evaluates it. Second layer, by
+`combine`:
 
 veto   (t is 1 or the number of features) the end token sees whether any feature holds, or whether any fails. Where one
        assignment decides each, as in a formula's clauses, positions hold its signs instead of its table.
@@ -16,6 +17,9 @@ from pydantic import Field
 
 from separatrix.constructions.average import Share, share
 from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.check import count as check_count
+from separatrix.constructions.check import local
+from separatrix.constructions.check import veto as check_veto
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.evaluation import Clauses, Evaluation, Kinds
 from separatrix.constructions.features import plan
@@ -23,16 +27,14 @@ from separatrix.constructions.layers import Head, Unit, assemble, config, head
 from separatrix.constructions.registry import Theorem
 from separatrix.constructions.sharp import leak, require_exact, temperature
 from separatrix.constructions.space import Space
-from separatrix.constructions.veto import ARGUMENT as VETO
 from separatrix.constructions.veto import answers, head_of, veto
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import TransformerConfig
-from separatrix.numerics import Format, Real, parse
+from separatrix.numerics import Real, parse
 from separatrix.tasks.sparse_threshold import SparseThreshold
 
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
-COUNT = "fetch and count"
 
 
 class SparseOptions(Options):
@@ -104,7 +106,7 @@ def _veto(task: SparseThreshold, options: SparseOptions, evaluation: Evaluation,
         "fetch_leak": found.leaks[0],
         "object_leak": found.leaks[1],
     }
-    return _construction(task, options, evaluation, VETO, found.order, found.margin, quantities, weights)
+    return _construction(task, options, evaluation, check_veto.ARGUMENT, found.order, found.margin, quantities, weights)
 
 
 def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, threshold: int) -> Construction:
@@ -128,7 +130,7 @@ def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, thr
         "share": part.share,
     }
     margin = part.share - 4 * _slope(evaluation) * wrong
-    return _construction(task, options, evaluation, COUNT, "any", margin, quantities, weights)
+    return _construction(task, options, evaluation, check_count.ARGUMENT, "any", margin, quantities, weights)
 
 
 def _counting(
@@ -154,7 +156,7 @@ def _construction(
     options: SparseOptions,
     evaluation: Evaluation,
     argument: str,
-    order: str,
+    order: Literal["any", "sequential"],
     margin: float,
     quantities: dict[str, Any],
     weights: Any,
@@ -162,11 +164,11 @@ def _construction(
     settings, shape = _config(evaluation), evaluation.plan
     certificate = Certificate(
         construction=NAME,
-        claim=f"right on all strings of {task.length} bits: {task.instance} of {len(shape.placed)} features",
+        claim=local.claim(task),
         scope="length N",
         argument=argument,
         number_format=options.format,
-        order=order,  # type: ignore[arg-type]
+        order=order,
         margin=margin,
         quantities={"width": settings.width, "heads": shape.heads, "bits": shape.bits, **quantities},
         parameters=options.model_dump(),

@@ -1,27 +1,28 @@
 """A second layer that sees whether any position objects: exact without an average being exact.
 
-After the first layer a linear functional of every position, its *objection*, is at most -1 where nothing is wrong, at least 1
-where something is, and 0 at the end token. The end token attends to the largest: to itself when nobody objects, and then reads
-exactly -2; otherwise to positions that object, alone or tied, whose values 2 (objection - 1) are at least 0, and so is their
-average, however its sums are rounded. Added to a coordinate that holds 1, this is -1, or at least 1.
+After the first layer a linear functional of every position, its *objection*, is at most -1 where nothing is wrong, at
+least 1 where something is, and 0 at the end token. The end token attends to the largest: to itself when nobody
+objects, and then reads exactly -2; otherwise to positions that object, alone or tied, whose values 2 (objection - 1)
+are at least 0, and so is their average, however its sums are rounded. Added to a coordinate that holds 1, this is -1,
+or at least 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float as FloatArray
 from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.layers import Head, head
 from separatrix.constructions.sharp import leak, require_exact, temperature, ties_are_finite
 from separatrix.constructions.space import Action, Space
-from separatrix.numerics import Format, Real
+from separatrix.numerics import Float, Format, Real
 
-ARGUMENT = "fetch and veto"
 INSIDE = Space(objection=1)
 
 
@@ -37,7 +38,7 @@ class Veto:
 
     fetch: float
     object: float
-    order: str
+    order: Literal["any", "sequential"]
     margin: float
     leaks: tuple[float, float]
 
@@ -63,8 +64,8 @@ def veto(
             f"averages of values up to {loudest} may overflow in {number_format}: it has no infinity"
         )
     if not isinstance(number_format, Real):
-        order = "sequential" if getattr(number_format, "finite", False) else "any"
-        return Veto(fetch, object_, order, 2.0, (0.0, 0.0))
+        finite = isinstance(number_format, Float) and number_format.finite
+        return Veto(fetch, object_, "sequential" if finite else "any", 2.0, (0.0, 0.0))
     first = leak(length, 2 * fetch)
     moved = slope * first
     second = leak(length, object_ * (1 - 2 * moved))
@@ -86,8 +87,8 @@ def head_of(objection: Mapping[str, Action], shift: float, beta: float, into: Ma
     )
 
 
-def answers(space: Space, coordinate: int, accept: int) -> Float[Tensor, "2 D"]:
-    """The output layer: answer `accept` where nobody objected and the coordinate is -1, the other where it is above 0."""
+def answers(space: Space, coordinate: int, accept: int) -> FloatArray[Tensor, "2 D"]:
+    """The output layer: answer `accept` where nobody objected, where the coordinate is -1; the other above 0."""
     rows = torch.zeros(2, space.width)
     rows[accept, coordinate], rows[1 - accept, coordinate] = -1.0, 1.0
     return rows

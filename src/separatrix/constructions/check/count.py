@@ -1,8 +1,9 @@
 """Argument "fetch and count": every position evaluates a local function, and the end token averages them, exactly.
 
-First layer: each head reads one position (the lemma of `two_layers`), and all assignments of tokens are tried at every kind of
-position. Second layer: all scores are 0, so all weights are the same number w = fl(1 / (N + 1)); what a position adds is fl(w v) where
-its function holds and 0 elsewhere, and sums of that are exact. The MLP and the head compare the sum with the threshold.
+First layer: each head reads one position (the lemma of `two_layers`), and all assignments of tokens are tried at
+every kind of position. Second layer: all scores are 0, so all weights are the same number w = fl(1 / (N + 1)); what a
+position adds is fl(w v) where its function holds and 0 elsewhere, and sums of that are exact. The MLP and the head
+compare the sum with the threshold.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import numpy as np
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import drift
 from separatrix.constructions.check.exact import units
-from separatrix.constructions.check.local import classes, collect, meaning, require_same
-from separatrix.constructions.check.two_layers import HeadWeights, TwoLayers, reading
+from separatrix.constructions.check.local import claim, classes, collect, meaning, require_same
+from separatrix.constructions.check.two_layers import HeadWeights, TwoLayers, reading, require_width
 from separatrix.models import SequenceModel
 
 ARGUMENT = "fetch and count"
@@ -24,19 +25,18 @@ ARGUMENT = "fetch and count"
 def verify(model: SequenceModel, certificate: Certificate) -> float:
     """The least difference of the logits over all inputs. CertificateError for what the weights do not bear out."""
     weights = TwoLayers(model, certificate)
-    if certificate.scope != "length N":
-        raise CertificateError(
-            f"the argument is about length {weights.task.length} alone, the certificate says otherwise"
-        )
+    if (certificate.scope, certificate.claim) != ("length N", claim(weights.task)):
+        raise CertificateError(f"{ARGUMENT} proves {claim(weights.task)!r}, the certificate says otherwise")
+    require_width(certificate, weights.width)
     end = weights.embed[[model.task.query_offset]]
     read = reading(weights, end)
     after = weights.after_mlp(0, weights.exact.add(end, read.own, what="the end token"), "the end token")
     head = _uniform(weights, after)
-    used = head.value.any(axis=0)
+    used = np.asarray(head.value.any(axis=0))
     if weights.mlps[0] is not None:
         used = used | weights.mlps[0].read.any(axis=0)
     value = 0.0
-    (coordinate,) = np.flatnonzero(head.out.any(axis=1))
+    coordinate = int(np.flatnonzero(head.out.any(axis=1))[0])
 
     def evaluated() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         nonlocal value

@@ -11,9 +11,9 @@ from separatrix.numerics import Format, Real
 class Exactness:
     """Sums that must not round. In real arithmetic there is nothing to check.
 
-    A sum is exact in any order, with or without fused multiply-adds, when all its terms are multiples of one unit (a power of
-    two the format holds), and neither its positive nor its negative terms add up to more than the format holds all
-    multiples of: no partial sum does then.
+    A sum is exact in any order, with or without fused multiply-adds, when all its terms are multiples of one unit (a
+    power of two the format holds), and neither its positive nor its negative terms add up to more than the format
+    holds all multiples of: no partial sum does then.
     """
 
     def __init__(self, number_format: Format) -> None:
@@ -32,7 +32,7 @@ class Exactness:
                 )
 
     def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, what: str) -> np.ndarray:
-        """x W^T + b, [M, D] to [M, O], of which CertificateError unless no sum rounds."""
+        """X W^T + b, [M, D] to [M, O], of which CertificateError unless no sum rounds."""
         if not self.rounds:
             return x @ weight.T + bias
         rise, fall, unit = signed(x, weight)

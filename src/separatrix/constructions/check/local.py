@@ -1,7 +1,8 @@
 """What every position makes of the tokens it sees, by trying all of them; and what the task says it should make.
 
-A *local function* is a Boolean function of the tokens at a few positions. Both sides, the weights and the task, are brought to one
-form: positions in ascending order, without those the function does not depend on, functions that are never true left out.
+A *local function* is a Boolean function of the tokens at a few positions. Both sides, the weights and the task, are
+brought to one form: positions in ascending order, without those the function does not depend on, functions that are
+never true left out.
 """
 
 from __future__ import annotations
@@ -70,12 +71,12 @@ def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class
 def collect(found: Iterator[tuple[np.ndarray, np.ndarray]]) -> Functions:
     """Local functions in their one form, from tables [S, …] with the places [M, m] they apply to."""
     parts: dict[tuple[bytes, tuple[int, ...]], list[np.ndarray]] = {}
-    for table, places in found:
-        essential = [axis for axis in range(table.ndim) if (table != table.take([0], axis=axis)).any()]
-        table = table[tuple(slice(None) if axis in essential else 0 for axis in range(table.ndim))]
+    for whole, everywhere in found:
+        essential = [axis for axis in range(whole.ndim) if (whole != whole.take([0], axis=axis)).any()]
+        table = whole[tuple(slice(None) if axis in essential else 0 for axis in range(whole.ndim))]
         if not table.any():
             continue
-        places = places[:, essential]
+        places = everywhere[:, essential]
         orders = np.argsort(places, axis=1)
         for order in np.unique(orders, axis=0):
             chosen = (orders == order).all(axis=1)
@@ -97,9 +98,15 @@ def require_same(found: Functions, meant: Functions, repeated: bool) -> None:
         if ours.shape != theirs.shape or (ours != theirs).any():
             table = np.frombuffer(key[0], dtype=bool).astype(int).tolist()
             raise CertificateError(
-                f"the weights evaluate the function {table} at {len(ours)} places of the context, the task at {len(theirs)}, "
-                "or at others"
+                f"the weights evaluate the function {table} at {len(ours)} places of the context, the task at "
+                f"{len(theirs)}, or at others"
             )
+
+
+def claim(task: Task, every_length: bool = False) -> str:
+    """What is proved of thresholds of local functions, as a sentence."""
+    lengths = "every length up to" if every_length else "length"
+    return f"every context of {lengths} {task.length} is answered as {task.name} is defined"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Argument "copy and compare": labels hold the point beside them, and a query votes for the labels of the nearest.
 
-First layer (the lemma of `two_layers`): points and queries read themselves and are doubled, labels read the point before them.
-Second layer: labels score beta <q, x>, points and the query far less. A margin of gamma between the best inner product and the best
-of another label leaves other labels' votes at 0, if beta gamma still vanishes after everything that rounding can do to scores.
+First layer (the lemma of `two_layers`): points and queries read themselves and are doubled, labels read the point
+before them. Second layer: labels score beta <q, x>, points and the query far less. A margin of gamma between the best
+inner product and the best of another label leaves other labels' votes at 0, if beta gamma still vanishes after
+everything that rounding can do to scores.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import drift
-from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers, reading
+from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers, reading, require_width
 from separatrix.models import SequenceModel
 from separatrix.numerics import Fixed, Float
 from separatrix.tasks.nearest_neighbor import NearestNeighbor
@@ -24,8 +25,8 @@ ARGUMENT = "copy and compare"
 def claim(task: NearestNeighbor, gamma: float, norm: float) -> str:
     """What the argument proves, as a sentence."""
     return (
-        f"every query of margin {gamma:.4g} or more among 1 to {task.points} points, none longer than {norm:g}, is answered "
-        "with the label of the nearest"
+        f"every query of margin {gamma:.4g} or more among 1 to {task.points} points, none longer than {norm:g}, is "
+        "answered with the label of the nearest"
     )
 
 
@@ -36,18 +37,21 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         raise CertificateError(f"{ARGUMENT} is about nearest-neighbor, got {task.name}")
     gamma, norm = (float(certificate.quantities.get(name, math.nan)) for name in ("gamma", "norm"))
     if not (gamma > 0 and norm > 0):
-        raise CertificateError("the certificate must say which margin it needs, gamma, and how long points may be, norm")
+        raise CertificateError(
+            "the certificate must say which margin it needs, gamma, and how long points may be, norm"
+        )
     proved = ("inputs of a margin", claim(task, gamma, norm))
     if (certificate.scope, certificate.claim) != proved or not weights.causal:
-        raise CertificateError(f"{ARGUMENT} proves {proved[1]!r} for inputs of a margin, the certificate says otherwise")
+        raise CertificateError(
+            f"{ARGUMENT} proves {proved[1]!r} for inputs of a margin, the certificate says otherwise"
+        )
+    require_width(certificate, weights.width)
     read, beta, lower = _structure(weights, task)
     needed = _needed(weights, task.dimension, read, beta, norm)
     if not gamma >= needed * (1 - 1e-9):
         raise CertificateError(f"the certificate is about margins from {gamma:g} on, {needed:.6g} is needed")
-    rounding = 1 + (weights.format.unit if isinstance(weights.format, Float) else 0.01)
-    if not weights.exact.rounds or weights.format.vanishes(beta * (lower - 3 * (norm * rounding) ** 2)):
-        return _margin(weights, task, certificate, read)
-    raise CertificateError("points and queries do not score far enough below labels")
+    _check_demotion(weights, task.dimension, beta, lower, norm)
+    return _margin(weights, task, certificate, read)
 
 
 def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, float, float]:
@@ -60,7 +64,7 @@ def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, floa
     if read.targets.shape[1] != 1 or (read.targets[:, 0] != places - places % 2).any():
         raise CertificateError("the first layer must read the point of each pair, from the point and from the label")
     copied = np.concatenate([embed[:, :d], np.zeros((weights.width, task.labels))], axis=1)
-    if (read.outputs[0].T != copied).any() or not _selects(embed):
+    if (copied != read.outputs[0].T).any() or not _selects(embed):
         raise CertificateError("the first layer must copy points as they are, each number in a coordinate of its own")
     head = weights.heads[1][0]
     if any(not other.idle for other in weights.heads[1][1:]):
@@ -117,11 +121,34 @@ def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> float:
     return float(-others.sum(axis=1).max() / beta)
 
 
+def _check_demotion(weights: TwoLayers, d: int, beta: float, lower: float, norm: float) -> None:
+    """CertificateError unless points and the query itself, at most 2 |q| |x| - lower, vanish beside any label.
+
+    All over beta. A sum of d + 1 terms is off by (d + 1) u / (1 - (d + 1) u) times the terms' sizes.
+    """
+    found = weights.format
+    if isinstance(found, Float):
+        error, length = (d + 1) * found.unit / (1 - (d + 1) * found.unit), (norm * (1 + found.unit)) ** 2
+        distance = lower * (1 - error) - 3 * length * (1 + error) - 2 * d * found.smallest
+        enough = error > 0 and found.vanishes(beta * distance / (1 + 2 * found.unit))
+    elif isinstance(found, Fixed):
+        length = (norm + found.smallest / 2 * math.sqrt(d)) ** 2
+        enough = found.vanishes(beta * (lower - 3 * length) - 2 * d * found.smallest - found.smallest)
+    else:
+        enough = beta * (lower - 3.01 * norm**2) >= 150 * math.log(2)
+    if not enough:
+        raise CertificateError("points and queries do not score far enough below labels")
+    largest = beta * (2 * lower + 4)
+    if largest > found.largest:
+        raise CertificateError(f"differences of scores up to {largest:g} overflow in {found}")
+
+
 def _needed(weights: TwoLayers, d: int, read: Reading, beta: float, norm: float) -> float:
     """The least margin at which every other label's weight is 0, whatever the order of the sums.
 
-    Rounded inner products of d terms are off by d u / (1 - d u) times the sum of the terms' sizes (Higham 2002, (3.5)), and by
-    what products below the smallest number lose; rounding the inputs changes them by (2u + u^2) |q| |x|.
+    Rounded inner products of d terms are off by d u / (1 - d u) times the sum of the terms' sizes (Higham 2002,
+    (3.5)), and by what products below the smallest number lose; rounding the inputs changes them by (2u + u^2) |q|
+    |x|.
     """
     found = weights.format
     smallest = found.smallest
@@ -146,8 +173,8 @@ def _needed(weights: TwoLayers, d: int, read: Reading, beta: float, norm: float)
 def _margin(weights: TwoLayers, task: NearestNeighbor, certificate: Certificate, read: Reading) -> float:
     """The right label's votes less any other's.
 
-    Rounded: others' are exactly 0, and the nearest point's weight is 1 / Z, where Z, a sum of at most k exponentials of at most
-    1, is at most 4k: (1 + u)^k <= e in any order where k u <= 1, and one by one sums stop growing at 2k.
+    Rounded: others' are exactly 0, and the nearest point's weight is 1 / Z, where Z, a sum of at most k exponentials of
+    at most 1, is at most 4k: (1 + u)^k <= e in any order where k u <= 1, and one by one sums stop growing at 2k.
     """
     k, found = task.points, weights.format
     if not weights.exact.rounds:

@@ -1,8 +1,9 @@
 """Argument "copy and match": values hold the key beside them, and a query finds its own.
 
-First layer (the lemma of `two_layers`): keys read themselves, values the key before them, queries themselves. Then what the
-second layer compares is a function of the query q and of the key each position holds, and what it reads a function of the token
-there. All pairs of keys are compared: the value whose key is q scores above everything else; without it, q itself does.
+First layer (the lemma of `two_layers`): keys read themselves, values the key before them, queries themselves. Then
+what the second layer compares is a function of the query q and of the key each position holds, and what it reads a
+function of the token there. All pairs of keys are compared: the value whose key is q scores above everything else;
+without it, q itself does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ import numpy as np
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import drift
 from separatrix.constructions.check.exact import signed, units
-from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers, exact_scores, reading
+from separatrix.constructions.check.two_layers import (
+    HeadWeights,
+    Reading,
+    TwoLayers,
+    exact_scores,
+    reading,
+    require_width,
+)
 from separatrix.models import SequenceModel
 from separatrix.tasks.associative_recall import AssociativeRecall
 
@@ -37,6 +45,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         raise CertificateError(f"{ARGUMENT} proves {claim(task)!r} for lengths up to N, the certificate says otherwise")
     if weights.mlps[1] is not None and not weights.mlps[1].idle:
         raise CertificateError("the second layer's MLP must be 0")
+    require_width(certificate, weights.width)
     rows = _rows(weights, task)
     head = weights.heads[1][0]
     if any(not other.idle for other in weights.heads[1][1:]):
@@ -105,7 +114,7 @@ def _rows(weights: TwoLayers, task: AssociativeRecall) -> _Rows:
 
 
 def _gap(queries: np.ndarray, own: np.ndarray, at_values: np.ndarray, at_keys: np.ndarray) -> float:
-    """The least distance of the right position's score to any other: the key's value, or the query where it is absent."""
+    """The least distance of the right score, the key's value's or without it the query's own, to any other."""
     itself = (queries * own).sum(axis=1)
     present = absent = math.inf
     for start in range(0, len(queries), BLOCK):
@@ -156,9 +165,7 @@ def _exact_logits(weights: TwoLayers, asked: np.ndarray, said: np.ndarray) -> No
     weights.exact.sums(mass, unit, "logits")
 
 
-def _drift(
-    weights: TwoLayers, rows: _Rows, head: HeadWeights, scored: tuple[np.ndarray, ...], gap: float
-) -> float:
+def _drift(weights: TwoLayers, rows: _Rows, head: HeadWeights, scored: tuple[np.ndarray, ...], gap: float) -> float:
     """How far leaks of both layers move a logit, in real arithmetic."""
     if weights.exact.rounds:
         return 0.0

@@ -1,8 +1,8 @@
 """Two-layer Transformers read from their weights, and the lemma of their first layer: each head reads one position.
 
-Positions ask and tokens answer: queries and keys of the first layer do not depend on tokens, values do not depend on positions.
-Keys are distinct vectors of signs, so a position's query, whatever its size, scores highest at the key of its own signs, by twice
-its smallest entry at least: no pairs of positions need be compared.
+Positions ask and tokens answer: queries and keys of the first layer do not depend on tokens, values do not depend on
+positions. Keys are distinct vectors of signs, so a position's query, whatever its size, scores highest at the key of
+its own signs, by twice its smallest entry at least: no pairs of positions need be compared.
 """
 
 from __future__ import annotations
@@ -111,10 +111,8 @@ def _heads(weights: dict[str, np.ndarray], name: str, count: int) -> list[HeadWe
     split = {kind: np.split(weights[f"{name}.{kind}.weight"], count) for kind in ("query", "key", "value")}
     bias = {kind: np.split(weights[f"{name}.{kind}.bias"], count) for kind in ("query", "key", "value")}
     out = np.split(weights[f"{name}.out.weight"], count, axis=1)
-    return [
-        HeadWeights(*(array for kind in ("query", "key", "value") for array in (split[kind][h], bias[kind][h])), out[h])
-        for h in range(count)
-    ]
+    maps = [(split[kind][h], bias[kind][h]) for h in range(count) for kind in ("query", "key", "value")]
+    return [HeadWeights(*maps[3 * h], *maps[3 * h + 1], *maps[3 * h + 2], out[h]) for h in range(count)]
 
 
 def _mlp(weights: dict[str, np.ndarray], name: str) -> MlpWeights | None:
@@ -128,7 +126,7 @@ class Reading:
     """What the first layer's working heads do.
 
     targets: [N, heads] the position each head reads, from every position
-    outputs: [heads, V, D] what is added to the residual stream for the token read; for vector tasks [heads, d, D], a map
+    outputs: [heads, V, D] what is added to the residual stream for the token read; a map [heads, d, D] of vectors
     own:     [Q, D] what query tokens, which read themselves, get in all; nothing for vector tasks
     gap:     least distance of the best score to the next, at any position and at the query tokens
     """
@@ -140,7 +138,7 @@ class Reading:
 
 
 def reading(model: TwoLayers, queries: np.ndarray) -> Reading:
-    """The lemma. queries: [Q, D] embeddings of the query tokens. CertificateError where the weights do not bear it out."""
+    """The lemma, or a CertificateError saying where it fails. queries: [Q, D] embeddings of the query tokens."""
     vectors = model.task.vector_size is not None
     tokens = model.embed.T if vectors else model.embed[: model.task.alphabet_size]
     varying = tokens.any(axis=0) if vectors else (tokens != tokens[:1]).any(axis=0)
@@ -215,3 +213,9 @@ def exact_scores(model: TwoLayers, queries: np.ndarray, keys: np.ndarray, what: 
     mass = (np.abs(queries) @ np.abs(keys).max(axis=0)).max()
     unit = (column_units(queries) * column_units(keys)).min()
     model.exact.sums(np.atleast_1d(mass), np.atleast_1d(unit), f"scores of {what}")
+
+
+def require_width(certificate: Certificate, width: int) -> None:
+    """CertificateError for a certificate that speaks of another width."""
+    if certificate.quantities.get("width") != width:
+        raise CertificateError(f"the certificate says width = {certificate.quantities.get('width')}, it is {width}")

@@ -1,8 +1,9 @@
-"""Argument "fetch and veto": every position evaluates a local function, and the end token sees whether any of them is true.
+"""Argument "fetch and veto": positions evaluate local functions, and the end token sees whether any of them is true.
 
-First layer: each head reads one position (the lemma of `two_layers`). All assignments of tokens are tried at every kind of position:
-those that score above the end token must be the task's local functions, or their negations. Second layer: nobody objects, and the
-end token reads itself alone; or the objectors, alone or tied, and nothing else, whose outputs all move one logit the same way.
+First layer: each head reads one position (the lemma of `two_layers`). All assignments of tokens are tried at every
+kind of position: those that score above the end token must be the task's local functions, or their negations. Second
+layer: nobody objects, and the end token reads itself alone; or the objectors, alone or tied, and nothing else, whose
+outputs all move one logit the same way.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import drift
-from separatrix.constructions.check.local import Functions, classes, collect, meaning, require_same
-from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers, exact_scores, reading
+from separatrix.constructions.check.local import Functions, claim, classes, collect, meaning, require_same
+from separatrix.constructions.check.two_layers import (
+    HeadWeights,
+    Reading,
+    TwoLayers,
+    exact_scores,
+    reading,
+    require_width,
+)
 from separatrix.models import SequenceModel
 from separatrix.numerics import Float
 
@@ -42,12 +50,12 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
 
 
 def _check_scope(weights: TwoLayers, certificate: Certificate) -> None:
-    told = weights.task.model_dump()
-    every_length = told.get("layout") == "interleaved" and weights.causal  # pairs stand where they stand at any length
-    if certificate.scope not in (("lengths up to N", "length N") if every_length else ("length N",)):
-        raise CertificateError(
-            f"the argument is about length {weights.task.length} alone, the certificate says otherwise"
-        )
+    layout = weights.task.model_dump().get("layout")
+    every = layout == "interleaved" and weights.causal  # pairs stand where they stand at any length
+    proved = ("lengths up to N" if every else "length N", claim(weights.task, every))
+    if (certificate.scope, certificate.claim) != proved:
+        raise CertificateError(f"{ARGUMENT} proves {proved[1]!r}, the certificate says otherwise")
+    require_width(certificate, weights.width)
 
 
 def _check_order(weights: TwoLayers, certificate: Certificate, second: _Second) -> None:
@@ -89,7 +97,7 @@ class _Second:
         self.query = exact.linear(self.after[None], self.head.query, self.head.query_bias, "the end token's query")
         self.own, self.said = self._read(self.after[None])
         mlp = self.weights.mlps[0]
-        self.used = self.head.key.any(axis=0) | self.head.value.any(axis=0)
+        self.used: np.ndarray = np.logical_or(self.head.key.any(axis=0), self.head.value.any(axis=0))
         if mlp is not None:
             self.used = self.used | mlp.read.any(axis=0)
         self.above = self.below = np.inf
