@@ -15,6 +15,8 @@ from separatrix.cli import (
     ask,
     audit,
     bounds,
+    certify,
+    construct,
     convert,
     doctor,
     finetune,
@@ -60,6 +62,8 @@ app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
 app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
+app.command("construct", context_settings=FREE_OPTIONS)(construct.construct)
+app.command("certify")(certify.certify)
 app.command("ask")(ask.ask)
 app.command("convert")(convert.convert)
 app.command("finetune", context_settings=FREE_OPTIONS)(finetune.finetune)
