@@ -17,6 +17,7 @@ from separatrix.cli import (
     bounds,
     convert,
     doctor,
+    finetune,
     protocol,
     report,
     reproduce,
@@ -61,6 +62,7 @@ app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
 app.command("ask")(ask.ask)
 app.command("convert")(convert.convert)
+app.command("finetune", context_settings=FREE_OPTIONS)(finetune.finetune)
 app.command("protocol")(protocol.protocol)
 app.command("list")(list_command.list_)
 app.command("report")(report.report)

@@ -1,8 +1,8 @@
 """What recognisers share: a flag that falls with the first violation and never rises again.
 
-Two units of 0 and 1: `begun` is on from the first token, `alive' = relu(alive + 1 - begun - violations)`. Before the first token
-both are 0, and alive becomes 1; from then on it can only stay or fall. A violation found by a token is a unit of its own that is on
-in the state after that token; `alive` falls one token later, at the latest with the query.
+Two units of 0 and 1: `begun` is on from the first token, `alive' = relu(alive + 1 - begun - violations)`. Before the
+first token both are 0, and alive becomes 1; from then on it can only stay or fall. A violation found by a token is a
+unit of its own that is on in the state after that token; `alive` falls one token later, at the latest with the query.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ has arrived before the first token; the units of the start state see "nothing is
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from separatrix.constructions.certificate import CertificateError

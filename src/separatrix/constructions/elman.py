@@ -18,7 +18,7 @@ def config(width: int) -> ElmanConfig:
     """The configuration of a network of so many units. Raises CertificateError above LARGEST_WIDTH."""
     if width > LARGEST_WIDTH:
         raise CertificateError(
-            f"the network needs {width:,} units and two dense matrices of that size: at most {LARGEST_WIDTH:,} are built"
+            f"the network needs {width:,} units and two square matrices: at most {LARGEST_WIDTH:,} units are built"
         )
     return ElmanConfig(width=width, nonlinearity="relu")
 

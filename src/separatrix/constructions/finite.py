@@ -11,6 +11,12 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.models import SequenceModel
 
 
+def sizes(model: SequenceModel) -> dict[str, float | int | str]:
+    """Units and bits of a network of 0 and 1, beside what every recurrent model needs at the task's length."""
+    units = model.config.width
+    return {"units": units, "state_bits": units, "lower_bound_bits": model.task.recurrent_bits()}
+
+
 def certified(name: str, model: SequenceModel, options: Options, claim: str, **parameters: Any) -> Construction:
     """A network with a certificate for strings of all lengths, in the format asked for.
 
@@ -26,11 +32,11 @@ def certified(name: str, model: SequenceModel, options: Options, claim: str, **p
         order="any" if found.exact else "sequential",
         margin=found.margin,
         quantities={
-            "units": model.config.width,
+            **sizes(model),
             "states": found.states,
-            "state_bits": math.log2(found.states),
+            "log2_states": math.log2(found.states),
             "pairs": found.pairs,
-            "minimal_states": found.definition_states,
+            "definition_states": found.definition_states,
             "largest_activation": found.largest_activation,
             "largest_sum": found.largest_sum,
         },

@@ -51,7 +51,9 @@ class Machine:
         return Machine(met[1], self.outputs[firsts][met[0]])
 
 
-def explored(start: H, alphabet: int, step: Callable[[H, int], H], most: int | None = None) -> tuple[list[H], np.ndarray]:
+def explored(
+    start: H, alphabet: int, step: Callable[[H, int], H], most: int | None = None
+) -> tuple[list[H], np.ndarray]:
     """All states met from a start, in the order they are met, and their transitions by number.
 
     Raises InputError when there are more than `most`.

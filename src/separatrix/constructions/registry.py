@@ -22,6 +22,15 @@ _MODULES: dict[str, str] = {
     "group-word": "automaton",
     "bounded-dyck-automaton": "automaton",
     "bounded-dyck-stack": "stack",
+    "shift-register": "shift_register",
+    "equality-interleaved": "interleaved",
+    "disjointness-interleaved": "interleaved",
+    "equality-fingerprint": "fingerprint",
+    "equality": "equality",
+    "disjointness": "disjointness",
+    "sparse-threshold": "sparse_threshold",
+    "associative-recall": "associative_recall",
+    "nearest-neighbor": "nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 

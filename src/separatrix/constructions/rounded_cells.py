@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
@@ -93,17 +93,21 @@ class RoundedRecurrent:
         mixer, linear, add = block.mixer, self.arithmetic.linear, self.arithmetic.add
         assert isinstance(mixer, CellMixer)
         cell = state[1] if mixer.kind == "lstm" else None
-        new = self.weight(mixer.bias_new()) if mixer.kind == "gru" else None
-        recurrent = self.weight(mixer.cell.all_weights[0][1])
+        _, recurrent, _, hidden = (self.weight(each) for each in mixer.cell.all_weights[0])
+        new = hidden[-mixer.cell.hidden_size :] if mixer.kind == "gru" else None
         h, c = cell_step(self.arithmetic, mixer.kind, self.gates(mixer, x), recurrent, state[0], cell, new)
         y = add(x, h) if block.residual else h
         if block.mlp is not None:
             _, enter, activation, leave = block.mlp
+            assert isinstance(enter, nn.Linear)
+            assert isinstance(leave, nn.Linear)
             inner = self.arithmetic.round(activation(linear(y, self.weight(enter.weight), self.weight(enter.bias))))
             y = add(y, linear(inner, self.weight(leave.weight), self.weight(leave.bias)))
         return y, (h,) if c is None else (h, c)
 
-    def step(self, state: tuple[State, ...], tokens: Int[Tensor, " B"]) -> tuple[Float[Tensor, "B D"], tuple[State, ...]]:
+    def step(
+        self, state: tuple[State, ...], tokens: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, "B D"], tuple[State, ...]]:
         """Output and new state for one more token."""
         x, after = self.embed(tokens), []
         for block, before in zip(self.model.blocks, state, strict=True):

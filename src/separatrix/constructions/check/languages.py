@@ -63,9 +63,7 @@ def _group(task: Any) -> Language:
 
 
 def _automaton(task: Any) -> Language:
-    return Language(
-        task.start, lambda state, token: task.transitions[state][token], lambda state: task.outputs[state]
-    )
+    return Language(task.start, lambda state, token: task.transitions[state][token], lambda state: task.outputs[state])
 
 
 LANGUAGES: dict[str, Callable[[Any], Language]] = {

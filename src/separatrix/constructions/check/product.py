@@ -68,10 +68,10 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
                 after = [search.definition.step(state, token) for state in part.definitions]
                 following.append(search.open(vectors, [(number, token) for number in part.numbers], after))
         level = _Level.joined(following)
-    vectors = {key for key, _ in search.seen} | {bytes(network.units)}
+    distinct = {key for key, _ in search.seen} | {bytes(network.units)}
     return Product(
         pairs=len(search.origins),
-        states=len(vectors),
+        states=len(distinct),
         definition_states=len({state for _, state in search.seen} | {search.definition.start}),
         margin=margin,
         largest_activation=most,
@@ -84,7 +84,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     """The margin found. Raises CertificateError for what the weights do not bear out."""
     found = explore(model, certificate.number_format)
     if certificate.scope != "all lengths":
-        raise CertificateError(f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}")
+        raise CertificateError(
+            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
+        )
     if certificate.order == "any" and not found.exact:
         raise CertificateError(
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"

@@ -115,6 +115,10 @@ class Signed:
         self.up = sparse.csc_array(weight.clamp(min=0).numpy().T)
         self.down = sparse.csc_array(weight.neg().clamp(min=0).numpy().T)
 
+    def weight(self) -> np.ndarray:
+        """The matrix W."""
+        return (self.up - self.down).toarray().T
+
     def sums(self, x: np.ndarray) -> Sums:
         """X W^T, by the signs of its terms."""
         above, below = (sparse.csr_array(np.maximum(part, 0)) for part in (x, -x))
