@@ -179,19 +179,21 @@ def build(task: NearestNeighbor, options: NearestOptions) -> Construction:
 def _sharp_enough(number_format: Format, task: NearestNeighbor, wanted: float, wrong: float) -> tuple[Needs, int]:
     """The least temperature that certifies the margin wanted, and the demotion it goes with."""
     beta = temperature(2.0, number_format)
-    while (found := needs(number_format, beta, task.dimension, wrong)).gamma > wanted or found.demotion is None:
-        if 2 * (found.scores + found.inputs) >= wanted or beta > number_format.largest:
+    while True:
+        found = needs(number_format, beta, task.dimension, wrong)
+        if 2 * (found.scores + found.inputs) >= wanted:
             raise CertificateError(
                 f"{number_format} rounds inner products of {task.dimension} coordinates by up to {found.scores:.3g} "
                 f"and inputs by {found.inputs:.3g}: twice that leaves nothing of a margin of {wanted:g}; take a wider format"
             )
+        reach = 4 * ((found.demotion or DEMOTIONS[-1]) + 1) * beta
+        if reach > number_format.largest:
+            raise CertificateError(
+                f"a margin of {wanted:g} needs scores beyond {reach:g}, {number_format} ends at {number_format.largest:g}"
+            )
+        if found.gamma <= wanted and found.demotion is not None:
+            return found, found.demotion
         beta *= 2
-    reach = 4 * (found.demotion + 1) * beta
-    if reach > number_format.largest:
-        raise CertificateError(
-            f"a margin of {wanted:g} needs scores up to {reach:g}, {number_format} ends at {number_format.largest:g}"
-        )
-    return found, found.demotion
 
 
 def _votes(number_format: Format, task: NearestNeighbor, wrong: float) -> tuple[float, Literal["any", "sequential"]]:
