@@ -1,7 +1,7 @@
 // Compiled once for each instruction set, with SEPARATRIX_ISA naming it.
 #include "kernels.h"
 
-#include "cells.h"
+#include "cells_backward.h"
 #include "convolution.h"
 #include "diagonal.h"
 #include "linear_attention.h"

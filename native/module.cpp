@@ -82,21 +82,23 @@ template <class T> void bind(nb::module_& m, const char* type) {
     functions<T>().scan_backward({batch, length, channels, states, chunk, softplus}, inputs, at<const T>(saved),
                                  at<const T>(grad_y), at<const T>(grad_after), gradients);
   });
-  define("cell_forward", [](Size batch, Size length, Size width, int cell, Address gates, Size gates_row,
-                            Address weight, Address bias_new, Address h, Address c, Address y, Address h_after,
-                            Address c_after, Address saved, Address cells) {
-    functions<T>().cell_forward({batch, length, width, static_cast<Cell>(cell)}, rows<const T>(gates, gates_row),
-                                at<const T>(weight), at<const T>(bias_new), at<const T>(h), at<const T>(c), at<T>(y),
-                                at<T>(h_after), at<T>(c_after), at<T>(saved), at<T>(cells));
+  define("cell_forward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                            Address weight_in, Address weight, Address bias, Address bias_new, Address h, Address c,
+                            Address y, Address h_after, Address c_after, Address saved, Address cells) {
+    functions<T>().cell_forward({batch, length, inputs, width, static_cast<Cell>(cell)}, rows<const T>(x, x_row),
+                                at<const T>(weight_in), at<const T>(weight), at<const T>(bias), at<const T>(bias_new),
+                                at<const T>(h), at<const T>(c), at<T>(y), at<T>(h_after), at<T>(c_after), at<T>(saved),
+                                at<T>(cells));
   });
-  define("cell_backward", [](Size batch, Size length, Size width, int cell, Address weight, Address h, Address c,
-                             Address y, Address saved, Address cells, Address grad_y, Address grad_h, Address grad_c,
-                             Address grad_gates, Address grad_hidden_new, Address grad_before,
-                             Address grad_cell_before) {
-    functions<T>().cell_backward({batch, length, width, static_cast<Cell>(cell)}, at<const T>(weight), at<const T>(h),
-                                 at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells),
-                                 at<const T>(grad_y), at<const T>(grad_h), at<const T>(grad_c), at<T>(grad_gates),
-                                 at<T>(grad_hidden_new), at<T>(grad_before), at<T>(grad_cell_before));
+  define("cell_backward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                             Address weight_in, Address weight, Address h, Address c, Address y, Address saved,
+                             Address cells, Address grad_y, Address grad_x, Address grad_weight_in, Address grad_weight,
+                             Address grad_bias, Address grad_bias_new, Address grad_h, Address grad_c) {
+    functions<T>().cell_backward({batch, length, inputs, width, static_cast<Cell>(cell)},
+                                 {rows<const T>(x, x_row), at<const T>(weight_in), at<const T>(weight), at<const T>(h),
+                                  at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells), at<const T>(grad_y)},
+                                 {at<T>(grad_x), at<T>(grad_weight_in), at<T>(grad_weight), at<T>(grad_bias),
+                                  at<T>(grad_bias_new), at<T>(grad_h), at<T>(grad_c)});
   });
   define("recurrence_forward", [](Size batch, Size length, Size channels, bool constant, bool complex, Address a,
                                   Address x, Address before, Address y) {

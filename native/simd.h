@@ -16,21 +16,18 @@
 #endif
 
 #define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace separatrix {
 namespace SEPARATRIX_ISA {
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
-constexpr int kTileRows = 6;  // rows of a register tile that is four vectors wide: 24 of 32 registers
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
-constexpr int kTileRows = 3;  // 12 of 16 registers
 #else
 constexpr int kVectorBytes = 16;
-constexpr int kTileRows = 2;
 #endif
-constexpr int kTileVectors = 4;
 
 using Index = std::ptrdiff_t;
 

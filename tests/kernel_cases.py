@@ -34,8 +34,9 @@ def case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple
             weight = (torch.randn(gates * channels, channels, dtype=dtype) * channels**-0.5).requires_grad_()
             cell = draw(batch, channels, dtype=dtype) if op == "lstm" else None
             bias = draw(channels, dtype=dtype) if op == "gru" else None
-            inputs = draw(batch, length, gates * channels, dtype=dtype)
-            return ops.cell_scan, [op, inputs, weight, draw(batch, channels, dtype=dtype), cell, bias]
+            entering, added = draw(gates * channels, states, dtype=dtype), draw(gates * channels, dtype=dtype)
+            x, h = draw(batch, length, states, dtype=dtype), draw(batch, channels, dtype=dtype)
+            return ops.cell_scan, [op, x, entering, weight, added, h, cell, bias]
         case "fixed" | "fixed complex" | "varying" | "varying complex":
             kind = number if op.endswith("complex") else dtype
             size = (channels,) if op.startswith("fixed") else (batch, length, channels)

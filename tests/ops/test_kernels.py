@@ -171,7 +171,8 @@ def test_elementary_functions_to_the_last_digits() -> None:
             )  # fmt: skip
             relative = (decay[:, 0, 0].double() / exact.exp() - 1).abs() / (1 + exact.abs())
             assert relative.max() < 2.4e-7  # the argument's own rounding grows with it
-            tanh = ops.cell_scan("elman_tanh", x[:, None, None], torch.zeros(1, 1), torch.zeros(len(x), 1))[0][:, 0, 0]
+            elman = (one[0], torch.zeros(1, 1), torch.zeros(1), torch.zeros(len(x), 1))
+            tanh = ops.cell_scan("elman_tanh", x[:, None, None], *elman)[0][:, 0, 0]
             torch.testing.assert_close(tanh.double(), exact.tanh(), rtol=5e-7, atol=0)
             silu = ops.causal_convolution(x[:, None, None], torch.ones(1, 1))[:, 0, 0]
             torch.testing.assert_close(silu.double(), exact * exact.sigmoid(), rtol=6e-7, atol=1e-35)

@@ -12,7 +12,7 @@ from separatrix.cli.output import Json, print_json
 
 
 def reproduce(
-    figure: Annotated[str, typer.Argument(help="figure2, figure4, … or all")] = "all",
+    figure: Annotated[str, typer.Argument(help="figure2, figure4, …, all, or theorems")] = "all",
     preset: Annotated[str, typer.Option(help="quick, or the path of a preset file of your own")] = "quick",
     output: Annotated[
         Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
@@ -29,8 +29,15 @@ def reproduce(
 
     Finished trials are kept: run the same command again after an interruption to go on.
 
+    `theorems` trains nothing: it enumerates the bounds, runs the protocols, builds and checks the constructions.
+
     Example: separatrix reproduce figure2 --preset quick
     """
+    if figure == "theorems":
+        from separatrix.cli.theorems import reproduce_theorems
+
+        reproduce_theorems(output, json)
+        return
     from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.experiments import presets
     from separatrix.experiments.store import Store

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
 
 from separatrix.tasks.features import Feature
 
@@ -45,14 +45,14 @@ class Plan:
         """Bits a feature looks at."""
         return self.heads + self.own
 
-    @property
+    @cached_property
     def clauses(self) -> list[Bits] | None:
         """The one assignment for which each feature holds; None unless every feature has just one."""
         if any(len(each.ones) != 1 for each in self.placed):
             return None
         return [next(iter(each.ones)) for each in self.placed]
 
-    @property
+    @cached_property
     def kinds(self) -> tuple[list[list[Bits]], list[list[int]]]:
         """Sets of assignments, and which of them make up each feature: by function or by assignment, the fewer."""
         functions = sorted({each.ones for each in self.placed if each.ones}, key=sorted)
@@ -64,13 +64,12 @@ class Plan:
         return [[bits] for bits in assignments], [[order[bits] for bits in each.ones] for each in self.placed]
 
 
-def plan(features: Sequence[Feature], negated: bool) -> Plan:
-    """Places for the features, or for what they exclude (`negated`)."""
+def plan(features: Sequence[Feature], length: int, negated: bool) -> Plan:
+    """Places among `length` for the features, or for what they exclude (`negated`)."""
     widest = max(len(feature.positions) for feature in features)
     last = [max(feature.positions) for feature in features]
     if len(set(last)) == len(last):
         return Plan(_placed(features, last, negated, widest, own=True), True, widest - 1, causal=True)
-    length = max(last) + 1
     order = sorted(range(len(features)), key=lambda j: -last[j])
     places = {j: length - 1 - rank for rank, j in enumerate(order)}
     if all(places[j] >= last[j] for j in places):
@@ -89,11 +88,11 @@ def _place(feature: Feature, at: int, negated: bool, widest: int, own: bool) -> 
     """One feature. Heads it has no use for read a bit it already looks at."""
     seen = sorted(feature.positions, key=lambda position: position != at) if own else list(feature.positions)
     spare = widest - len(seen)
+    rank = [feature.positions.index(position) for position in seen]
     ones = set()
-    for values in product((0, 1), repeat=len(seen)):
-        bit = dict(zip(seen, values, strict=True))
-        code = sum(bit[position] << j for j, position in enumerate(feature.positions))
-        if feature.table[code] != negated:
-            ones.add((*values, *[values[0]] * spare))
+    for code, value in enumerate(feature.table):
+        if value != negated:
+            bits = tuple(code >> j & 1 for j in rank)
+            ones.add(bits + bits[:1] * spare)
     seen += [seen[0]] * spare
     return Placed(at, tuple(seen[1:] if own else seen), frozenset(ones))

@@ -12,6 +12,7 @@ from separatrix.errors import unknown
 from separatrix.tasks import family
 
 _MODULES: dict[str, str] = {
+    "index-lookup": "index_lookup",
     "automaton": "automaton",
     "parity": "automaton",
     "modular-counter": "automaton",
@@ -24,6 +25,9 @@ _MODULES: dict[str, str] = {
     "equality-fingerprint": "fingerprint",
     "equality": "equality",
     "disjointness": "disjointness",
+    "sparse-threshold": "sparse_threshold",
+    "associative-recall": "associative_recall",
+    "nearest-neighbor": "nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 

@@ -21,6 +21,9 @@ from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 
+SCORES = 2**24
+"""Scores held at a time, at most, when many queries are asked of one long context."""
+
 
 class TransformerConfig(ModelConfig):
     """A `head_width` of None means width / heads."""
@@ -177,8 +180,15 @@ class Attention(Mixer):
         return torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        weights = self.attend(state, x)
-        own = self.split(self.value(x))
+        scores_each = state[0][..., 0].numel() + 1  # a query's scores, over the whole batch
+        if torch.compiler.is_compiling() or x.shape[1] * scores_each <= SCORES:
+            return self.answer(state, x)
+        parts = x.split(max(1, SCORES // scores_each), dim=1)
+        return torch.cat([self.answer(state, part) for part in parts], dim=1)
+
+    def answer(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        """`decode`, all queries at once."""
+        weights, own = self.attend(state, x), self.split(self.value(x))
         return self.merge(weights[..., :-1] @ state[1] + weights[..., -1:] * own)
 
 

@@ -19,7 +19,7 @@ def sort_rows(keys: Tensor) -> Tensor:
     return keys.sort(dim=-1).values
 
 
-def true_places(mask: Bool[Tensor, ...]) -> Int[Tensor, " true"]:
+def true_places(mask: Bool[Tensor, "*shape"]) -> Int[Tensor, " true"]:
     """Where a mask is true, counting through its rows. On the CPU NumPy takes a tenth of PyTorch's time."""
     if mask.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(mask.numpy()))
@@ -85,6 +85,13 @@ def ragged_places(
         taken.index_fill_(0, place, True)
         row = row.index_select(0, true_places(again))
     return taken ^ torch.repeat_interleave(fewer < count, sizes, output_size=total)
+
+
+def one_place(among: Bool[Tensor, "B n"], generator: torch.Generator) -> Int[Tensor, " B"]:
+    """A uniform one of each row's true places; every row has one at least."""
+    many = among.sum(dim=1)
+    which = many.cumsum(dim=0) - many + below(many, among.shape[1], generator)
+    return true_places(among).index_select(0, which) % among.shape[1]
 
 
 def below(sizes: Int[Tensor, " n"], most: int, generator: torch.Generator) -> Int[Tensor, " n"]:
