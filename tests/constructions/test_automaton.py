@@ -1,4 +1,4 @@
-"""Finite automata as networks: minimal by an independent library, right on every string, at length 100,000, in every format."""
+"""Finite automata as networks: minimal by an independent library, right on every string and on long ones."""
 
 from __future__ import annotations
 
