@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from separatrix import __version__
-from separatrix.cli import analyze, audit, bounds, doctor, protocol, report, reproduce, sample, sweep, train
+from separatrix.cli import (
+    analyze,
+    audit,
+    bounds,
+    card,
+    compare,
+    doctor,
+    protocol,
+    report,
+    reproduce,
+    sample,
+    sweep,
+    train,
+)
 from separatrix.cli import list_ as list_command
 from separatrix.cli.options import FREE_OPTIONS
 from separatrix.errors import InputError, nearest
@@ -47,6 +60,8 @@ app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
 app.command("protocol")(protocol.protocol)
+app.command("card", context_settings=FREE_OPTIONS)(card.card)
+app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)

@@ -39,8 +39,8 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
         headline=card_words.headline(everything),
         criterion=card_words.CRITERION,
         answers=[
-            (f"question-{number}", card_words.name(question), card_words.sentence(everything, question))
-            for number, question in enumerate(everything.questions)
+            (_section(question), card_words.name(question), card_words.sentence(everything, question))
+            for question in everything.questions
         ],
         facts=_facts(everything),
         notes=card_words.notes(everything),
@@ -74,6 +74,10 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
     )
 
 
+def _section(question: Question) -> str:
+    return "recall" if question.ability == "recall" else "decisions"
+
+
 def _drawn(part: Section, figure: Figure) -> Drawn:
     specification = export.specification(figure)
     return Drawn(figure, f"{part.id}-{figure.name}", specification, export.svg(figure, specification, part.title))
@@ -103,7 +107,9 @@ def _facts(field: Field) -> list[tuple[str, str]]:
     facts = [(count(card.parameters), "parameters")]
     if measured:
         longest = max(measured, key=lambda q: q.length)
-        facts += [(count(held.state_bits), f"bits of state at N = {longest.length}")] if (held := longest.recalled) else []
+        facts += (
+            [(count(held.state_bits), f"bits of state at N = {longest.length}")] if (held := longest.recalled) else []
+        )
         best = max((q.recalled.utilisation for q in measured if q.recalled), default=0.0)
         facts.append((f"{best:.2g}", "bits recalled per state bit, at most"))
     if card.speed and card.speed.at:

@@ -24,7 +24,8 @@ def recalled(rows: Sequence[Row], context_bits: float) -> alt.LayerChart:
     y_scale = alt.Scale(domain=[0, context_bits * 1.04], nice=False)
     y_axis = alt.Axis(tickCount=5, domain=False, ticks=False)
     y = alt.Y("recalled:Q", title="bits recalled", scale=y_scale, axis=y_axis)
-    colour = alt.when("datum.subject").then(alt.value(alt.expr("palette[1]"))).otherwise(alt.value(alt.expr("palette[0]")))  # fmt: skip
+    own, other = (alt.value(alt.expr(f"palette[{hue}]")) for hue in (1, 0))
+    colour = alt.when("datum.subject").then(own).otherwise(other)
     strength = alt.when("datum.subject").then(alt.value(1.0)).otherwise(alt.value(0.65))
     tooltip = [
         alt.Tooltip("model:N", title="model"),

@@ -26,9 +26,9 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
 
 
 # recall --------------------------------------------------------------------------------------------------------------
-def _recall(field: Field, questions: Sequence[Question]) -> Section:
-    questions = sorted(questions, key=lambda q: (q.resized, q.length))
-    columns = [f"N = {q.length}, equal state" if q.resized else f"N = {q.length}" for q in questions]
+def _recall(field: Field, asked: Sequence[Question]) -> Section:
+    questions = sorted(asked, key=lambda q: (q.resized, q.length))
+    columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
     return Section(
         id="recall",
         title="Recall: how much of its context it holds",
@@ -36,15 +36,13 @@ def _recall(field: Field, questions: Sequence[Question]) -> Section:
         measured=_conditions(questions[0]),
         figures=[
             *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
-            *(figure for q in questions if (figure := _recalled(field, q))),
+            *(figure for q in {q.probe: q for q in reversed(asked)}.values() if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
 
 
-def _grid(
-    field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]
-) -> list[Figure]:
+def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
     rows = grid_rows(field, questions, columns)
     if not rows:
         return []

@@ -1,4 +1,4 @@
-"""A card in words, computed from its measurements: what was held, what was done, what was not, beside the references."""
+"""A card in words, computed from its measurements: what was held, what was done and what was not."""
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from separatrix.errors import InputError
 from separatrix.experiments.capacity import Capacity, bits_recalled
 from separatrix.experiments.card.card import Card, Question, Trial
@@ -223,8 +222,9 @@ def _recalled(store: Store, identity: str, planned: Planned) -> Capacity | None:
 
 
 def _words(battery: Battery, minutes: float | None) -> str:
+    seeds = ", ".join(map(str, battery.seeds))
     order = (
-        f"A fixed battery of {len(list(battery.questions()))} questions with seeds {', '.join(map(str, battery.seeds))}, "
+        f"A fixed battery of {len(list(battery.questions()))} questions with seeds {seeds}, "
         "taken up by seed, then by rank of the length: less time means fewer seeds and lengths, never other settings. "
     )
     if minutes is None:

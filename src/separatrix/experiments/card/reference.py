@@ -54,7 +54,9 @@ class _Lines(Watcher):
 
     def ends(self, trial: Any, result: Any) -> None:
         accuracy = f"{result.test.accuracy:.1%}" if result.test else result.error
-        print(f"  {trial.label}: {accuracy}, {result.status} after {result.steps} steps, {result.seconds} s", flush=True)
+        print(
+            f"  {trial.label}: {accuracy}, {result.status} after {result.steps} steps, {result.seconds} s", flush=True
+        )
 
 
 def main() -> None:
