@@ -117,7 +117,8 @@ def watching(quiet: bool) -> Iterator[Watcher]:
     from separatrix.experiments.card.make import Watcher
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet), disable=quiet) as progress:
+    console = Console(stderr=True, quiet=quiet)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("begins", total=1)
 
         class Shown(Watcher):

@@ -22,7 +22,11 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
     decided = [q for q in field.questions if q.ability != "recall"]
     found = [_recall(field, recall)] if recall else []
     found += [_decisions(field, decided)] if decided else []
-    return [*found, _state(field, hues), *([_speed(field)] if any(e.card.speed for e in field.subjects) else [])]
+    return [
+        *found,
+        _state(field, hues),
+        *([_speed(field)] if any(e.card.speed and e.card.speed.at for e in field.subjects) else []),
+    ]
 
 
 # recall --------------------------------------------------------------------------------------------------------------
@@ -239,7 +243,7 @@ def _growth(entrant: Entrant, lengths: Sequence[int]) -> list[str]:
 # speed ---------------------------------------------------------------------------------------------------------------
 def _speed(field: Field) -> Section:
     own = [(entrant, at) for entrant in field.subjects if entrant.card.speed for at in entrant.card.speed.at]
-    speed = next(entrant.card.speed for entrant in field.subjects if entrant.card.speed)
+    speed = next(e.card.speed for e in field.subjects if e.card.speed and e.card.speed.at)
     devices = listed(sorted({e.card.environment["machine"] for e in field.subjects}))
     longest = max(at.length for _, at in own)
     beside = [

@@ -84,7 +84,7 @@ def make_card(
     Raises InputError for an unknown or impossible model, and when the minutes do not allow one trial of each probe.
     """
     watcher, battery = watcher or Watcher(), battery or standard()
-    clock = _Clock(float("inf") if minutes is None else 60 * minutes)
+    clock = _Clock(float("inf") if minutes is None else 60.0 * minutes)
     engine = LocalEngine(workers)
     subject = TrialConfig(task={"name": "index-lookup", "length": LENGTHS[-1], "alphabet": 16}, model=model)
     watcher.says("state and speed")

@@ -13,7 +13,7 @@ from pydantic import Field
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig
-from separatrix.models import size_for_state
+from separatrix.models import measured_numbers, size_for_state
 
 Ability = Literal["recall", "brackets", "equality", "state tracking"]
 
@@ -96,23 +96,40 @@ class Battery(Config):
 def resized(model: dict[str, Any], probe: Probe) -> dict[str, Any]:
     """The model a probe is put to: as it is, or at the least width whose state reaches the probe's size.
 
-    Widths are tried in multiples of the number of heads, or of twice or four times that where an architecture needs
-    even ones. Raises InputError when no width is possible.
+    Widths are multiples of the number of heads. Where an architecture refuses some of them (odd heads, say), a size is
+    looked for among multiples of twice or four times that, and then every smaller width that it accepts.
+    Raises InputError when no width is possible.
     """
     if probe.state_numbers is None:
         return model
-    task = TrialConfig(task={**probe.task, "length": probe.lengths[0]}, model=model).task
+    asked = TrialConfig(task={**probe.task, "length": probe.lengths[0]}, model=model)
+    heads = int(getattr(asked.model, "heads", None) or 1)
     options = {key: value for key, value in model.items() if key not in ("name", "width", "code")}
     refused = None
     for factor in (1, 2, 4):
-        multiple = factor * int(model.get("heads") or 1)
         try:
-            width = size_for_state(model["name"], task, numbers=probe.state_numbers, multiple=multiple, **options)
-        except (InputError, RuntimeError, NotImplementedError) as error:
+            width = size_for_state(
+                model["name"], asked.task, numbers=probe.state_numbers, multiple=factor * heads, **options
+            )
+        except (InputError, RuntimeError) as error:
             refused = refused or error
         else:
-            return {**model, "width": width}
+            return {
+                **model,
+                "width": width if factor == 1 else _smaller(asked, options, probe.state_numbers, heads, width),
+            }
     raise InputError(f"{model['name']}: no width has a state of {probe.state_numbers} numbers ({refused})")
+
+
+def _smaller(asked: TrialConfig, options: dict[str, Any], numbers: int, heads: int, width: int) -> int:
+    """The least accepted multiple of `heads`, up to `width`, whose state holds so many numbers."""
+    for smaller in range(heads, width, heads):
+        try:
+            if measured_numbers(asked.model.name, asked.task, width=smaller, **options) >= numbers:
+                return smaller
+        except (InputError, RuntimeError):
+            continue
+    return width
 
 
 def standard() -> Battery:

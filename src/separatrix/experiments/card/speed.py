@@ -30,7 +30,11 @@ def measure_speed(model: dict[str, Any], seconds: float, device: torch.device | 
     with one_thread():
         for length in LENGTHS:
             begun = time.perf_counter()
-            found.append(_speed_at(model, length, budget, torch.device(device)))
+            try:
+                found.append(_speed_at(model, length, budget, torch.device(device)))
+            except (RuntimeError, ValueError) as error:
+                why = f"it failed on contexts of {length} tokens ({error})"
+                break
             taken = time.perf_counter() - begun
             if length != LENGTHS[-1] and time.perf_counter() + taken * (LENGTHS[-1] / length) ** 2 / REPEATS > budget:
                 why = f"longer contexts than {length} do not fit into the {seconds:.0f} s for timing"

@@ -19,7 +19,10 @@ LENGTHS = (16, 32, 64, 128, 256, 512)
 
 
 def measure_state(config: TrialConfig, seconds: float = 20.0) -> State:
-    """Read contexts of `LENGTHS` (as far as they take no longer than `seconds`) and count what is handed over."""
+    """Read contexts of `LENGTHS`, as far as the model goes and `seconds` last, and count what is handed over.
+
+    Raises InputError when the model fails on the shortest one.
+    """
     model = initialised(architecture(config.model.name), config.task, config.model, seed=0)
     lengths: list[int] = []
     bits: list[int] = []
@@ -28,8 +31,13 @@ def measure_state(config: TrialConfig, seconds: float = 20.0) -> State:
         if 4 * (time.perf_counter() - begun) > seconds:
             break
         context = config.task.sample(1, stream(0, "test"), length=length).context
-        with torch.no_grad():
-            bits.append(state_bits(model.prefill(context)))
+        try:
+            with torch.no_grad():
+                bits.append(state_bits(model.prefill(context)))
+        except (RuntimeError, ValueError) as error:
+            if not lengths:
+                raise InputError(f"{config.model.name}: failed on a context of {length} tokens: {error}") from error
+            break
         lengths.append(length)
     per_token = (bits[-1] - bits[-2]) / (lengths[-1] - lengths[-2]) if len(bits) > 1 else 0.0
     return State(
