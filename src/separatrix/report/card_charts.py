@@ -18,7 +18,7 @@ def recalled(rows: Sequence[Row], context_bits: float) -> alt.LayerChart:
             "state:Q",
             title="state at this length, bits (logarithmic)",
             scale=alt.Scale(type="log", base=2, nice=False, padding=40),
-            axis=alt.Axis(grid=False, tickCount=6, format="~s"),
+            axis=alt.Axis(grid=False, tickCount=6, format=","),
         )
     )
     y_scale = alt.Scale(domain=[0, context_bits * 1.04], nice=False)
@@ -67,7 +67,7 @@ def growth(models: Sequence[str], hues: Mapping[str, int]) -> alt.LayerChart:
             "bits:Q",
             title="state, bits (logarithmic)",
             scale=alt.Scale(type="log", base=2),
-            axis=alt.Axis(tickCount=6, format="~s", domain=False, ticks=False),
+            axis=alt.Axis(tickCount=6, format=",", domain=False, ticks=False),
         ),
         color=alt.Color("model:N", scale=colours, legend=legend),
     )

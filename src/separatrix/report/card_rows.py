@@ -44,10 +44,10 @@ class Field:
 
     @cached_property
     def questions(self) -> list[Question]:
-        """Every question the subjects ask, in their order."""
+        """Every question the subjects ask: probes in their order, lengths ascending."""
         asked = {(q.probe, q.length): q for e in reversed(self.subjects) for q in reversed(e.card.questions)}
-        order = dict.fromkeys((q.probe, q.length) for e in self.subjects for q in e.card.questions)
-        return [asked[key] for key in order]
+        probes = list(dict.fromkeys(q.probe for e in self.subjects for q in e.card.questions))
+        return sorted(asked.values(), key=lambda q: (probes.index(q.probe), q.length))
 
     def answer(self, entrant: Entrant, question: Question) -> Question | None:
         """What a card measured under the very conditions of `question`; None when it did not."""
@@ -108,6 +108,9 @@ def recalled_rows(field: Field, question: Question) -> list[Row]:
         rows.append(
             {
                 "model": entrant.label,
+                "name": (MARK if entrant.subject else "") + model_label(found.model)
+                if found.resized
+                else entrant.label,
                 "subject": entrant.subject,
                 "state": recalled.state_bits,
                 "recalled": round(recalled.recalled_bits, 2),

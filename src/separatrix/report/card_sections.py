@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from separatrix.experiments.card.card import Question, SpeedAt, Timing
 from separatrix.report import card_charts, charts
-from separatrix.report.card_rows import Entrant, Field, grid_rows, growth_rows, recalled_rows
+from separatrix.report.card_rows import MARK, Entrant, Field, grid_rows, growth_rows, recalled_rows
 from separatrix.report.card_words import GROWTH
-from separatrix.report.labels import count, listed, percent
+from separatrix.report.labels import count, listed, percent, short_name
 from separatrix.report.section import Column, Figure, Section, Table
 
 DRAWN = ("transformer", "lstm", "mamba")
@@ -37,7 +37,7 @@ def _recall(field: Field, asked: Sequence[Question]) -> Section:
         id="recall",
         title="Recall: how much of its context it holds",
         about=questions[0].about,
-        measured=_conditions(questions[0]),
+        measured=_conditions(questions),
         figures=[
             *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
             *(figure for q in {q.probe: q for q in reversed(asked)}.values() if (figure := _recalled(field, q))),
@@ -81,7 +81,7 @@ def _recalled(field: Field, question: Question) -> Figure | None:
     whole = next(q.recalled.context_bits for e in field.subjects if (q := field.answer(e, question)) and q.recalled)
     crowded = len(rows) > 8
     named = _named(rows) if crowded else {row["model"] for row in rows}
-    rows = [row | {"name": row["model"] if row["model"] in named else ""} for row in rows]
+    rows = [row | {"name": row["name"] if row["model"] in named else ""} for row in rows]
     equal = ", at equal state" if question.resized else ""
     return Figure(
         name=f"recalled-{question.length}{'-equal-state' if question.resized else ''}",
@@ -156,7 +156,7 @@ def _decisions(field: Field, questions: Sequence[Question]) -> Section:
         id="decisions",
         title="Brackets, equality and state tracking",
         about="Tasks that need little state, if it is the right one.",
-        measured=_conditions(questions[0]),
+        measured=_conditions(questions),
         figures=_grid(field, "decisions", "Accuracy by task", questions, columns),
         tables=[
             Table(
@@ -176,13 +176,19 @@ def _decisions(field: Field, questions: Sequence[Question]) -> Section:
     )
 
 
-def _conditions(question: Question) -> str:
-    training = question.training
+def _conditions(questions: Sequence[Question]) -> str:
+    """How the models were trained and tested."""
+    training = [question.training for question in questions]
+
+    def each(key: str) -> str:
+        return listed([f"{value:g}" for value in sorted({settings[key] for settings in training})])
+
+    random = {settings["lengths"] for settings in training} == {"random"}
     return (
-        f"Every model under the same conditions: at most {training['steps']:,} steps of {training['batch_size']} "
-        f"contexts {'of random lengths up to N' if training['lengths'] == 'random' else 'of length N'}, AdamW at "
-        f"{training['learning_rate']:g}, ended early when solved; tests on {training['test_contexts']:,} contexts "
-        "never seen before. References have the seeds their own cards name."
+        f"Every model under the same conditions: at most {each('steps')} steps of {each('batch_size')} contexts "
+        f"{'of random lengths up to N' if random else 'of length N'}, AdamW at {each('learning_rate')}, ended early "
+        f"when solved; tests on {each('test_contexts')} contexts never seen before. References have the seeds their "
+        "own cards name, one each where no range is shown."
     )
 
 
@@ -191,7 +197,7 @@ def _state(field: Field, hues: Mapping[str, int]) -> Section:
     drawn = drawn_states(field)
     rows = growth_rows(drawn)
     lengths = sorted({n for entrant in field.entrants for n in entrant.card.state.lengths})
-    said = [f"{entrant.label}: {GROWTH[entrant.card.state.growth]}" for entrant in field.subjects]
+    said = [f"{entrant.label.removeprefix(MARK)} {GROWTH[entrant.card.state.growth]}" for entrant in field.subjects]
     return Section(
         id="state",
         title="State: what the past is reduced to",
@@ -246,6 +252,7 @@ def _speed(field: Field) -> Section:
     speed = next(e.card.speed for e in field.subjects if e.card.speed and e.card.speed.at)
     devices = listed(sorted({e.card.environment["machine"] for e in field.subjects}))
     longest = max(at.length for _, at in own)
+    baseline = f"{short_name(speed.baseline.partition('-(')[0])}-({speed.baseline.partition('-(')[2]}"
     beside = [
         (entrant, at)
         for entrant in field.entrants
@@ -257,7 +264,7 @@ def _speed(field: Field) -> Section:
         id="speed",
         title="Speed: reading, training, answering",
         about=f"One thread, {speed.device} ({devices}), {speed.batch_size} contexts at a time, float32. Speeds depend "
-        f"on the machine; their ratios to {speed.baseline}, timed in turn in the same run, travel better.",
+        f"on the machine; their ratios to {baseline}, timed in turn in the same run, travel better.",
         tables=[
             Table(
                 caption="On the machine that made the card: median (lowest to highest repeat)",
@@ -271,7 +278,7 @@ def _speed(field: Field) -> Section:
                 rows=[_speeds(entrant, at) for entrant, at in own],
             ),
             Table(
-                caption=f"Times as fast as {speed.baseline}, N = {longest}; above 1 is faster",
+                caption=f"Times as fast as {baseline}, N = {longest}; above 1 is faster",
                 columns=[
                     Column("Model"),
                     Column("Prefill", "observed", numeric=True),

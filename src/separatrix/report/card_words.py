@@ -30,12 +30,14 @@ def _one(entrant: Entrant) -> str:
     card, name = entrant.card, entrant.label.removeprefix(MARK)
     held = _held(card)
     decided = [q for q in card.questions if q.ability != "recall" and q.measured]
-    done = [q.title.lower() for q in decided if q.done]
-    not_done = [q.title.lower() for q in decided if not q.done]
+    titles = [q.title for q in decided]
+    said: dict[bool, list[str]] = {True: [], False: []}
+    for question in decided:
+        title = question.title[:1].lower() + question.title[1:]
+        said[question.done].append(f"{title} at {question.length}" if titles.count(question.title) > 1 else title)
     parts = [held] if held else []
-    parts += [f"it does {listed(list(dict.fromkeys(done)))}"] if done else []
-    missed = [title for title in dict.fromkeys(not_done) if title not in done]
-    parts += [f"it did not learn {listed(missed)}"] if missed else []
+    parts += [f"it does {listed(said[True])}"] if said[True] else []
+    parts += [f"it did not learn {listed(said[False])}"] if said[False] else []
     return f"{name} {'; '.join(parts)}." if held else f"{name}: {'; '.join(parts) or 'nothing was measured'}."
 
 

@@ -66,12 +66,13 @@ def main() -> None:
     parser.add_argument("--output", default=str(Path(__file__).with_name(FILE)))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--minutes", type=float, default=None, help="for each model [default: until all is run]")
     given = parser.parse_args()
     battery = standard().replace(seeds=given.seeds)
     store, lines = Store(given.store), []
     for model in families():
         print(f"{model['name']}, {model['layers']} layer(s)", flush=True)
-        card = make_card(model, store, minutes=None, workers=given.workers, battery=battery, watcher=_Lines())
+        card = make_card(model, store, minutes=given.minutes, workers=given.workers, battery=battery, watcher=_Lines())
         lines.append(card.model_dump_json() + "\n")
         write_whole(given.output, "".join(lines).encode())
 
