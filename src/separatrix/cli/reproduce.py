@@ -30,7 +30,9 @@ def reproduce(
         list[str] | None,
         typer.Option("--set", help="change a setting in every panel: training.steps=500, seeds=[0,1], lengths=[20]"),
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.name=lstm")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.name=lstm")
+    ] = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
     workers: engines.Workers = None,
@@ -104,6 +106,8 @@ def _describe(plan: Preset, trials: Sequence[TrialConfig], as_json: bool) -> Non
         inside = [trial for trial in panel.trials(plan.training) if trial.identity() in wanted]
         if inside:
             models = Counter(trial.model_label for trial in inside)
-            rows.append([panel.id, panel.figure, len(models), str(sorted({t.task.length for t in inside})), len(inside)])
+            rows.append(
+                [panel.id, panel.figure, len(models), str(sorted({t.task.length for t in inside})), len(inside)]
+            )
     print_table(f"preset {plan.name}", ["panel", "figure", "models", "lengths", "trials"], rows)
     print(f"{len(trials)} distinct trials: {cost}")

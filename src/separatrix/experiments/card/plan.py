@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from separatrix.experiments.card.probes import Planned
+from separatrix.experiments.evaluation import NotFinite
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.experiments.sweep import estimated_seconds
-from separatrix.experiments.trainer import NotFinite
 
 SLOWER = 1.25
 """How much longer a step is taken to last beside another worker than when it was timed alone."""

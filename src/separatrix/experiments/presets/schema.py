@@ -124,7 +124,9 @@ class Preset(Config):
         if section == "task":
             panels = [panel.replace(task={**panel.task, field: value}) for panel in self.panels]
         elif section == "model":
-            panels = [panel.replace(models=[{**model, field: value} for model in panel.models]) for panel in self.panels]
+            panels = [
+                panel.replace(models=[{**model, field: value} for model in panel.models]) for panel in self.panels
+            ]
         else:
             panels = [_without(panel, field) for panel in self.panels]
             return self.replace(training={**self.training, field: value}, panels=panels)
