@@ -79,7 +79,7 @@ UPPER: dict[str, list[dict[str, Any]]] = {
     "equality-fingerprint": [{"length": 100}],
     "parity": [{"length": 15}],
     "modular-counter": [{"length": 15, "modulus": 5}],
-    "group-word": [{"length": 6, "group": "S3"}, {"length": 100, "group": "A5"}],
+    "group-word": [{"length": 6, "group": "S3"}],
     "automaton": [],
 }
 """Parameters at which each construction is built, checked and asked."""
