@@ -52,12 +52,22 @@ def attention_upper(task: Task) -> Upper | None:
 
 def two_layer_upper(task: Task) -> Upper | None:
     """Width that suffices for a two-layer Transformer."""
+    told, levels = task.model_dump(), log_length(task.length)
     match task.name:
-        case "equality" if task.model_dump()["layout"] == "concatenated" and task.alphabet_size == 2:
-            return Upper(log_length(max(2, task.length // 2)) + 5, "width", "fetch and compare", PAPER)
+        case "equality" | "disjointness":
+            width = log_length(task.length // 2) + 1 + log_length(task.alphabet_size)
+            return Upper(width, "width", "fetch and compare", PAPER)
+        case "sparse-threshold" if told["instance"] == "majority":
+            return Upper(2, "width", "average", PAPER)
+        case "sparse-threshold" if told["instance"] in ("inner-product", "disjointness", "equality"):
+            return Upper(2 * levels + 3, "width", "fetch and evaluate", PAPER)
+        case "sparse-threshold" if told["instance"] in ("k-cnf", "k-dnf"):
+            return Upper((told["k"] + 1) * levels + told["k"] + 1, "width", "fetch and compare", PAPER)
         case "associative-recall":
-            bits = math.ceil(math.log2(task.alphabet_size))
-            return Upper(2 * log_length(task.length) + 3 * bits + 1, "width", "copy and match", PAPER)
+            return Upper(levels + 2 * log_length(task.alphabet_size), "width", "copy and match", PAPER)
+        case "nearest-neighbor":
+            width = levels + told["dimension"] + told["labels"]
+            return Upper(width, "width", "copy and compare, inputs of a margin", PAPER)
         case "index-lookup":
             return attention_upper(task)
         case _:

@@ -89,7 +89,7 @@ def build(task: AssociativeRecall, options: Options) -> Construction:
     """Recall of any number of pairs up to k, every key asked, with one set of weights for all lengths."""
     number_format, space = parse(options.format), space_of(task)
     b = space.size("token")
-    copy, match = temperature(2, number_format), temperature(1, number_format)
+    copy, match = temperature(2.0, number_format), temperature(1.0, number_format)
     require_exact(number_format, max(space.size("pair") + 1, 3), copy, "the scores of the first layer")
     require_exact(number_format, b + 1, match, "the scores of the second layer")
     require_exact(number_format, max(3 * b, b + 3, 9), 1.0, "the logits")

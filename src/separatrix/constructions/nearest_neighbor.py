@@ -147,7 +147,7 @@ def build(task: NearestNeighbor, options: NearestOptions) -> Construction:
     if not wanted:
         raise InputError("nearest-neighbor: inputs of margin 0 can be as close as you like: give gamma, e.g. 0.05")
     number_format, space = parse(options.format), space_of(task)
-    copy = temperature(2, number_format)
+    copy = temperature(2.0, number_format)
     require_exact(number_format, max(space.size("pair") + 1, 3), copy, "the scores of the first layer")
     wrong = leak(task.length, 2 * copy) if isinstance(number_format, Real) else 0.0
     found, demotion = _sharp_enough(number_format, task, wanted, wrong)
@@ -178,12 +178,12 @@ def build(task: NearestNeighbor, options: NearestOptions) -> Construction:
 
 def _sharp_enough(number_format: Format, task: NearestNeighbor, wanted: float, wrong: float) -> tuple[Needs, int]:
     """The least temperature that certifies the margin wanted, and the demotion it goes with."""
-    beta = temperature(2, number_format)
+    beta = temperature(2.0, number_format)
     while (found := needs(number_format, beta, task.dimension, wrong)).gamma > wanted or found.demotion is None:
         if 2 * (found.scores + found.inputs) >= wanted or beta > number_format.largest:
             raise CertificateError(
                 f"{number_format} rounds inner products of {task.dimension} coordinates by up to {found.scores:.3g} "
-                f"and inputs by {found.inputs:.3g}: a margin of {wanted:g} is smaller than twice that; take a wider format"
+                f"and inputs by {found.inputs:.3g}: twice that leaves nothing of a margin of {wanted:g}; take a wider format"
             )
         beta *= 2
     reach = 4 * (found.demotion + 1) * beta

@@ -111,7 +111,7 @@ def _veto(task: SparseThreshold, options: SparseOptions, evaluation: Evaluation,
 
 def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, threshold: int) -> Construction:
     number_format = parse(options.format)
-    beta = temperature(2, number_format)
+    beta = temperature(2.0, number_format)
     require_exact(number_format, _scores(evaluation), beta, "the scores of the first layer")
     require_exact(number_format, evaluation.terms, 1.0, "the numbers inside the MLP")
     features = len(evaluation.plan.placed)

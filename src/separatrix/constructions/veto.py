@@ -54,12 +54,12 @@ def veto(
     slope:       how far an objection moves per unit of wrong weight in the first layer
     units:       largest whole number inside the MLP
     """
-    fetch, object_ = temperature(2, number_format), temperature(1, number_format)
+    fetch, object_ = temperature(2.0, number_format), temperature(1.0, number_format)
     require_exact(number_format, fetch_units, fetch, "the scores of the first layer")
     require_exact(number_format, objection, object_, "the scores of the second layer")
     require_exact(number_format, 2 * objection, 1.0, "the values of the second layer")
     require_exact(number_format, units, 1.0, "the numbers inside the MLP")
-    if not ties_are_finite(number_format, loudest):
+    if not ties_are_finite(number_format, float(loudest)):
         raise CertificateError(
             f"averages of values up to {loudest} may overflow in {number_format}: it has no infinity"
         )

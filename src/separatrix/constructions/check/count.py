@@ -52,8 +52,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     require_same(found, meant.functions, repeated=True)
     if _said(weights, head, after).any():
         raise CertificateError("the end token must say nothing itself")
-    counts = np.arange(meant.count + 1)
-    sums = counts * _share(weights, value, meant.count)
+    possible = sum(len(places) for places in found.values())  # the others never hold
+    counts = np.arange(possible + 1)
+    sums = counts * _share(weights, value, possible)
     margins = _margins(weights, after, coordinate, sums, counts >= meant.threshold, meant.answer)
     margin = float(margins.min())
     if not weights.exact.rounds:
