@@ -96,15 +96,18 @@ class RoundedTransformer:
         return self.arithmetic.multiply(self.arithmetic.dot(queries, keys), scale)
 
     def _scan(self, block: Block, x: Float[Tensor, "B N D"], state: State) -> Float[Tensor, "B N D"]:
-        """What every token of the context fetches from those before it and itself."""
+        """What every token of the context fetches from those before it and itself, or from all."""
         keys, values = state
+        mixer = block.mixer
+        assert isinstance(mixer, Attention)
         mixed = []
         for rows in self._rows(keys):
-            seen = keys[:, :, : rows[-1] + 1]
+            reach = int(rows[-1]) + 1 if mixer.causal else keys.shape[2]
+            seen = keys[:, :, :reach]
             scores = self._scores(block, self._heads(block, "query", x[:, rows]), seen)
-            hidden = torch.arange(seen.shape[2], device=x.device) > rows[:, None]
+            hidden = (torch.arange(reach, device=x.device) > rows[:, None]) & mixer.causal
             weights = self.arithmetic.softmax(scores.masked_fill(hidden, -torch.inf))
-            mixed.append(self.arithmetic.average(weights, values[:, :, : rows[-1] + 1]))
+            mixed.append(self.arithmetic.average(weights, values[:, :, :reach]))
         return self._merge(block, torch.cat(mixed, dim=2))
 
     def _rows(self, keys: Float[Tensor, "B H N K"]) -> Iterator[Tensor]:

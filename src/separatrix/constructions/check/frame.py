@@ -23,6 +23,10 @@ from separatrix.numerics import parse
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
     "product of automata": "product",
+    "fetch and veto": "veto",
+    "fetch and count": "count",
+    "copy and match": "recall",
+    "copy and compare": "nearest",
     "stack rules": "stack_rules",
     "shift register": "register",
     "fingerprint": "fingerprint",

@@ -25,8 +25,8 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.separation import separation, sign_group
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import Attention, TransformerConfig
+from separatrix.numerics import FORMATS, Format, Grid, parse
 from separatrix.numerics import Float as FloatFormat
-from separatrix.numerics import Format, Grid, parse
 from separatrix.tasks.index_lookup import IndexLookup
 
 ARGUMENT = "attention lookup"
@@ -55,8 +55,11 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     number_format = parse(certificate.number_format)
     tables = _tables(model)
     found = separation(tables.queries, tables.keys)
-    own = (tables.queries * (tables.keys - tables.own_keys)).double().sum(dim=1).min()
-    gap = min(found.gap, float(own))
+    own = min(
+        float((q.double() * (k.double() - o.double())).sum(dim=1).min())
+        for q, k, o in zip(*(each.split(BLOCK) for each in (tables.queries, tables.keys, tables.own_keys)), strict=True)
+    )
+    gap = min(found.gap, own)
     leak = found.leak + math.exp(-own)
     if not gap > 0:
         raise CertificateError(f"some position's score is not above all others: the gap is {gap:g}")
@@ -105,17 +108,17 @@ def _shape(model: SequenceModel) -> None:
 def _tables(model: SequenceModel) -> Tables:
     """Scores, keys and values as functions of position and token alone. Raises CertificateError where they are not."""
     tokens, asked, positions, mixer = _parts(model)
-    keys, values = mixer.key(tokens), mixer.value(positions)
+    keys, values = _apply(mixer.key, tokens), _apply(mixer.value, positions)
     if not (keys == keys[0]).all():
         raise CertificateError("keys depend on the token: scores are no function of the positions")
     if not (values == values[0]).all():
         raise CertificateError("values depend on the position: what is fetched is no function of the token")
     return Tables(
-        queries=mixer.query(asked),
-        keys=mixer.key(positions) + (keys[0] - _bias(mixer.key)),
-        own_keys=mixer.key(asked),
-        values=mixer.value(tokens) + (values[0] - _bias(mixer.value)),
-        own_values=mixer.value(asked),
+        queries=_apply(mixer.query, asked),
+        keys=_apply(mixer.key, positions) + (keys[0] - _bias(mixer.key)),
+        own_keys=_apply(mixer.key, asked),
+        values=_apply(mixer.value, tokens) + (values[0] - _bias(mixer.value)),
+        own_values=_apply(mixer.value, asked),
     )
 
 
@@ -130,6 +133,15 @@ def _parts(model: SequenceModel) -> tuple[Tensor, Tensor, Tensor, Attention]:
 
 def _bias(layer: torch.nn.Linear) -> Tensor:
     return torch.zeros(1) if layer.bias is None else layer.bias
+
+
+def _apply(layer: torch.nn.Linear, x: Tensor) -> Tensor:
+    """The layer's outputs: as they are where float32 is exact, in float64 elsewhere."""
+    if Grid.of(x).linear(layer.weight, layer.bias).exact_in(FORMATS["fp32"]):
+        return layer(x)
+    return torch.nn.functional.linear(
+        x.double(), layer.weight.double(), _bias(layer).double().expand(layer.out_features)
+    )
 
 
 def _exactness(model: SequenceModel, number_format: Format) -> Grid:
