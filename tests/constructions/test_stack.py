@@ -23,8 +23,8 @@ def create(kinds: int, depth: int, length: int = 100, **options):
 def test_two_arguments_agree_and_every_string_is_answered_right(kinds, depth):
     built = create(kinds, depth)
     assert built.width == stack.units(kinds, depth)
-    assert built.certificate.argument == "product of automata"
     assert check(built.model, built.certificate).margin == built.certificate.margin == 1
+    assert explore(built.model, "fp32").margin == 1
     assert stack_rules.read(built.model, "fp32", stack.layout(built.task)).margin == 1
     assert right_on_every_string(built, most=1500)
 
@@ -40,11 +40,14 @@ def test_any_number_of_kinds_and_any_depth(kinds, depth, seed):
 
 
 def test_strings_of_100_000_brackets():
-    built = create(3, 4, length=100_000)
-    batch = built.task.sample(4, torch.Generator().manual_seed(3))
-    assert set(batch.targets.flatten().tolist()) == {0, 1}
-    with torch.no_grad():
-        assert torch.equal(built.model(batch.context, batch.queries).argmax(dim=-1), batch.targets)
+    built = create(3, 4)
+    members = built.task.strings(100, torch.zeros(1000, dtype=torch.bool), torch.Generator().manual_seed(3))
+    member = members.reshape(1, -1)  # members after one another are a member
+    spoilt = [member.clone() for _ in range(2)]
+    spoilt[0][0, 5000], spoilt[1][0, -1] = (member[0, 5000] + 1) % 6, 0
+    contexts = torch.cat([member, *spoilt])
+    assert built.task.member(contexts).tolist() == [True, False, False]
+    assert not wrong(built.model, built.task, contexts)
 
 
 @pytest.mark.parametrize(("kinds", "depth"), [(2, 1), (2, 100), (64, 6), (1000, 20)])
@@ -96,11 +99,17 @@ def test_tampered_weights_are_refused_with_a_string_that_shows_it():
     assert refused >= 20
 
 
-def test_tampered_weights_break_a_rule():
-    built = create(40, 3)
+def test_tampered_weights_break_a_rule_unless_they_change_no_answer():
+    built, refused = create(40, 3, length=20), 0
+    batch = built.task.sample(500, torch.Generator().manual_seed(0))
     for model in changes(built, 40):
-        with pytest.raises(CertificateError):
+        try:
             stack_rules.read(model, "fp32", stack.layout(built.task))
+        except CertificateError:
+            refused += 1
+        else:
+            assert not wrong(model, built.task, batch.context)
+    assert refused >= 35
 
 
 def test_certificates_that_claim_too_much_are_refused():

@@ -61,8 +61,10 @@ class BitNetwork:
         weight, drive = self.weight[rows][:, self.clocks], self.drive[0, rows]
         state: np.ndarray = np.zeros(len(self.clocks))
         readings = []
-        for _ in range(length + 1):
+        for t in range(length + 1):
             readings.append(tuple(state[[place[bit] for bit in self.listens]]))
+            if t == length:
+                break
             state = np.bincount(owners, np.maximum(weight @ state + drive, 0), minlength=len(self.clocks))
             if not np.isin(state, (0, 1)).all():
                 raise CertificateError("a clock's bits are not 0 and 1 at all times")
