@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
