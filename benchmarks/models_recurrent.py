@@ -49,6 +49,22 @@ def arithmetic_rate() -> float:
     return max(4 * batch * width**2 / times[0], 2 * batch * width**2 / times[1])
 
 
+def compare(layer: Any, batch: int, length: int, width: int) -> tuple[float, float]:
+    """Seconds of a forward and backward pass by our kernel, and by PyTorch's."""
+    x = torch.randn(batch, length, width, requires_grad=True)
+    grad = torch.randn(batch, length, width)
+
+    def train(run: Callable[[Tensor], Any]) -> None:
+        x.grad = None
+        layer.zero_grad(set_to_none=True)
+        run(x)[0].backward(grad)
+
+    def ours() -> None:
+        train(lambda x: layer.native(x, layer.start(x)))
+
+    return alternate(ours, lambda: train(layer.cell), 7 if length * width > 20000 else 20)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
@@ -64,19 +80,7 @@ def main() -> None:
         for width in arguments.widths:
             for name, mixer in MIXERS.items():
                 layer = mixer(width)
-                x = torch.randn(arguments.batch, length, width, requires_grad=True)
-                grad = torch.randn(arguments.batch, length, width)
-
-                def train(run: Callable, layer: Any = layer, x: Tensor = x, grad: Tensor = grad) -> None:
-                    x.grad = None
-                    layer.zero_grad(set_to_none=True)
-                    run(layer, x)[0].backward(grad)
-
-                mine, other = alternate(
-                    lambda: train(lambda layer, x: layer.native(x, layer.start(x))),
-                    lambda: train(lambda layer, x: layer.cell(x)),
-                    7 if length * width > 20000 else 20,
-                )
+                mine, other = compare(layer, arguments.batch, length, width)
                 weights = sum(weight.numel() for weight in layer.parameters() if weight.ndim == 2)
                 bound = 6 * arguments.batch * length * weights / rate
                 rows.append({
