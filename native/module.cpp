@@ -178,6 +178,22 @@ template <class T> void bind(nb::module_& m, const char* type) {
         rows<const T>(grad_y, grad_y_row), at<const T>(grad_after),
         {at<T>(grad_q), at<T>(grad_k), at<T>(grad_v), at<T>(grad_decay), at<T>(grad_beta), at<T>(grad_before)});
   });
+  define("slstm_forward", [](Size batch, Size length, Size heads, Size head, Address gates, Size gates_row,
+                             Address recurrent, Address h, Address c, Address n, Address m, Address y, Address h_after,
+                             Address c_after, Address n_after, Address m_after, Address saved) {
+    fill_soon<T>(saved, batch * length * 7 * heads * head);
+    functions<T>().slstm_forward({batch, length, heads, head}, rows<const T>(gates, gates_row), at<const T>(recurrent),
+                                 {at<const T>(h), at<const T>(c), at<const T>(n), at<const T>(m)}, at<T>(y),
+                                 {at<T>(h_after), at<T>(c_after), at<T>(n_after), at<T>(m_after)}, at<T>(saved));
+  });
+  define("slstm_backward", [](Size batch, Size length, Size heads, Size head, Address recurrent, Address c, Address n,
+                              Address saved, Address grad_y, Address grad_gates, Address grad_h, Address grad_c,
+                              Address grad_n, Address grad_m) {
+    functions<T>().slstm_backward({batch, length, heads, head}, at<const T>(recurrent),
+                                  {nullptr, at<const T>(c), at<const T>(n), nullptr}, at<const T>(saved),
+                                  at<const T>(grad_y), at<T>(grad_gates),
+                                  {at<T>(grad_h), at<T>(grad_c), at<T>(grad_n), at<T>(grad_m)});
+  });
 }
 
 }  // namespace
