@@ -62,3 +62,22 @@ def two_layer_upper(task: Task) -> Upper | None:
             return attention_upper(task)
         case _:
             return None
+
+
+def elman_upper(task: Task) -> Upper | None:
+    """Units, of one bit each, of a ReLU Elman network that is built: its weights are `separatrix.constructions`."""
+    told = task.model_dump()
+    match task.name:
+        case "index-lookup":
+            return Upper(task.length * log_length(told["alphabet"]), "units", "shift register", "one place a token")
+        case "bounded-dyck":
+            stack = (2 * told["depth"] + 2) * told["kinds"].bit_length() + 2
+            return Upper(stack, "units", "stack", "Hewitt et al. 2020")
+        case "equality" if told["layout"] == "interleaved":
+            return Upper(3 * log_length(told["alphabet"]) + 3, "units", "one symbol held", PAPER)
+        case "disjointness" if told["layout"] == "interleaved":
+            return Upper(5, "units", "one bit held", PAPER)
+        case "parity" | "modular-counter" | "group-word":
+            return Upper(task.alphabet_size * task.answers, "units", "one a state and token", "Minsky 1967")
+        case _:
+            return None
