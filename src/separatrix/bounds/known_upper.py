@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from separatrix.bounds.sizes import log_length
 from separatrix.tasks import Task
+from separatrix.tasks.associative_recall import AssociativeRecall
 
 PAPER = "Bhattamishra et al. 2024"
 
@@ -36,8 +37,8 @@ def recurrent_upper(task: Task) -> Upper | None:
     }
     if task.name in tight:
         return Upper(math.ceil(task.recurrent_bits()), "bits", tight[task.name], "Myhill–Nerode")
-    if task.name == "associative-recall":
-        return Upper(math.ceil(task.recurrent_bits()), "bits", "the set of pairs", "counting")
+    if isinstance(task, AssociativeRecall):
+        return Upper(math.ceil(task.table_bits()), "bits", "the set of pairs", "counting")
     return None
 
 
