@@ -82,21 +82,23 @@ template <class T> void bind(nb::module_& m, const char* type) {
     functions<T>().scan_backward({batch, length, channels, states, chunk, softplus}, inputs, at<const T>(saved),
                                  at<const T>(grad_y), at<const T>(grad_after), gradients);
   });
-  define("cell_forward", [](Size batch, Size length, Size width, int cell, Address gates, Size gates_row,
-                            Address weight, Address bias_new, Address h, Address c, Address y, Address h_after,
-                            Address c_after, Address saved, Address cells) {
-    functions<T>().cell_forward({batch, length, width, static_cast<Cell>(cell)}, rows<const T>(gates, gates_row),
-                                at<const T>(weight), at<const T>(bias_new), at<const T>(h), at<const T>(c), at<T>(y),
-                                at<T>(h_after), at<T>(c_after), at<T>(saved), at<T>(cells));
+  define("cell_forward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                            Address weight_in, Address weight, Address bias, Address bias_new, Address h, Address c,
+                            Address y, Address h_after, Address c_after, Address saved, Address cells) {
+    functions<T>().cell_forward({batch, length, inputs, width, static_cast<Cell>(cell)}, rows<const T>(x, x_row),
+                                at<const T>(weight_in), at<const T>(weight), at<const T>(bias), at<const T>(bias_new),
+                                at<const T>(h), at<const T>(c), at<T>(y), at<T>(h_after), at<T>(c_after), at<T>(saved),
+                                at<T>(cells));
   });
-  define("cell_backward", [](Size batch, Size length, Size width, int cell, Address weight, Address h, Address c,
-                             Address y, Address saved, Address cells, Address grad_y, Address grad_h, Address grad_c,
-                             Address grad_gates, Address grad_hidden_new, Address grad_before,
-                             Address grad_cell_before) {
-    functions<T>().cell_backward({batch, length, width, static_cast<Cell>(cell)}, at<const T>(weight), at<const T>(h),
-                                 at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells),
-                                 at<const T>(grad_y), at<const T>(grad_h), at<const T>(grad_c), at<T>(grad_gates),
-                                 at<T>(grad_hidden_new), at<T>(grad_before), at<T>(grad_cell_before));
+  define("cell_backward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                             Address weight_in, Address weight, Address h, Address c, Address y, Address saved,
+                             Address cells, Address grad_y, Address grad_x, Address grad_weight_in, Address grad_weight,
+                             Address grad_bias, Address grad_bias_new, Address grad_h, Address grad_c) {
+    functions<T>().cell_backward({batch, length, inputs, width, static_cast<Cell>(cell)},
+                                 {rows<const T>(x, x_row), at<const T>(weight_in), at<const T>(weight), at<const T>(h),
+                                  at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells), at<const T>(grad_y)},
+                                 {at<T>(grad_x), at<T>(grad_weight_in), at<T>(grad_weight), at<T>(grad_bias),
+                                  at<T>(grad_bias_new), at<T>(grad_h), at<T>(grad_c)});
   });
   define("recurrence_forward", [](Size batch, Size length, Size channels, bool constant, bool complex, Address a,
                                   Address x, Address before, Address y) {
@@ -136,6 +138,27 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                         at<const T>(weight), at<const T>(bias), at<const T>(window),
                                         at<const T>(grad_y), at<T>(grad_x), at<T>(grad_weight), at<T>(grad_bias),
                                         at<T>(grad_window));
+  });
+  define("attention_forward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                 int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                 Size v_row, Address decays, Address beta, Address before, Address y, Address after,
+                                 Address saved) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_forward({batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta},
+                                     inputs, at<const T>(before), at<T>(y), at<T>(after), at<T>(saved));
+  });
+  define("attention_backward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                  int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                  Size v_row, Address decays, Address beta, Address saved, Address grad_y,
+                                  Size grad_y_row, Address grad_after, Address grad_q, Address grad_k, Address grad_v,
+                                  Address grad_decay, Address grad_beta, Address grad_before) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_backward(
+        {batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta}, inputs, at<const T>(saved),
+        rows<const T>(grad_y, grad_y_row), at<const T>(grad_after),
+        {at<T>(grad_q), at<T>(grad_k), at<T>(grad_v), at<T>(grad_decay), at<T>(grad_beta), at<T>(grad_before)});
   });
 }
 

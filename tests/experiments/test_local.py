@@ -7,7 +7,9 @@ import time
 import psutil
 import pytest
 
-from separatrix.experiments.local import LocalEngine, WorkersLost
+from separatrix import InputError
+from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.local import LocalEngine
 from separatrix.experiments.store import Store
 from separatrix.experiments.trial import run_trial
 
@@ -36,13 +38,17 @@ def test_a_killed_workers_trial_is_taken_up_again_and_the_others_go_on(tiny, tmp
     assert not workers()
 
 
-def test_a_trial_whose_worker_always_dies_is_reported(tiny, tmp_path):
-    def kill_all(running) -> None:
-        for worker in workers():
-            os.kill(worker.pid, signal.SIGKILL)
+def test_a_trial_whose_worker_always_dies_is_given_up_but_not_stored_and_the_others_go_on(tiny, tmp_path):
+    def kill_the_long_one(running) -> None:
+        if running and running[0].training.steps == 2000:
+            for worker in workers():
+                os.kill(worker.pid, signal.SIGKILL)
 
-    with pytest.raises(WorkersLost, match="was killed 3 times"):
-        LocalEngine(workers=1).run(Store(tmp_path), [tiny(steps=2000)], tick=kill_all)
+    store, trials = Store(tmp_path), [tiny(steps=2000), tiny()]
+    given_up, fine = LocalEngine(workers=1).run(store, trials, tick=kill_the_long_one)
+    assert (given_up.status, fine.status) == ("failed", "finished")
+    assert "its worker was lost 3 times" in given_up.error
+    assert store.results() == [fine]
 
 
 def test_failing_trials_are_recorded_and_the_others_go_on(tiny, tmp_path):
@@ -50,6 +56,27 @@ def test_failing_trials_are_recorded_and_the_others_go_on(tiny, tmp_path):
     failed, fine = LocalEngine(workers=1).run(Store(tmp_path), trials)
     assert (failed.status, fine.status) == ("failed", "finished")
     assert "not finite" in failed.error
+
+
+def test_a_trial_whose_code_raises_is_recorded_and_the_others_go_on(tiny, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from separatrix.models.gru import GRUMixer\n"
+        "class Broken(GRUMixer):\n"
+        "    def decode(self, state, x):\n"
+        "        return {}['no such\\nkey']\n"
+    )
+    broken = tiny().model_dump(mode="json") | {"model": {"name": f"{tmp_path}/mine.py:Broken", "width": 4}}
+    store = Store(tmp_path / "runs")
+    failed, fine = LocalEngine(workers=1).run(store, [TrialConfig(**broken), tiny()])
+    assert (failed.status, fine.status) == ("failed", "finished")
+    assert failed.error.startswith("KeyError: 'no such")
+    assert b"return {}[" in store.read(f"trials/{failed.identity}/error.txt")
+    assert store.result(failed.identity) == failed
+
+
+def test_a_store_that_only_this_process_sees_is_refused(tiny):
+    with pytest.raises(InputError, match="memory://here is seen by this process alone"):
+        LocalEngine(workers=1).run(Store("memory://here"), [tiny()])
 
 
 def test_equal_trials_run_once(tiny, tmp_path):

@@ -68,10 +68,16 @@ def test_a_failing_write_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match=r"cannot write .*note.json: No space left on device\."):
         store.write("note.json", b"new")
     assert store.read("note.json") == b"old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["note.json", "store.json"]
+
+
+@pytest.mark.parametrize("url", ["nosuch://place", "gs://needs/a/package"])
+def test_a_url_that_cannot_be_used(url):
+    with pytest.raises(InputError, match=f"cannot use {url} as an output folder"):
+        Store(url)
 
 
 def test_half_written_trials_are_not_results(tmp_path):

@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from separatrix.experiments.config import TrainingConfig, TrialConfig
+from separatrix.experiments.evaluation import NotFinite
 from separatrix.experiments.trainer import Trainer, rate
 
 
@@ -51,3 +53,10 @@ def test_validation_is_always_the_same_examples_at_full_length(tiny):
 def test_an_untrained_model_has_the_loss_of_chance(tiny):
     measured = Trainer(tiny()).test()
     assert measured.loss_bits == pytest.approx(math.log2(4), abs=0.2)
+
+
+def test_a_loss_that_is_no_number_stops_the_validation(tiny):
+    trainer = Trainer(tiny())
+    torch.nn.init.constant_(trainer.model.head.bias, math.nan)
+    with pytest.raises(NotFinite, match="the validation loss was not finite"):
+        trainer._validate()

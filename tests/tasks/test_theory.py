@@ -8,6 +8,9 @@ from itertools import combinations, product
 import mpmath
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_automata import automata
 
 import separatrix as sx
 from separatrix.tasks.logarithms import log2_add, log2_binomial, log2_power_sum
@@ -31,6 +34,8 @@ SMALL = [
     ("associative-recall", {"pairs": 3, "keys": 4, "values": 2, "absent": 0.5}),
     ("associative-recall", {"pairs": 3, "keys": 3, "values": 2}),
     ("group-word", {"length": 3, "group": "S3"}),
+    ("automaton", {"length": 6}),
+    ("automaton", {"length": 5, "transitions": [[1, 2], [3, 0], [0, 1], [3, 2]], "outputs": [0, 1, 2, 1], "start": 2}),
 ]
 
 
@@ -89,7 +94,20 @@ def test_holding_the_odd_places_of_bounded_dyck_is_counted_exactly(kinds, depth,
     assert messages(answers(task), list(range(0, length, 2)), length, 0) == rows
 
 
+@settings(max_examples=25, deadline=None)
+@given(automata(st.integers(1, 6)))
+def test_recurrent_bits_of_any_automaton_count_its_residual_classes(parameters):
+    task = sx.tasks.create("automaton", **parameters)
+    table = answers(task)
+    most = max(messages(table, list(range(t)), task.length) for t in range(task.length + 1))
+    assert task.recurrent_bits() == pytest.approx(math.log2(most))
+
+
 def test_bounds_of_huge_tasks_are_finite():
+    counter = [[(i + 1) % 12, i] for i in range(12)]
+    assert sx.tasks.create("automaton", length=2**60, transitions=counter, outputs=range(12)).recurrent_bits() == (
+        pytest.approx(math.log2(12))
+    )
     dyck = sx.tasks.create("bounded-dyck", length=2**60, kinds=3, depth=2**40)
     assert dyck.recurrent_bits() == pytest.approx(2**40 * math.log2(3), rel=1e-9)
     assert dyck.attention_bits() == pytest.approx(2**59 * math.log2(6), rel=1e-9)

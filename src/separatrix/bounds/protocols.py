@@ -113,14 +113,13 @@ def attention_protocol(
     x = model.embed(queries + model.task.query_offset if model.task.vector_size is None else queries)
     inner = block.norm(x)
     q, k, v = (mixer.split(part(inner)) for part in (mixer.query, mixer.key, mixer.value))
-    scale = q.shape[-1] ** -0.5
-    own = (q * k).sum(-1, keepdim=True) * scale
+    own = (q * k).sum(-1, keepdim=True) * mixer.scale
     shift = own.double()  # public: both sides know the query, so scores are taken relative to its own
     sums = torch.ones_like(shift)
     weighted = sums * v
     rest = [i for i in range(n) if i not in set(held)]
     for side in (list(held), rest):
-        weights = (q @ keys[:, :, side].transpose(-1, -2) * scale - shift).exp()
+        weights = (q @ keys[:, :, side].transpose(-1, -2) * mixer.scale - shift).exp()
         sums = sums + weights.sum(-1, keepdim=True)
         weighted = weighted + weights @ values[:, :, side].double()
     logits = model.head(model.norm(block.finish(x, mixer.merge((weighted / sums).to(x.dtype)))))

@@ -13,16 +13,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from separatrix.cli.output import print_json
 from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.local import LocalEngine
+from separatrix.experiments.engine import Engine, create
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.report import write_report
 
 
 def run_with_progress(
-    store: Store, trials: Sequence[TrialConfig], workers: int | None = None, quiet: bool = False
+    store: Store, trials: Sequence[TrialConfig], engine: Engine | None = None, quiet: bool = False
 ) -> list[Result]:
-    """Run trials on this machine, showing each one's step and accuracy as it trains. Ctrl-C says how to go on."""
+    """Run trials, showing each one's step and accuracy as it trains. Ctrl-C says how to go on.
+
+    engine: None for this machine's processors, all of them
+    """
     console = Console(stderr=True, quiet=quiet)
     columns = (
         TextColumn("{task.description}"),
@@ -53,7 +56,7 @@ def run_with_progress(
             progress.console.print(escape(summary(trial, result)), highlight=False)
 
         try:
-            return LocalEngine(workers).run(store, trials, finished, tick)
+            return (engine or create()).run(store, trials, finished, tick)
         except KeyboardInterrupt:
             progress.stop()
             print(

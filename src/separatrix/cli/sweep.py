@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from separatrix.cli import engines
 from separatrix.cli.output import Json, print_json, print_table
 
 
@@ -15,7 +16,11 @@ def sweep(
     output: Annotated[Path | None, typer.Option(help="folder (or fsspec URL) for results [default: runs/NAME]")] = None,
     only: Annotated[list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.width=64")] = None,
     force: Annotated[list[str] | None, typer.Option(help="run these trials again (identities, or `all`)")] = None,
-    workers: Annotated[int | None, typer.Option(help="processes, each with one thread [default: one per core]")] = None,
+    engine: engines.Name = "local",
+    address: engines.Address = None,
+    workers: engines.Workers = None,
+    cpus: engines.Cpus = 1.0,
+    gpus: engines.Gpus = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and the time they may take.")] = False,
     json: Json = False,
 ) -> None:
@@ -37,10 +42,11 @@ def sweep(
             print_table(f"{len(trials)} trials", ["identity", "trial"], [list(row.values()) for row in listing])
             print(f"at most about {seconds / 60:.1f} core minutes, measured on a few steps of each shape")
         return
+    runner = engines.chosen(engine, address, workers, cpus, gpus)
     url = str(output or f"runs/{file.stem}")
     store = Store(url)
     for trial in trials:
         if force and (trial.identity() in force or "all" in force):
             store.forget(trial.identity())
-    results = run_with_progress(store, trials, workers, quiet=json)
+    results = run_with_progress(store, trials, runner, quiet=json)
     report_outcome(store, results, json)

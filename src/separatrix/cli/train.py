@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from separatrix.cli import engines
 from separatrix.cli.output import Json, print_json, print_table
 
 
@@ -15,6 +16,10 @@ def train(
     task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
     model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`)")],
     output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/train"),
+    engine: engines.Name = "local",
+    address: engines.Address = None,
+    cpus: engines.Cpus = 1.0,
+    gpus: engines.Gpus = 0.0,
     json: Json = False,
 ) -> None:
     """Train a model on a task. Fields of the task, the model and the training are options, and so is --seed.
@@ -42,8 +47,9 @@ def train(
         training=given["training"],
         **given["trial"],
     )
+    runner = engines.chosen(engine, address, 1, cpus, gpus)
     store = Store(output)
-    (result,) = run_with_progress(store, [trial], workers=1, quiet=json)
+    (result,) = run_with_progress(store, [trial], runner, quiet=json)
     if json:
         print_json(result.model_dump(mode="json"))
     elif result.test is not None:

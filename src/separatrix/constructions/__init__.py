@@ -1,1 +1,21 @@
-"""Theorems as weights of the library's own models, each with a certificate."""
+"""Theorems as weights, each with a certificate."""
+
+from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.construction import Construction, Options, assemble, load
+from separatrix.constructions.registry import Theorem, create, names, theorem
+from separatrix.constructions.space import Space, linear
+
+__all__ = [
+    "Certificate",
+    "CertificateError",
+    "Construction",
+    "Options",
+    "Space",
+    "Theorem",
+    "assemble",
+    "create",
+    "linear",
+    "load",
+    "names",
+    "theorem",
+]

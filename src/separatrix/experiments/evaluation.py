@@ -16,11 +16,18 @@ CHUNK = 64
 """Contexts per forward pass. Part of what decides the data, so the same everywhere."""
 
 
+class NotFinite(ArithmeticError):
+    """A loss became NaN or infinite."""
+
+
 @torch.no_grad()
 def evaluate(
     model: SequenceModel, task: Task, seed: int, split: Split, contexts: int, queries: int, device: torch.device | str
 ) -> Measurement:
-    """Accuracy and loss in bits on the first `contexts` contexts of a split, `queries` answers each, at full length."""
+    """Accuracy and loss in bits on the first `contexts` contexts of a split, `queries` answers each, at full length.
+
+    Raises NotFinite when a loss is no number.
+    """
     groups = len(task.groups)
     right = torch.zeros(groups, dtype=torch.int64)
     asked = torch.zeros(groups, dtype=torch.int64)
@@ -37,6 +44,8 @@ def evaluate(
         asked.index_add_(0, group, torch.ones_like(group))
         bits.index_add_(0, group, loss.cpu())
     model.train()
+    if not bits.isfinite().all():
+        raise NotFinite(f"the {split} loss was not finite")
     met = [(name, i) for i, name in enumerate(task.groups) if asked[i] > 0]
     return Measurement(
         accuracy=int(right.sum()) / int(asked.sum()),

@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,10 @@ class Busy(Exception):
     """Another process is running this trial now."""
 
 
+class CannotWrite(InputError):
+    """The store's place is full, gone or closed to us. What was written before is whole."""
+
+
 class Store:
     """Trials at `url` (a folder, or any fsspec URL), in `trials/<identity>/`.
 
@@ -41,9 +45,20 @@ class Store:
 
     def __init__(self, url: str | Path, create: bool = True) -> None:
         self.url = str(url)
-        self.fs, self.root = fsspec.core.url_to_fs(self.url)
-        self.local = "file" in (self.fs.protocol if isinstance(self.fs.protocol, tuple) else (self.fs.protocol,))
+        try:
+            self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:  # no such protocol, or what it takes is not installed
+            raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
+        protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
+        self.local = "file" in protocols
+        self.private = "memory" in protocols
+        """Whether other processes cannot see it."""
         self._check(create)
+
+    @property
+    def address(self) -> str:
+        """The URL that means this store in every process, whatever folder it works in."""
+        return self.root if self.local else self.url
 
     def _check(self, create: bool) -> None:
         marker = f"{self.root}/store.json"
@@ -60,28 +75,45 @@ class Store:
             elif self.fs.exists(self.root) and not self.fs.isdir(self.root):
                 raise InputError(f"{self.url} is a file: expected a folder, or a path where one can be made")
             else:
-                self.write("store.json", canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
+                self._write("store.json", canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
         except (OSError, json.JSONDecodeError) as error:
             raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
 
     # files -----------------------------------------------------------------------------------------------------------
     def write(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all."""
-        full = f"{self.root}/{path}"
-        if not self.local:
-            self.fs.makedirs(os.path.dirname(full), exist_ok=True)
-            self.fs.pipe_file(full, data)  # object stores make a put visible whole
-            return
-        os.makedirs(os.path.dirname(full), exist_ok=True)
-        temporary = f"{full}.{uuid.uuid4().hex}.tmp"
+        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed."""
+        with self._writing(path):
+            self._write(path, data)
+
+    @contextmanager
+    def _writing(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise CannotWrite(
+                f"cannot write {self.url}/{path}: {reason}. What was written before is whole: see to it, and run the "
+                "same command again to go on"
+            ) from error
+
+    def _write(self, path: str, data: bytes) -> None:
+        (self._replace if self.local else self._put)(f"{self.root}/{path}", data)
+
+    def _put(self, path: str, data: bytes) -> None:
+        self.fs.makedirs(os.path.dirname(path), exist_ok=True)
+        self.fs.pipe_file(path, data)  # object stores make a put visible whole
+
+    def _replace(self, path: str, data: bytes) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, full)
+            os.replace(temporary, path)
         finally:
-            if os.path.exists(temporary):
+            with suppress(OSError):
                 os.unlink(temporary)
 
     def read(self, path: str) -> bytes | None:
@@ -147,12 +179,13 @@ class Store:
             self.write(f"{path}/config.json", config.model_dump_json(indent=1).encode())
             yield path
             return
-        os.makedirs(f"{self.root}/{path}", exist_ok=True)
         lock = FileLock(f"{self.root}/{path}/lock")  # the system releases it when its holder dies
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise Busy(identity) from None
+        with self._writing(f"{path}/lock"):
+            os.makedirs(f"{self.root}/{path}", exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise Busy(identity) from None
         try:
             self.write(f"{path}/config.json", config.model_dump_json(indent=1).encode())
             yield path

@@ -5,30 +5,38 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from separatrix.experiments.checkpoint import weights_sha256
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.environment import environment
 from separatrix.experiments.result import Measurement, Result
 from separatrix.experiments.store import Store
-from separatrix.experiments.trainer import NotFinite, Trainer
+from separatrix.experiments.trainer import Trainer
 from separatrix.models import parameter_count, state_bits, state_numbers
+from separatrix.models.files import weights_sha256
 from separatrix.tasks.streams import stream
 
 Watch = Callable[[], None]
 """Called after every validation; may raise to abandon the trial, whose checkpoint stays."""
 
 
+class TrialError(Exception):
+    """A trial's own code raised, or gave numbers that are not finite. Its message is one line."""
+
+
 def run_trial(
     store: Store, config: TrialConfig, device: torch.device | str = "cpu", watch: Watch | None = None
 ) -> Result:
-    """Run a trial to its end, or return its stored result. Raises Busy when another process is running it.
+    """Run a trial to its end, or return its stored result.
 
-    A trial that raises or whose loss stops being finite gets a result of status "failed" with its error.
+    A trial that raises or whose loss stops being finite gets a result of status "failed" with its error, and a file
+    `error.txt` with the traceback. Raises Busy when another process is running it, and InputError when the store
+    cannot be written: then nothing is recorded, and the trial goes on from its checkpoint when it is run again.
     """
     identity = config.identity()
     if (stored := store.result(identity)) is not None:
@@ -38,12 +46,13 @@ def run_trial(
             return stored
         try:
             result = _train(store, path, config, torch.device(device), watch)
-        except (NotFinite, RuntimeError, ValueError) as error:
+        except TrialError as error:
+            store.write(f"{path}/error.txt", "".join(traceback.format_exception(error.__cause__)).encode())
             result = Result(
                 identity=identity,
                 config=config.model_dump(mode="json"),
                 status="failed",
-                error=f"{type(error).__name__}: {error}",
+                error=str(error),
                 environment=environment(device),
             )
         store.write_result(result)
@@ -51,17 +60,35 @@ def run_trial(
 
 
 def _train(store: Store, path: str, config: TrialConfig, device: torch.device, watch: Watch | None) -> Result:
-    trainer = Trainer(config, device)
-    if (checkpoint := store.read(f"{path}/checkpoint.safetensors")) is not None:
-        trainer.resume(checkpoint)
-    for measured in trainer.run():
+    checkpoint = store.read(f"{path}/checkpoint.safetensors")
+    with _own_errors():
+        trainer = Trainer(config, device)
+        if checkpoint is not None:
+            trainer.resume(checkpoint)
+        validations = trainer.run()
+    while (measured := _next(validations)) is not None:
         store.write(f"{path}/checkpoint.safetensors", trainer.checkpoint())
         store.write(f"{path}/progress.json", _progress(trainer, measured))
         if watch:
             watch()
-    test = trainer.test()
+    with _own_errors():
+        result = _result(trainer, trainer.test())
     store.write(f"{path}/history.parquet", _parquet(trainer.progress.history))
-    return _result(trainer, test)
+    return result
+
+
+def _next(validations: Iterator[Measurement]) -> Measurement | None:
+    with _own_errors():
+        return next(validations, None)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """Tells what a trial's own code raises from what the store and the watch do."""
+    try:
+        yield
+    except Exception as error:
+        raise TrialError(" ".join(f"{type(error).__name__}: {error}".split())) from error
 
 
 def _progress(trainer: Trainer, measured: Measurement) -> bytes:

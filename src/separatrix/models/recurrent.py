@@ -39,13 +39,12 @@ class CellMixer(Mixer):
         super().__init__()
         self.cell, self.kind = cell, kind
 
-    def inputs(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B G"]:
-        """The gates' share of the input, with every bias that is simply added."""
-        weight, _, bias, _ = self.cell.all_weights[0]
-        hidden: Tensor = self.cell.all_weights[0][3]
+    def bias(self) -> Float[Tensor, " G"]:
+        """Every bias that is simply added."""
+        _, _, bias, hidden = self.cell.all_weights[0]
         if self.kind == "gru":  # the hidden bias of n stays inside: the reset gate multiplies it
             hidden = torch.cat([hidden[: 2 * self.cell.hidden_size], torch.zeros_like(self.bias_new())])
-        return F.linear(x, weight, bias + hidden)
+        return bias + hidden
 
     def bias_new(self) -> Float[Tensor, " D"]:
         """A GRU's hidden bias of n."""
@@ -65,9 +64,9 @@ class CellMixer(Mixer):
 
     def native(self, x: Float[Tensor, "B N D"], state: State) -> tuple[Float[Tensor, "B N D"], State]:
         """`scan` by separatrix.ops."""
-        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
-        bias = self.bias_new() if self.kind == "gru" else None
-        y, h, c = ops.cell_scan(self.kind, self.inputs(x), weight, state[0], cell, bias)
+        (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
+        bias_new = self.bias_new() if self.kind == "gru" else None
+        y, h, c = ops.cell_scan(self.kind, x, weight_in, weight, self.bias(), state[0], cell, bias_new)
         return y, ((h, c) if self.kind == "lstm" else (h,))
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
@@ -81,8 +80,7 @@ class CellMixer(Mixer):
         return y, tuple(part[0] for part in (after if self.kind == "lstm" else (after,)))
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
-        h, c = ops.cell_step(
-            self.kind, self.inputs(x), weight, state[0], cell, self.bias_new() if self.kind == "gru" else None
-        )
+        (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
+        bias_new = self.bias_new() if self.kind == "gru" else None
+        h, c = ops.cell_step(self.kind, F.linear(x, weight_in, self.bias()), weight, state[0], cell, bias_new)
         return h, (h,) if c is None else (h, c)

@@ -51,4 +51,4 @@ def bits_per_number(dtype: torch.dtype) -> int:
 
 def repeat_queries(state: State, queries: int) -> State:
     """Float[B, …] -> Float[B * Q, …]: each example's state once per query, rows of one example adjacent."""
-    return map_state(lambda tensor: tensor.repeat_interleave(queries, dim=0), state)
+    return map_state(lambda tensor: tensor[:, None].expand(-1, queries, *tensor.shape[1:]).flatten(0, 1), state)

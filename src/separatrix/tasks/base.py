@@ -159,6 +159,43 @@ class Task(Config):
         """One answer as a readable word."""
         return str(answer)
 
+    def read(self, text: str) -> Tensor:
+        """The context a person typed, as `show` prints it: Int[N], or Float[N, d] for vector tasks.
+
+        Raises InputError for words that are no tokens and contexts that are none of the task's.
+        """
+        words = text.replace("|", " ").replace(",", " ").split()
+        if len(words) == 1 and words[0].isdigit() and self.alphabet_size <= 10:
+            words = list(words[0])  # 0110
+        return self.check_context(torch.tensor([self._number(word) for word in words], dtype=torch.int64))
+
+    def read_query(self, text: str) -> Tensor:
+        """The query a person typed, as `show_query` prints it: Int[], or Float[d] for vector tasks."""
+        query = torch.tensor(self._number(text))
+        if int(query) not in self.query_values:
+            first, last = self.query_values[0], self.query_values[-1]
+            raise InputError(f"{self.name}: expected a query from {first} to {last}, got {text}")
+        return query
+
+    def _number(self, word: str) -> int:
+        try:
+            return int(word)
+        except ValueError:
+            raise InputError(f"{self.name}: expected tokens as numbers, got {word!r}") from None
+
+    def check_context(self, context: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
+        """The context itself, or an InputError saying why it is none of the task's."""
+        if len(context) not in self.lengths:
+            raise InputError(f"{self.name} of length {self.length} takes no context of {len(context)} tokens")
+        for place, token in enumerate(context.tolist()):
+            if token not in (allowed := self.position_alphabet(place)):
+                raise InputError(
+                    f"{self.name}: expected a token from {allowed[0]} to {allowed[-1]} at position {place}, got {token}"
+                )
+        if not bool(self.valid(context[None])):
+            raise InputError(f"{self.name}: {self.show(context)!r} is not a context of this task")
+        return context
+
     # checks shared by the families -----------------------------------------------------------------------------------
     def check_request(self, batch_size: int, queries: int | None, length: int | None) -> tuple[int, int]:
         """(Q, N) of a request to `sample`, or an InputError."""

@@ -185,5 +185,11 @@ class BoundedDyck(Task):
             return " ".join(f"{'(' if t < self.kinds else ')'}{t % self.kinds}" for t in context.tolist())
         return " ".join(BRACKETS[t % self.kinds][t // self.kinds] for t in context.tolist())
 
+    def read(self, text: str) -> Tensor:
+        shown = {self.show(torch.tensor([token])): token for token in range(self.alphabet_size)}
+        words = text.split() if self.kinds > len(BRACKETS) or text.replace(" ", "").isdigit() else list(text)
+        tokens = [str(shown.get(word, word)) for word in words if word.strip()]
+        return super().read(" ".join(tokens))
+
     def show_answer(self, answer: int) -> str:
         return "member" if answer else "no member"

@@ -20,6 +20,7 @@ _FAMILIES = {
     "parity": "state_tracking:Parity",
     "modular-counter": "state_tracking:ModularCounter",
     "group-word": "state_tracking:GroupWord",
+    "automaton": "automaton:FiniteAutomaton",
 }
 
 

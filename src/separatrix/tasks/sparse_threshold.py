@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
-from separatrix.tasks.draws import places
-from separatrix.tasks.features import Feature, FeatureBank, columns, random_bits, rows
+from separatrix.tasks.bitstrings import ones, random_bits
+from separatrix.tasks.draws import ragged_places, true_places
+from separatrix.tasks.features import Feature, FeatureBank
 from separatrix.tasks.logarithms import log2_add, log2_binomial
 from separatrix.tasks.streams import stream
 
@@ -101,46 +102,43 @@ class SparseThreshold(Task):
             return _at_length(self, n).sample(batch_size, generator, count)
         device = generator.device
         bank, threshold = _bank(self, device)
-        bits = random_bits(n, batch_size, generator)
+        bits = random_bits(batch_size, n, generator)
         wished, hard = torch.randint(2, (2, batch_size), generator=generator, device=device).bool()
         target = torch.where(wished, threshold, threshold - 1)
-        ones = bank.values(bits).sum(dim=0)
-        moved = ((ones >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank.positions)))
-        self._move(bits, moved, target, generator)
-        context = rows(bits)
+        held = ones(bank.values(bits))
+        moved = ((held >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank)))
+        context = self._moved(bits, torch.where(moved, target, held), generator)
         asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
         groups = torch.where(moved, torch.where(wished, 1, 2), 0)[:, None].expand(batch_size, count)
         return Batch(context, asked, self.answer(context, asked), groups)
 
-    def _move(
-        self,
-        bits: UInt8[Tensor, "N B"],
-        moved: Bool[Tensor, " B"],
-        target: Int[Tensor, " B"],
-        generator: torch.Generator,
-    ) -> None:
-        """Set features of the moved strings, in place, until `target` of them have value 1."""
+    def _moved(
+        self, bits: UInt8[Tensor, "B N"], target: Int[Tensor, " B"], generator: torch.Generator
+    ) -> Int[Tensor, "B N"]:
+        """The strings after features of theirs were set until `target` of them have value 1."""
         bank, _ = _bank(self, bits.device)
-        which, current = torch.arange(len(moved), device=bits.device), bits.clone()
+        done = torch.empty(bits.shape, dtype=torch.int64, device=bits.device)
+        which = torch.arange(len(bits), device=bits.device)
         for _ in range(ROUNDS):
-            values = bank.values(current)
-            missing = torch.where(moved[which], target[which] - values.sum(dim=0), 0)
-            (off,) = torch.nonzero(missing, as_tuple=True)
-            if 3 * len(off) <= 2 * len(which):  # the others are done: put them back and go on with fewer
-                bits.index_copy_(1, which, current)
-                which, missing = which[off], missing[off]
-                current, values = current.index_select(1, off), values.index_select(1, off)
+            values = bank.values(bits)
+            missing = target[which] - ones(values)
+            off = true_places(missing != 0)
+            if 3 * len(off) <= 2 * len(which):  # put the strings that are done aside and go on with fewer
+                done[which] = bits.long()
+                which, missing, bits, values = which[off], missing[off], bits[off], values[off]
             if not len(which):
-                return
+                return done
             string, feature = _choose(bank.changeable(values, missing > 0), missing.abs(), generator)
-            current = bank.set(current, string, feature, missing > 0, generator)
-        bits.index_copy_(1, which, current)
+            bank.turn(bits, string, feature, generator)
+        done[which] = bits.long()
+        return done
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         if context.shape[1] != self.length:
             return _at_length(self, context.shape[1]).answer(context, queries)
         bank, threshold = _bank(self, context.device)
-        return (bank.values(columns(context)).sum(dim=0) >= threshold).long()[:, None].expand(queries.shape)
+        held = ones(bank.values(context.to(torch.uint8)))
+        return (held >= threshold).long()[:, None].expand(queries.shape)
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
@@ -170,20 +168,13 @@ ROUNDS = 64
 
 
 def _choose(
-    candidates: Bool[Tensor, "M B"], wanted: Int[Tensor, " B"], generator: torch.Generator
+    candidates: Bool[Tensor, "B M"], wanted: Int[Tensor, " B"], generator: torch.Generator
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
     """Strings and features: of each string's candidates as many as wanted, uniformly, or all where there are fewer."""
-    there = candidates.sum(dim=0)
-    wanted = torch.minimum(wanted, there)
-    if 4 * int(there.sum()) > candidates.numel():
-        string, feature = torch.nonzero(places(wanted, len(candidates), generator, candidates.T), as_tuple=True)
-        return string, feature
-    string, feature = torch.nonzero(candidates.T.contiguous(), as_tuple=True)  # few: number them and choose among those
-    rank = torch.arange(len(string), device=string.device) - (there.cumsum(dim=0) - there)[string]
-    most = int(there.max())
-    among = torch.arange(most, device=string.device) < there[:, None]
-    kept = places(wanted, most, generator, among)[string, rank]
-    return string[kept], feature[kept]
+    there = ones(candidates.view(torch.uint8))
+    chosen = true_places(ragged_places(torch.minimum(wanted, there), there, generator))
+    string = torch.repeat_interleave(there).index_select(0, chosen)
+    return string, true_places(candidates).index_select(0, chosen) - string * candidates.shape[1]
 
 
 def _majority_rows(length: int) -> int:

@@ -8,7 +8,6 @@ from separatrix.experiments.card.probes import Planned
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.experiments.sweep import estimated_seconds
-from separatrix.experiments.trainer import NotFinite
 
 SLOWER = 1.25
 """How much longer a step is taken to last beside another worker than when it was timed alone."""
@@ -41,7 +40,7 @@ class Costs:
         if planned.key not in self._step:
             try:
                 timed = estimated_seconds([planned.config]) / planned.config.training.steps
-            except (NotFinite, RuntimeError, ValueError):
+            except Exception:  # whatever a module of one's own raises
                 timed = 0.0  # fails at once when it is run too, and is recorded with its error there
             self._step[planned.key] = SLOWER * timed
         return self._step[planned.key]

@@ -1,0 +1,84 @@
+"""A construction: a theorem's model, its task, and the certificate of what is proved of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from separatrix.config import Config
+from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.models import ModelConfig, SequenceModel, architecture
+from separatrix.models.files import load as load_model
+from separatrix.models.files import read_header, save, weights_sha256
+from separatrix.tasks import Task
+
+NOTE = "certificate"
+"""Name of the certificate among the notes of a model file."""
+
+
+class Options(Config):
+    """What may be chosen of a construction beside its task. Constructions add fields of their own."""
+
+    format: str = Field("fp32", description="number format the certificate is issued for, e.g. bf16, fp16, e4m3, real")
+
+
+@dataclass(frozen=True)
+class Construction:
+    """A model of the library's own classes with its weights set. The weights are made when first asked for.
+
+    Example: `built = constructions.create("index-lookup", length=2**20, alphabet=64)`; `built.width` is 27.
+    """
+
+    task: Task
+    config: ModelConfig
+    certificate: Certificate
+    build: Callable[[], SequenceModel]
+
+    @cached_property
+    def model(self) -> SequenceModel:
+        """The model, in evaluation mode, on the CPU."""
+        return self.build().eval()
+
+    @property
+    def width(self) -> int:
+        """Width m of the model's residual stream, or the number of units of a recurrent model."""
+        return self.config.width
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights, task, configuration and certificate to one safetensors file. Returns the path."""
+        certificate = self.certificate.replace(weights_sha256=weights_sha256(self.model))
+        return save(self.model, path, notes={NOTE: certificate.model_dump(mode="json")})
+
+
+def load(path: str | Path) -> Construction:
+    """A saved construction. Its certificate is read, not yet verified: `check` does that.
+
+    Raises InputError for a file that is missing, damaged, changed or not ours, CertificateError for one without a
+    certificate.
+    """
+    header = read_header(path)
+    if NOTE not in header.notes:
+        raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
+    model = load_model(path).eval()
+    return Construction(model.task, model.config, Certificate(**header.notes[NOTE]), lambda: model)
+
+
+def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:
+    """A model with the given weights, by the names they have in its `state_dict`, and 0 for all others.
+
+    The tensors themselves become the weights: nothing is drawn or copied. Raises KeyError for names the model lacks.
+    """
+    with torch.device("meta"):
+        model = architecture(config.name)(task, config)
+    empty = model.state_dict()
+    if missing := sorted(set(weights) - set(empty)):
+        raise KeyError(f"{config.name} has no weights named {', '.join(missing)}")
+    filled = {name: weights.get(name, torch.zeros(1).expand(like.shape)) for name, like in empty.items()}
+    model.load_state_dict({name: tensor.contiguous() for name, tensor in filled.items()}, assign=True)
+    return model

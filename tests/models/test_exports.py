@@ -1,0 +1,79 @@
+"""Exported models answer as the originals: ONNX in onnxruntime, model directories through AutoModel."""
+
+from __future__ import annotations
+
+import jaxtyping
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from transformers import AutoModel
+
+from separatrix import models, tasks
+from separatrix.errors import InputError
+from separatrix.models.hub import SeparatrixModel, export_huggingface
+from separatrix.models.onnx import export_onnx
+
+TASK = tasks.create("index-lookup", length=12, alphabet=4)
+
+
+@pytest.fixture
+def traceable():
+    """Exporters trace the code with shapes that are symbols, which no shape check understands."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def batch_of(size: int, length: int, queries: int):
+    return TASK.sample(size, torch.Generator().manual_seed(length), queries=queries, length=length)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("transformer", {"layers": 2, "scale": 1.0}), ("elman", {"nonlinearity": "relu"})]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_answers_at_any_batch_length_and_number_of_queries(tmp_path, traceable, name, options):
+    model = models.create(name, TASK, width=8, **options).eval()
+    path = export_onnx(model, tmp_path / "deep" / "model.onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    for shape in ((3, 12, 5), (2, 7, 3), (1, 1, 1)):
+        batch = batch_of(*shape)
+        (logits,) = session.run(None, {"context": batch.context.numpy(), "queries": batch.queries.numpy()})
+        np.testing.assert_allclose(logits, model(batch.context, batch.queries).detach().numpy(), atol=1e-5)
+    assert '"width":8' in session.get_modelmeta().custom_metadata_map["separatrix.model"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_onnx_cannot_say_is_refused_in_one_line(tmp_path, traceable):
+    with pytest.raises(InputError, match="dss cannot be written as ONNX: .*complex numbers"):
+        export_onnx(models.create("dss", TASK, width=8), tmp_path / "model.onnx")
+    with pytest.raises(InputError, match=r"ending in \.onnx, got 'model.pt'"):
+        export_onnx(models.create("lstm", TASK, width=8), tmp_path / "model.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("transformer", {"positions": "sinusoidal"}), ("lstm", {}), ("retnet", {}), ("linear-rnn", {})],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_model_directories_load_through_automodel(tmp_path, name, options):
+    model = models.create(name, TASK, width=8, **options).eval()
+    folder = export_huggingface(model, tmp_path / name)
+    back = AutoModel.from_pretrained(folder)
+    batch = batch_of(3, 9, 4)
+    answers = back(batch.context, batch.queries, labels=batch.targets)
+    assert isinstance(back, SeparatrixModel)
+    assert torch.equal(answers.logits, model(batch.context, batch.queries))
+    expected = torch.nn.functional.cross_entropy(answers.logits.flatten(0, 1), batch.targets.flatten())
+    assert torch.equal(answers.loss, expected)
+
+
+def test_a_model_directory_executes_no_python_file(tmp_path):
+    config = {"name": "/tmp/evil.py:Model", "width": 8}
+    with pytest.raises(InputError, match="Python file"):
+        SeparatrixModel(SeparatrixModel.config_class(task=TASK.model_dump(), model=config))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="expected a folder"):
+        export_huggingface(models.create("lstm", TASK, width=8), tmp_path / "file")
