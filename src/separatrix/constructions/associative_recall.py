@@ -41,7 +41,9 @@ def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, m
     embed = space.vectors(task.vocabulary, kind=QUERY, token=signs(torch.arange(task.vocabulary), b))
     everywhere = torch.arange(task.length)
     parity = 2.0 * (everywhere % 2) - 1
-    table = space.vectors(task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None])
+    table = space.vectors(
+        task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
+    )
     inside = Space(pair=space.size("pair"), kind=1, code=b)
     copied = head(
         inside,
@@ -122,5 +124,7 @@ def inside_width(space: Space) -> int:
 NAME = "associative-recall"
 
 THEOREMS = {
-    NAME: Theorem(NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build)
+    NAME: Theorem(
+        NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build
+    )
 }

@@ -30,6 +30,4 @@ def build(task: Disjointness, options: Options) -> Construction:
 
 NAME = "disjointness"
 
-THEOREMS = {
-    NAME: Theorem(NAME, "disjointness", "2 layers of one head and width ceil(log2 n) + 2 suffice", PAPER, build)
-}
+THEOREMS = {NAME: Theorem(NAME, "disjointness", "2 layers of one head and width ceil(log2 n) + 2 suffice", PAPER, build)}

@@ -87,9 +87,7 @@ class Evaluation:
         inside, made = Space(place=k, bit=1), []
         for number, coordinate in enumerate(self.reads()):
             ask = torch.eye(self.plan.heads * k)[number * k : number * k + k]
-            block, row = next(
-                (b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s]
-            )
+            block, row = next((b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s])
             into = torch.zeros(self.space.size(block), 1)
             into[row] = self.sign
             made.append(

@@ -39,10 +39,7 @@ class NearestOptions(Options):
     """The margin the inputs are promised to have."""
 
     gamma: float | None = Field(
-        None,
-        gt=0,
-        le=2,
-        description="gap between the best inner product and the best of another label; None: the task's",
+        None, gt=0, le=2, description="gap between the best inner product and the best of another label; None: the task's"
     )
 
 
@@ -95,7 +92,9 @@ def weights(task: NearestNeighbor, settings: TransformerConfig, copy: float, com
     embed[space["point"], :d], embed[space["vote"], d:] = torch.eye(d), torch.eye(y)
     everywhere = torch.arange(task.length)
     parity = 2.0 * (everywhere % 2) - 1
-    table = space.vectors(task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None])
+    table = space.vectors(
+        task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
+    )
     copied = head(
         inside,
         query={("pair", "pair"): copy},
@@ -194,9 +193,7 @@ def _votes(number_format: Format, task: NearestNeighbor, wrong: float) -> tuple[
         return 1 - 4 * leak(task.length, vanishing(number_format)) - 4 * wrong, "any"
     least = 1 / (4 * k)
     if least < number_format.smallest or 4 * k > number_format.largest:
-        raise CertificateError(
-            f"{number_format} cannot hold the votes of {k} points: take a wider format or fewer points"
-        )
+        raise CertificateError(f"{number_format} cannot hold the votes of {k} points: take a wider format or fewer points")
     short = not isinstance(number_format, Float) or k * number_format.unit <= 1
     return least, "any" if short else "sequential"
 

@@ -51,9 +51,7 @@ def build(task: SparseThreshold, options: SparseOptions) -> Construction:
             f"a veto needs a threshold of 1 or all {len(features)} features, got {threshold}: combine them by count"
         )
     if options.combine == "count" or not decisive:
-        return _count(
-            task, options, Kinds(plan(features, task.length, negated=False), task.length, height=1), threshold
-        )
+        return _count(task, options, Kinds(plan(features, task.length, negated=False), task.length, height=1), threshold)
     needs_all = threshold == len(features)
     placed = plan(features, task.length, negated=needs_all)
     evaluation = Clauses(placed, task.length) if placed.clauses else Kinds(placed, task.length, height=2)

@@ -57,9 +57,7 @@ def veto(number_format: Format, length: int, fetch_units: int, objection: int, s
     require_exact(number_format, units, 1.0, "the numbers inside the MLP")
     largest = 2.0 * objection
     if not ties_are_finite(number_format, largest):
-        raise CertificateError(
-            f"averages of values up to {largest:g} may overflow in {number_format}: it has no infinity"
-        )
+        raise CertificateError(f"averages of values up to {largest:g} may overflow in {number_format}: it has no infinity")
     if not isinstance(number_format, Real):
         order = "sequential" if getattr(number_format, "finite", False) else "any"
         return Veto(fetch, object_, order, 2.0, (0.0, 0.0))
