@@ -22,7 +22,9 @@ def card(
     model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`), or path/to/file.py:Class")],
     minutes: Annotated[float, typer.Option(help="wall-clock time for all of it", min=0.1)] = 10.0,
     output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),
-    workers: Annotated[int | None, typer.Option(help="processes, each with one thread [default: one per core]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="processes, each with one thread [default: one per core]", min=1)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.

@@ -131,6 +131,7 @@ def _run(
             raise TimeIsUp
 
     def ended(trial: TrialConfig, result: Result) -> None:
+        results[result.identity] = result
         costs.learn(by_identity[result.identity], result)
         watcher.ends(trial, result)
 
@@ -141,7 +142,7 @@ def _run(
         except TimeIsUp:
             break
         waiting = [planned for planned in waiting if planned not in batch]
-    return {name: result for name in by_identity if (result := store.result(name)) is not None}
+    return results
 
 
 def _check_time(needed: float, clock: _Clock) -> None:

@@ -41,7 +41,7 @@ class Costs:
         if planned.key not in self._step:
             try:
                 timed = estimated_seconds([planned.config]) / planned.config.training.steps
-            except (NotFinite, RuntimeError, ValueError):
+            except Exception:  # whatever a module of one's own raises
                 timed = 0.0  # fails at once when it is run too, and is recorded with its error there
             self._step[planned.key] = SLOWER * timed
         return self._step[planned.key]
