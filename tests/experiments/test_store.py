@@ -94,6 +94,12 @@ def test_a_damaged_result_is_named(tmp_path):
         store.results()
 
 
+def test_progress_that_a_power_cut_took_is_none(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/progress.json", b"")
+    assert store.progress("abc") is None
+
+
 def test_one_process_at_a_time_has_a_trial(tiny, tmp_path):
     one, other = Store(tmp_path), Store(tmp_path)
     with one.claim(tiny()), pytest.raises(Busy), other.claim(tiny()):

@@ -24,8 +24,8 @@ def construct(
     Example: separatrix construct index-lookup --length 1048576 --alphabet 64 --format bf16 --certify
     """
     from separatrix import constructions
-    from separatrix.constructions.check import check
     from separatrix.cli.options import assign
+    from separatrix.constructions.check import check
     from separatrix.tasks import family
 
     found = constructions.theorem(name)

@@ -15,7 +15,9 @@ from separatrix.cli import (
     ask,
     audit,
     bounds,
+    card,
     certify,
+    compare,
     construct,
     convert,
     doctor,
@@ -68,6 +70,8 @@ app.command("ask")(ask.ask)
 app.command("convert")(convert.convert)
 app.command("finetune", context_settings=FREE_OPTIONS)(finetune.finetune)
 app.command("protocol")(protocol.protocol)
+app.command("card", context_settings=FREE_OPTIONS)(card.card)
+app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)

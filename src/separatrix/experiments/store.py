@@ -80,10 +80,13 @@ class Store:
             raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
 
     # files -----------------------------------------------------------------------------------------------------------
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed."""
+    def write(self, path: str, data: bytes, durable: bool = True) -> None:
+        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed.
+
+        durable: wait until the disk has it, so that even a power cut leaves the old file or the new one
+        """
         with self._writing(path):
-            self._write(path, data)
+            self._write(path, data, durable)
 
     @contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -96,22 +99,21 @@ class Store:
                 "same command again to go on"
             ) from error
 
-    def _write(self, path: str, data: bytes) -> None:
-        (self._replace if self.local else self._put)(f"{self.root}/{path}", data)
-
-    def _put(self, path: str, data: bytes) -> None:
-        self.fs.makedirs(os.path.dirname(path), exist_ok=True)
-        self.fs.pipe_file(path, data)  # object stores make a put visible whole
-
-    def _replace(self, path: str, data: bytes) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    def _write(self, path: str, data: bytes, durable: bool = True) -> None:
+        full = f"{self.root}/{path}"
+        if not self.local:
+            self.fs.makedirs(os.path.dirname(full), exist_ok=True)
+            self.fs.pipe_file(full, data)  # object stores make a put visible whole
+            return
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        temporary = f"{full}.{uuid.uuid4().hex}.tmp"
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, full)
         finally:
             with suppress(OSError):
                 os.unlink(temporary)
@@ -167,8 +169,10 @@ class Store:
         return None if data is None else pl.read_parquet(io.BytesIO(data))
 
     def progress(self, identity: str) -> dict[str, Any] | None:
-        """The last words of a running trial: step, steps, accuracy."""
-        return self.read_json(f"trials/{identity}/progress.json")
+        """The last words of a running trial: step, steps, accuracy, loss_bits, time. None before its first ones."""
+        with suppress(InputError):  # they are not flushed to the disk, and a power cut may have taken them
+            return self.read_json(f"trials/{identity}/progress.json")
+        return None
 
     @contextmanager
     def claim(self, config: TrialConfig) -> Iterator[str]:

@@ -126,6 +126,10 @@ class Task(Config):
         """Which contexts belong to the task's domain (all of them, unless the task is a promise problem)."""
         return torch.ones(len(context), dtype=torch.bool, device=context.device)
 
+    def asked(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Bool[Tensor, "B Q"]:
+        """Which queries of the task's domain may be asked of which contexts (all of all, unless it promises less)."""
+        return torch.ones(queries.shape[:2], dtype=torch.bool, device=context.device)
+
     def at_length(self: T, length: int) -> T:
         """The same task at another context length."""
         return self.replace(length=length)

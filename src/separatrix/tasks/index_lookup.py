@@ -64,6 +64,9 @@ class IndexLookup(Task):
         padding = context == self.alphabet
         return ~padding[:, 0] & (padding.long().diff(dim=1) >= 0).all(dim=1)
 
+    def asked(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Bool[Tensor, "B Q"]:
+        return self.answer(context, queries) != self.alphabet
+
     def sample(
         self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
     ) -> Batch:

@@ -27,6 +27,9 @@ _ARGUMENTS: dict[str, str] = {
     "fetch and count": "count",
     "copy and match": "recall",
     "copy and compare": "nearest",
+    "stack rules": "stack_rules",
+    "shift register": "register",
+    "fingerprint": "fingerprint",
 }
 """Argument, as certificates name it → module of this package."""
 
