@@ -36,12 +36,13 @@ class Share:
 def share(total: int, counted: int, number_format: Format) -> Share:
     """A value whose sums over at most `counted` of `total` positions are exact. Raises CertificateError without one."""
     require_exact(number_format, total, 1.0, "the sums of equal weights")
-    found = _share(total, number_format)
+    found = share_of(total, number_format)
     require_exact(number_format, (counted + 1) * found.multiple, found.unit, "averages")
     return found
 
 
-def _share(total: int, number_format: Format) -> Share:
+def share_of(total: int, number_format: Format) -> Share:
+    """A value whose product with one weight is short, whether or not sums of so many are exact."""
     weight = number_format.round_number(1 / total)
     if isinstance(number_format, Real):
         if total > EXACT_FP32:

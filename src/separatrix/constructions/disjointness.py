@@ -9,7 +9,7 @@ from __future__ import annotations
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.two_strings import PAPER, Comparison, construct
+from separatrix.constructions.two_strings import PAPER, Comparison, construct, trials
 from separatrix.tasks.disjointness import Disjointness
 
 
@@ -32,5 +32,12 @@ def build(task: Disjointness, options: Options) -> Construction:
 NAME = "disjointness"
 
 THEOREMS = {
-    NAME: Theorem(NAME, "disjointness", "2 layers of one head and width ceil(log2 n) + 2 suffice", PAPER, build)
+    NAME: Theorem(
+        NAME,
+        "disjointness",
+        "2 layers of one head and width ceil(log2 n) + 2 suffice",
+        PAPER,
+        build,
+        trials=lambda task, options: trials(task, options, COMMON),
+    )
 }

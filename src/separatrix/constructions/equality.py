@@ -9,7 +9,7 @@ from __future__ import annotations
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.two_strings import PAPER, Comparison, construct
+from separatrix.constructions.two_strings import PAPER, Comparison, construct, trials
 from separatrix.tasks.equality import Equality
 
 
@@ -30,6 +30,11 @@ NAME = "equality"
 
 THEOREMS = {
     NAME: Theorem(
-        NAME, "equality", "2 layers of one head and width ceil(log2 n) + 1 + ceil(log2 S) suffice", PAPER, build
+        NAME,
+        "equality",
+        "2 layers of one head and width ceil(log2 n) + 1 + ceil(log2 S) suffice",
+        PAPER,
+        build,
+        trials=lambda task, options: trials(task, options, DIFFERENT),
     )
 }

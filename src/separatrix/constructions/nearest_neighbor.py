@@ -184,12 +184,14 @@ def _sharp_enough(number_format: Format, task: NearestNeighbor, wanted: float, w
         if 2 * (found.scores + found.inputs) >= wanted:
             raise CertificateError(
                 f"{number_format} rounds inner products of {task.dimension} coordinates by up to {found.scores:.3g} "
-                f"and inputs by {found.inputs:.3g}: twice that leaves nothing of a margin of {wanted:g}; take a wider format"
+                f"and inputs by {found.inputs:.3g}: twice that leaves nothing of a margin of {wanted:g}; take a wider "
+                "format"
             )
         reach = 4 * ((found.demotion or DEMOTIONS[-1]) + 1) * beta
         if reach > number_format.largest:
             raise CertificateError(
-                f"a margin of {wanted:g} needs scores beyond {reach:g}, {number_format} ends at {number_format.largest:g}"
+                f"a margin of {wanted:g} needs scores beyond {reach:g}, {number_format} ends at "
+                f"{number_format.largest:g}"
             )
         if found.gamma <= wanted and found.demotion is not None:
             return found, found.demotion

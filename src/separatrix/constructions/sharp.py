@@ -7,6 +7,7 @@ of minus a gap rounds to 0 in it, the position with the largest score gets weigh
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.numerics import FORMATS, Float, Format, Real
@@ -24,6 +25,13 @@ def vanishing(number_format: Format) -> float:
 def temperature(gap: float, number_format: Format) -> float:
     """The least inverse temperature, a power of two, that makes weights vanish over a gap between scores."""
     return 2.0 ** math.ceil(math.log2(vanishing(number_format) / gap))
+
+
+def temperatures(number_format: Format) -> Iterator[float]:
+    """The powers of two a format holds, as far as they can be sharp: for the search of inputs that fail in it."""
+    for exponent in range(-2, 12):
+        if number_format.round_number(2.0**exponent) == 2.0**exponent:
+            yield 2.0**exponent
 
 
 def leak(others: int, gap: float) -> float:

@@ -10,12 +10,13 @@ count  (any t) the end token averages the features over all positions and compar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
 
-from separatrix.constructions.average import Share, share
+from separatrix.constructions.average import Share, share, share_of
 from separatrix.constructions.certificate import Certificate
 from separatrix.constructions.check import count as check_count
 from separatrix.constructions.check import local
@@ -24,7 +25,7 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.evaluation import Clauses, Evaluation, Kinds
 from separatrix.constructions.features import plan
 from separatrix.constructions.layers import Head, Unit, assemble, config, head
-from separatrix.constructions.registry import Theorem
+from separatrix.constructions.registry import Theorem, Trial
 from separatrix.constructions.sharp import leak, require_exact, temperature
 from separatrix.constructions.space import Space
 from separatrix.constructions.veto import answers, head_of, veto
@@ -34,6 +35,8 @@ from separatrix.models.transformer import TransformerConfig
 from separatrix.numerics import Real, parse
 from separatrix.tasks.sparse_threshold import SparseThreshold
 
+LONGEST_TRIAL = 2**11
+"""Contexts up to here are evaluated to find inputs that fail in a format."""
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
 
 
@@ -133,6 +136,21 @@ def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, thr
     return _construction(task, options, evaluation, check_count.ARGUMENT, "any", margin, quantities, weights)
 
 
+def trials(task: SparseThreshold, options: SparseOptions) -> Iterator[Iterator[Trial]]:
+    """Counts in a format that may not be exact: as many ones as it takes, and one less, at either end of the string."""
+    if task.instance != "majority" or task.length > LONGEST_TRIAL:
+        return
+    number_format, n = parse(options.format), task.length
+    features, threshold = task.definition()
+    evaluation = Kinds(plan(features, n, negated=False), n, height=1)
+    ones = torch.arange(n) < torch.tensor([0, threshold - 1, threshold, n])[:, None]
+    context = torch.cat([ones, ones.flip(1)]).long()
+    asked = torch.zeros(len(context), 1, dtype=torch.int64)
+    part = share_of(n + 1, number_format)
+    model = _counting(task, _config(evaluation), evaluation, temperature(2.0, number_format), part, threshold)
+    yield iter([Trial(f"value = {part.value:g}", model, context, asked)])
+
+
 def _counting(
     task: SparseThreshold, settings: TransformerConfig, evaluation: Kinds, beta: float, part: Share, threshold: int
 ) -> SequenceModel:
@@ -188,5 +206,6 @@ THEOREMS = {
         PAPER,
         build,
         SparseOptions,
+        trials=trials,
     )
 }

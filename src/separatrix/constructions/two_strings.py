@@ -8,7 +8,7 @@ that into objections, and the second layer is a veto. Width k + 1 + b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,8 @@ from separatrix.constructions.check.veto import ARGUMENT
 from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
+from separatrix.constructions.registry import Trial
+from separatrix.constructions.sharp import temperatures
 from separatrix.constructions.space import Space
 from separatrix.constructions.veto import answers, head_of, veto
 from separatrix.models import SequenceModel
@@ -28,6 +30,8 @@ from separatrix.numerics import parse
 from separatrix.tasks.two_strings import TwoStrings
 
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
+LONGEST_TRIAL = 2**11
+"""Contexts up to here are evaluated to find inputs that fail in a format."""
 END = -3.0
 """Which string the end token belongs to: so far off that in the first layer it attends to itself."""
 
@@ -136,3 +140,19 @@ def construct(task: TwoStrings, options: Options, name: str, comparison: Compari
         model=model.model_dump(mode="json"),
     )
     return Construction(task, model, certificate, lambda: weights(task, comparison, found.fetch, found.object))
+
+
+def trials(task: TwoStrings, options: Options, comparison: Comparison) -> Iterator[Iterator[Trial]]:
+    """For every temperature the format holds: strings of one symbol but for one place, alike and not alike there."""
+    if task.length > LONGEST_TRIAL:
+        return
+    n = task.length // 2
+    places = torch.tensor(sorted({0, n // 2, n - 1}))
+    one = torch.zeros(len(places), n, dtype=torch.int64).scatter(1, places[:, None], 1)
+    zero, every = torch.zeros_like(one), torch.ones_like(one)
+    pairs = [(one, one), (one, zero), (zero, one), (one, 1 - one), (every, one), (every, every), (zero, zero)]
+    context = torch.cat([task.join(first, second) for first, second in pairs])
+    asked = torch.zeros(len(context), 1, dtype=torch.int64)
+    for beta in temperatures(parse(options.format)):
+        model = weights(task, comparison, beta, 2 * beta)
+        yield iter([Trial(f"beta = {beta:g}", model, context, asked)])
