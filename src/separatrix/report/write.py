@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from separatrix import __version__
+from separatrix.experiments.frame import frame
 from separatrix.experiments.result import Result
-from separatrix.experiments.store import Store, frame
+from separatrix.experiments.store import Store
 from separatrix.report import answer, document, export, panels, theme
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
