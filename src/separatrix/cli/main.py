@@ -17,7 +17,9 @@ from separatrix.cli import (
     bounds,
     convert,
     doctor,
+    frontier,
     protocol,
+    recall,
     report,
     reproduce,
     sample,
@@ -56,6 +58,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("train", context_settings=FREE_OPTIONS)(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
+app.command("frontier", context_settings=FREE_OPTIONS)(frontier.frontier)
 app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
@@ -63,6 +66,7 @@ app.command("ask")(ask.ask)
 app.command("convert")(convert.convert)
 app.command("protocol")(protocol.protocol)
 app.command("list")(list_command.list_)
+app.command("recall")(recall.recall)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 
