@@ -9,6 +9,8 @@ the codes of all tokens. Width k + b + 1: with binary codes ceil(log2 N) + ceil(
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -19,7 +21,7 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import lookup
 from separatrix.constructions.codes.binary import Binary, binary_signs
 from separatrix.constructions.construction import Construction, Options, assemble
-from separatrix.constructions.registry import Theorem
+from separatrix.constructions.registry import Theorem, Trial
 from separatrix.constructions.space import Space, linear
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import TransformerConfig
@@ -31,6 +33,8 @@ POWERS = range(-24, 128)
 """Exponents of the inverse temperatures that are tried: the least first."""
 SMALL_LEAK = 1 / 16
 """In real arithmetic, the inverse temperature is the least at which wrong positions weigh no more than this."""
+LONGEST_TRIAL = 13
+"""Inputs that fail are looked for in contexts of fewer than two to this power tokens."""
 
 
 class IndexLookupOptions(Options):
@@ -51,6 +55,16 @@ class IndexLookupOptions(Options):
         if beta is not None and math.frexp(beta)[0] != 0.5:
             raise ValueError(f"beta must be a power of two, so that no format rounds it, got {beta}")
         return beta
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is proved at an inverse temperature: the least difference of logits, and the numbers of the argument."""
+
+    beta: float
+    margin: float
+    order: Literal["any", "sequential"]
+    quantities: dict[str, float]
 
 
 class Lookup:
@@ -100,20 +114,20 @@ class Lookup:
             wrong = (2 ** (self.task.length - 1).bit_length() - 1) * math.exp(-beta * self.code.gap)
         return wrong + math.exp(-beta * self.flag)
 
-    def certificate(self) -> Certificate:
-        """The proof. Raises CertificateError saying why there is none.
+    def proof(self) -> Proof:
+        """The proof to give. Raises CertificateError saying why there is none.
 
         Of several inverse temperatures, one is taken that needs no order of the sums; then, one that is right in real
         arithmetic too; then, the least.
         """
-        proved, reasons = [], []
+        proofs, reasons = [], []
         for beta in self.betas():
             try:
-                proved.append(self.at(beta))
+                proofs.append(self.at(beta))
             except CertificateError as error:
                 reasons.append(error)
-        if proved:
-            return min(proved, key=lambda each: (each.order != "any", self.leak(_beta(each)) >= 1, _beta(each)))
+        if proofs:
+            return min(proofs, key=lambda each: (each.order != "any", self.leak(each.beta) >= 1, each.beta))
         if reasons:
             raise reasons[0]
         raise CertificateError(
@@ -121,14 +135,14 @@ class Lookup:
             "take a format of wider range"
         )
 
-    def at(self, beta: float) -> Certificate:
-        """The proof at one inverse temperature."""
+    def at(self, beta: float) -> Proof:
+        """The proof at one inverse temperature. Raises CertificateError saying why there is none."""
         if self.format.name == "real":
             if not (leak := self.leak(beta)) < 1:
                 raise CertificateError(
                     f"at beta = {beta:g} wrong positions may weigh {leak:.3g} times the right one: take a larger beta"
                 )
-            return self._issue(beta, 2 * (1 - leak) / (1 + leak), "any", score_gap=beta * self.flag, leak=leak)
+            return Proof(beta, 2 * (1 - leak) / (1 + leak), "any", {"score_gap": beta * self.flag, "leak": leak})
         largest = self.largest_score(beta)
         if not self.holds(beta):
             raise CertificateError(f"{self.format} does not hold the weights 1, {beta:g} and {beta * self.flag:g}")
@@ -145,7 +159,7 @@ class Lookup:
                 f"scores up to {largest:g} are not told apart in {self.format}: a gap of {gap:g} is left, and exp of "
                 "minus it does not round to 0"
             )
-        return self._issue(beta, 2.0, "any" if exact else "sequential", score_gap=gap, largest_score=largest)
+        return Proof(beta, 2.0, "any" if exact else "sequential", {"score_gap": gap, "largest_score": largest})
 
     def _rounded_gap(self, beta: float) -> float:
         if not isinstance(self.code, Binary):
@@ -156,18 +170,17 @@ class Lookup:
         position = [beta] * self.code.width
         return lookup.rounded_gap([*position, beta * self.flag], len(position), [*position, 0.0], self.format)
 
-    def _issue(
-        self, beta: float, margin: float, order: Literal["any", "sequential"], **quantities: float
-    ) -> Certificate:
+    def certificate(self, proof: Proof) -> Certificate:
+        """The record of a proof."""
         return Certificate(
             construction=NAME,
             claim=lookup.claim(self.task),
             scope="lengths up to N",
             argument=lookup.ARGUMENT,
             number_format=self.format.name,
-            order=order,
-            margin=margin,
-            quantities={"beta": beta, "width": self.space.width, **quantities, **self.code.record()},
+            order=proof.order,
+            margin=proof.margin,
+            quantities={"beta": proof.beta, "width": self.space.width, **proof.quantities, **self.code.record()},
             parameters=self.options.model_dump(mode="json"),
             task=self.task.model_dump(mode="json"),
             model=self.config.model_dump(mode="json"),
@@ -178,12 +191,14 @@ class Lookup:
         task = self.task if rows is None else self.task.at_length(rows)
         signs, space, width = self.code.signs(0, rows), self.space, self.code.width
         tokens = binary_signs(torch.arange(task.alphabet), self.bits)
-        context = space.vectors(task.alphabet_size, flag=1.0)
-        context[: task.alphabet, space["token"]] = tokens  # the padding token, if there is one, holds no symbol
+        embed = space.vectors(task.vocabulary)
+        embed[: task.alphabet, space["token"]] = tokens  # the padding token, if there is one, holds no symbol
+        embed[: task.alphabet_size, space["flag"]] = 1.0
+        embed[task.alphabet_size :, space["position"]] = signs
         answers, fetched = Space(logit=task.answers), Space(token=self.bits, rest=self.head_width - self.bits)
         attention = Space(position=width, flag=1, rest=self.head_width - width - 1)
         weights = {
-            "embed.weight": torch.cat([context, space.vectors(task.length, position=signs)]),
+            "embed.weight": embed,
             "positions.table.weight": space.vectors(task.length, position=signs),
             "head.weight": linear(space, answers, {("token", "logit"): tokens}),
         }
@@ -201,12 +216,30 @@ class Lookup:
 def build(task: IndexLookup, options: IndexLookupOptions) -> Construction:
     """Index lookup, certified. Raises CertificateError where the format is too coarse for N and S."""
     made = Lookup(task, options)
-    certificate = made.certificate()
-    return Construction(task, made.config, certificate, lambda: made.model(_beta(certificate)))
+    proof = made.proof()
+    return Construction(task, made.config, made.certificate(proof), lambda: made.model(proof.beta))
 
 
-def _beta(certificate: Certificate) -> float:
-    return float(certificate.quantities["beta"])
+def trials(task: IndexLookup, options: IndexLookupOptions) -> Iterator[Iterator[Trial]]:
+    """For every inverse temperature the format holds: one token among equal ones, in longer and longer contexts."""
+    made = Lookup(task, options)
+    betas = [options.beta] if options.beta else [2.0**e for e in POWERS]
+    for beta in betas:
+        if made.format.smallest <= beta <= made.format.largest:
+            yield (
+                _alone(made, beta, rows) for rows in sorted({min(task.length, 2**e) for e in range(1, LONGEST_TRIAL)})
+            )
+
+
+def _alone(made: Lookup, beta: float, rows: int) -> Trial:
+    """Contexts of one token and, everywhere else, another: all that leaks to other positions speaks for that one."""
+    last = made.task.alphabet - 1
+    pairs = torch.tensor([[0, 1], [1, 0], [0, last], [last, 0]])
+    place = torch.tensor([0, rows // 2, rows - 1])
+    context = pairs[:, 1].repeat_interleave(len(place))[:, None].repeat(1, rows)
+    places = place.repeat(len(pairs))[:, None]
+    context.scatter_(1, places, pairs[:, :1].repeat_interleave(len(place), dim=0))
+    return Trial(f"beta = {beta:g}", made.model(beta, rows), context, places + made.task.offset)
 
 
 THEOREMS = {
@@ -217,5 +250,6 @@ THEOREMS = {
         "Bhattamishra et al. 2024, Theorem 1",
         build,
         IndexLookupOptions,
+        trials=trials,
     )
 }

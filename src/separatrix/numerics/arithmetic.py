@@ -84,4 +84,4 @@ class Arithmetic:
 
 def _used(x: Float[Tensor, "*B N"]) -> list[int]:
     """Where along the last dimension there is anything but zeros."""
-    return torch.nonzero((x != 0).flatten(0, -2).any(dim=0)).flatten().tolist()
+    return torch.nonzero((x != 0).reshape(-1, x.shape[-1]).any(dim=0)).flatten().tolist()

@@ -40,7 +40,7 @@ def separation(queries: Float[Tensor, "N d"], keys: Float[Tensor, "N d"]) -> Sep
         return Separation(math.inf, 0.0) if len(keys) == 1 else Separation(0.0, len(keys) - 1.0)
     signs = sign_group(queries, keys)
     if signs is not None:
-        return _of_group(signs, (queries[0] * keys[0]).double())
+        return _of_group(signs, queries[0].double() * keys[0].double())
     if len(keys) > ALL_PAIRS:
         raise CertificateError(
             f"{len(keys):,} keys are no group of signs, and more than the {ALL_PAIRS:,} whose pairs are looked at"
