@@ -54,6 +54,14 @@ struct ConvolutionSize {
   bool silu;
 };
 
+struct SLSTMSize {
+  Size batch, length, heads, head;  // channels of one head
+};
+
+template <class T> struct SLSTMState {
+  T *h, *c, *n, *m;  // (batch, heads * head) each
+};
+
 enum class Decay { none = 0, head = 1, key = 2 };
 
 struct AttentionSize {
@@ -97,6 +105,12 @@ template <class T> struct Functions {
   void (*attention_forward)(AttentionSize, AttentionInputs<T>, const T* before, T* y, T* after, T* saved);
   void (*attention_backward)(AttentionSize, AttentionInputs<T>, const T* saved, Rows<const T> grad_y,
                              const T* grad_after, AttentionGradients<T>);
+  // gates: (batch, length, 4 * width); recurrent: (heads, head, 4 * head); saved: (length, batch, 7 * width), may be null;
+  // the gradients of the last state become those of the first
+  void (*slstm_forward)(SLSTMSize, Rows<const T> gates, const T* recurrent, SLSTMState<const T> before, T* y,
+                        SLSTMState<T> after, T* saved);
+  void (*slstm_backward)(SLSTMSize, const T* recurrent, SLSTMState<const T> before, const T* saved, const T* grad_y,
+                         T* grad_gates, SLSTMState<T> grad);
 };
 
 struct Kernels {

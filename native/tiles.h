@@ -22,14 +22,26 @@ template <class T, int C, int Last = C - 1, int R, int W>
 INLINE void multiply_tile(const T* a, Index row, const T* panel, Index depth, Vec<T> (&sums)[R][W]) {
   constexpr int L = kLanes<T>;
   for (Index k = 0; k < depth; ++k) {
+    Vec<T> left[R];
+    if constexpr (R < C) {  // the smaller side stays in registers, which are few
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) left[r] = splat<T>(a[r * row + k]);
+#pragma GCC unroll 8
+      for (int c = 0; c < C; ++c) {
+        const Vec<T> right = load(panel + (k * C + c) * L);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) sums[r][c == C - 1 ? Last : c] += left[r] * right;
+      }
+      continue;
+    }
     Vec<T> right[C];
 #pragma GCC unroll 8
     for (int c = 0; c < C; ++c) right[c] = load(panel + (k * C + c) * L);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const Vec<T> left = splat<T>(a[r * row + k]);
+      left[r] = splat<T>(a[r * row + k]);
 #pragma GCC unroll 8
-      for (int c = 0; c < C; ++c) sums[r][c == C - 1 ? Last : c] += left * right[c];
+      for (int c = 0; c < C; ++c) sums[r][c == C - 1 ? Last : c] += left[r] * right[c];
     }
   }
 }

@@ -47,6 +47,12 @@ def case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple
             rate = (torch.randn(channels, states, dtype=number) * 0.5).requires_grad_()
             arguments = [draw(batch, length, channels, dtype=dtype), rate, draw(channels, states, dtype=number)]
             return ops.diagonal_scan, [*arguments, draw(batch, channels, states, dtype=number)]
+        case "slstm_scan":
+            width = 2 * channels  # two heads
+            weight = (torch.randn(2, channels, 4 * channels, dtype=dtype) * channels**-0.5).requires_grad_()
+            h, c, m = (draw(batch, width, dtype=dtype) for _ in range(3))
+            total = torch.rand(batch, width, dtype=dtype).requires_grad_()
+            return slstm, [draw(batch, length, 4 * width, dtype=dtype), weight, h, c, total, m]
         case "decayed" | "shared" | "gated" | "delta" | "gated delta":
             heads = 2
             groups = 1 if op == "shared" else heads
@@ -65,7 +71,12 @@ def case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple
             return ops.causal_convolution, [draw(batch, length, channels, dtype=dtype), *weights, window, op == "silu"]
 
 
-OPS = ["selective_scan", "elman_tanh", "elman_relu", "gru", "lstm", "fixed", "fixed complex", "varying"]
+def slstm(gates: Tensor, recurrent: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+    y, after = ops.slstm_scan(gates, recurrent, memory)
+    return y, *after
+
+
+OPS = ["selective_scan", "slstm_scan", "elman_tanh", "elman_relu", "gru", "lstm", "fixed", "fixed complex", "varying"]
 OPS += ["varying complex", "diagonal_scan", "convolution", "silu"]
 CHUNKED = ["decayed", "shared", "gated", "delta", "gated delta"]
 OPS += CHUNKED

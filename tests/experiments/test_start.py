@@ -15,14 +15,12 @@ from separatrix.experiments.likeness import likeness
 from separatrix.experiments.start import finetuning, start
 
 PARAMETERS = {"length": 12, "kinds": 2, "depth": 2}
-TRAINING = {
-    "steps": 4,
-    "warmup": 1,
-    "validate_every": 2,
-    "validation_contexts": 8,
-    "test_contexts": 16,
-    "batch_size": 4,
-}
+SAMPLES = {"batch_size": 4, "validation_contexts": 8, "test_contexts": 16}
+TRAINING = {"steps": 4, "warmup": 1, "validate_every": 2, **SAMPLES}
+
+
+def noisy(noise: float, seed: int = 0):
+    return finetuning("bounded-dyck-stack", PARAMETERS, noise, seed, TRAINING)
 
 
 def test_without_noise_the_trial_starts_from_the_constructions_own_weights():
@@ -34,13 +32,9 @@ def test_without_noise_the_trial_starts_from_the_constructions_own_weights():
 
 def test_noise_is_a_share_of_each_tensors_size_and_a_function_of_the_seed():
     built = constructions.create("bounded-dyck-stack", **PARAMETERS).model
-    one, again, other = (
-        start(finetuning("bounded-dyck-stack", PARAMETERS, noise=0.1, seed=seed, training=TRAINING))
-        for seed in (0, 0, 1)
-    )
-    weights = [
-        dict(model.named_parameters())["blocks.0.mixer.cell.weight_hh_l0"] for model in (built, one, again, other)
-    ]
+    one, again, other = (start(noisy(0.1, seed)) for seed in (0, 0, 1))
+    name = "blocks.0.mixer.cell.weight_hh_l0"
+    weights = [model.get_parameter(name).detach() for model in (built, one, again, other)]
     assert torch.equal(weights[1], weights[2]) and not torch.equal(weights[1], weights[3])
     moved = (weights[1] - weights[0]).square().mean().sqrt() / weights[0].square().mean().sqrt()
     assert 0.07 < float(moved) < 0.13

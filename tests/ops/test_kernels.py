@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("native")
 
 SETS = ops.status().available
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
-SHAPES = [(2, 37, 11, 5), (3, 16, 16, 16), (1, 1, 1, 1), (2, 5, 33, 3), (2, 0, 4, 2), (0, 3, 4, 2)]
+SHAPES = [(2, 37, 11, 5), (2, 150, 5, 3), (3, 16, 16, 16), (1, 1, 1, 1), (2, 5, 33, 3), (2, 0, 4, 2), (0, 3, 4, 2)]
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ def test_registered_as_operators(op: str) -> None:
     operator = {
         "selective_scan": (torch.ops.separatrix.selective_scan, [True]),
         "diagonal_scan": (torch.ops.separatrix.diagonal_scan, [True]),
+        "slstm_scan": (torch.ops.separatrix.slstm_scan, [True]),
     }.get(op)
     if op in ("elman_tanh", "elman_relu", "gru", "lstm"):
         operator = (torch.ops.separatrix.cell_scan, [True])

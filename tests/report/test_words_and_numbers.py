@@ -52,10 +52,21 @@ def test_labels_are_those_of_the_field_and_name_what_differs():
     assert model_label({"name": "mine", "layers": 2, "width": 8}) == "mine-(2, 8)"
     one, four = ({"name": "transformer", "layers": 1, "width": 64, "heads": heads} for heads in (1, 4))
     training = {"learning_rate": 1e-3}
-    labels = distinct_labels([(one, training), (four, training), ({"name": "lstm", "layers": 1, "width": 8}, training)])
+    labels = distinct_labels(
+        [(one, training, 8), (four, training, 8), ({"name": "lstm", "layers": 1, "width": 8}, training, 8)]
+    )
     assert set(labels.values()) == {"TF-(1, 64) heads 1", "TF-(1, 64) heads 4", "LSTM-(1, 8)"}
-    faster = distinct_labels([(one, training), (one, {"learning_rate": 3e-3})])
+    faster = distinct_labels([(one, training, 8), (one, {"learning_rate": 3e-3}, 8)])
     assert faster[variant_key(one, {"learning_rate": 3e-3})] == "TF-(1, 64) learning rate 0.003"
+
+
+def test_training_that_goes_with_the_length_does_not_split_a_model():
+    model = {"name": "lstm", "layers": 1, "width": 8}
+    small, large = {"batch_size": 8, "learning_rate": 1e-3}, {"batch_size": 16, "learning_rate": 1e-3}
+    assert set(distinct_labels([(model, large, 20), (model, small, 400)]).values()) == {"LSTM-(1, 8)"}
+    faster = small | {"learning_rate": 3e-3}
+    labels = distinct_labels([(model, large, 20), (model, small, 400), (model, faster, 400)])
+    assert labels[variant_key(model, faster)] == "LSTM-(1, 8) learning rate 0.003"
 
 
 def test_lists_and_slugs():

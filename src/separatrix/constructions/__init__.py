@@ -2,6 +2,7 @@
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.construction import Construction, Options, assemble, load
+from separatrix.constructions.guarantee import within_guarantee
 from separatrix.constructions.registry import Theorem, create, names, theorem
 from separatrix.constructions.space import Space, linear
 
@@ -18,4 +19,5 @@ __all__ = [
     "load",
     "names",
     "theorem",
+    "within_guarantee",
 ]

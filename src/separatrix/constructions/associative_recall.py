@@ -1,9 +1,10 @@
 """Associative recall with two layers of one head and width ceil(log2 N) + 2b, b = ceil(log2 of the alphabet).
 
-Coordinates: the pair (signs of its number), whether the token is a value (+1) or a key (-1; -3 before the query is recognised,
-then 0), the token, and the key beside it. First layer: every position asks for the key of its own pair, so that keys and queries
-read themselves. Second layer: a query asks for a value whose key is its own: its pair's value scores b + 1, itself b, any other
-position b - 1 at most. So it reads the value, or itself where the key is absent.
+Coordinates: the pair (signs of its number), the kind of the token (1 for a value, -1 for a key; -3 for a query until
+the first MLP, then 0), the token, and the key beside it. First layer: every position asks for the key of its own
+pair, so that keys and queries read themselves. Second layer: a query asks for a value whose key is its own: its
+pair's value scores b + 1, itself b, any other position b - 1 at most. So it reads the value, or itself where the key
+is absent.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.check import recall
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.layers import Unit, assemble, config, head
 from separatrix.constructions.registry import Theorem
-from separatrix.constructions.sharp import leak, require_exact, signs, temperature
+from separatrix.constructions.sharp import leak, require_exact, temperature
 from separatrix.constructions.space import Space
-from separatrix.models.transformer import Transformer, TransformerConfig
+from separatrix.models import SequenceModel
+from separatrix.models.transformer import TransformerConfig
 from separatrix.numerics import Real, parse
 from separatrix.tasks.associative_recall import AssociativeRecall
 
 PAPER = "Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, section 5"
-ARGUMENT = "copy and match"
 QUERY = -3.0
 """The kind of a query, neither key nor value, before the first MLP: so far off that it attends to itself."""
 
@@ -34,15 +37,15 @@ def space_of(task: AssociativeRecall) -> Space:
     return Space(pair=(task.pairs - 1).bit_length(), kind=1, token=b, key=b)
 
 
-def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, match: float) -> Transformer:
+def weights(task: AssociativeRecall, settings: TransformerConfig, copy: float, match: float) -> SequenceModel:
     """The model."""
     space = space_of(task)
     b, kind = space.size("token"), space["kind"].start
-    embed = space.vectors(task.vocabulary, kind=QUERY, token=signs(torch.arange(task.vocabulary), b))
+    embed = space.vectors(task.vocabulary, kind=QUERY, token=binary_signs(torch.arange(task.vocabulary), b))
     everywhere = torch.arange(task.length)
     parity = 2.0 * (everywhere % 2) - 1
     table = space.vectors(
-        task.length, pair=signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
+        task.length, pair=binary_signs(everywhere // 2, space.size("pair")), kind=(parity - QUERY)[:, None]
     )
     inside = Space(pair=space.size("pair"), kind=1, code=b)
     copied = head(
@@ -73,7 +76,7 @@ def answers(task: AssociativeRecall, space: Space) -> tuple[Float[Tensor, "answe
     A query that read itself has kind 0 instead of 1: then absence is worth b + 1.
     """
     b, kind = space.size("token"), space["kind"].start
-    codes = signs(torch.arange(task.value_offset, task.value_offset + task.values), b)
+    codes = binary_signs(torch.arange(task.value_offset, task.value_offset + task.values), b)
     output = space.vectors(task.answers)
     output[: task.values, space["key"]], output[: task.values, space["token"]] = codes, -codes
     output[task.values, kind] = -2.0
@@ -83,10 +86,10 @@ def answers(task: AssociativeRecall, space: Space) -> tuple[Float[Tensor, "answe
 
 
 def build(task: AssociativeRecall, options: Options) -> Construction:
-    """Recall of any number of pairs up to k, every key asked: present, or absent. One set of weights for all lengths."""
+    """Recall of any number of pairs up to k, every key asked, with one set of weights for all lengths."""
     number_format, space = parse(options.format), space_of(task)
     b = space.size("token")
-    copy, match = temperature(2, number_format), temperature(1, number_format)
+    copy, match = temperature(2.0, number_format), temperature(1.0, number_format)
     require_exact(number_format, max(space.size("pair") + 1, 3), copy, "the scores of the first layer")
     require_exact(number_format, b + 1, match, "the scores of the second layer")
     require_exact(number_format, max(3 * b, b + 3, 9), 1.0, "the logits")
@@ -97,9 +100,9 @@ def build(task: AssociativeRecall, options: Options) -> Construction:
         second = leak(task.length, match * (1 - 16 * b * first))
     certificate = Certificate(
         construction=NAME,
-        claim=f"right on every key, present or absent, of up to {task.pairs} pairs of distinct keys",
+        claim=recall.claim(task),
         scope="lengths up to N",
-        argument=ARGUMENT,
+        argument=recall.ARGUMENT,
         number_format=options.format,
         margin=1 - 16 * (b + 1) * (first + second),
         quantities={
@@ -124,7 +127,5 @@ def inside_width(space: Space) -> int:
 NAME = "associative-recall"
 
 THEOREMS = {
-    NAME: Theorem(
-        NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build
-    )
+    NAME: Theorem(NAME, "associative-recall", "2 layers of one head and width ceil(log2 N) + 2b suffice", PAPER, build)
 }

@@ -1,8 +1,8 @@
 """Counting by an average that is exact: equal weights whose products with one value are short numbers.
 
-The weight of each of Z tied positions is w = fl(1/Z), all of whose bits may be in use: adding w up rounds. So the value averaged is
-not 1 but a number v with fl(w v) = a 2^-e for a small whole a. Multiples of that are exact, in any order and with fused
-multiply-adds (whose unrounded product is within half a unit in the last place of it).
+The weight of each of Z tied positions is w = fl(1/Z), all of whose bits may be in use: adding w up rounds. So the
+value averaged is not 1 but a number v with fl(w v) = a 2^-e for a small whole a. Multiples of that are exact, in any
+order and with fused multiply-adds (whose unrounded product is within half a unit in the last place of it).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from separatrix.constructions.sharp import require_exact
 from separatrix.numerics import Fixed, Float, Format, Real
 
 MULTIPLIERS = range(1, 64, 2)
+EXACT_FP32 = 2**24
+"""Whole numbers up to here are exact in fp32, in which weights are stored also where the arithmetic is real."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,19 @@ class Share:
 def share(total: int, counted: int, number_format: Format) -> Share:
     """A value whose sums over at most `counted` of `total` positions are exact. Raises CertificateError without one."""
     require_exact(number_format, total, 1.0, "the sums of equal weights")
-    found = _share(total, number_format)
+    found = share_of(total, number_format)
     require_exact(number_format, (counted + 1) * found.multiple, found.unit, "averages")
     return found
 
 
-def _share(total: int, number_format: Format) -> Share:
+def share_of(total: int, number_format: Format) -> Share:
+    """A value whose product with one weight is short, whether or not sums of so many are exact."""
     weight = number_format.round_number(1 / total)
     if isinstance(number_format, Real):
-        return Share(total, 1.0, weight, 1, weight)
+        if total > EXACT_FP32:
+            raise CertificateError(f"weights are stored in fp32, which holds no {total}: take a shorter length")
+        unit = 2.0 ** -(total - 1).bit_length()
+        return Share(total, total * unit, unit, 1, unit)
     if weight == 0:
         raise CertificateError(f"1/{total} is 0 in {number_format}: take a finer format or a shorter length")
     if isinstance(number_format, Fixed):

@@ -1,21 +1,21 @@
-"""How positions hold their features, fetch the bits they look at, and evaluate them: the first layer of sparse thresholds.
+"""How positions hold their features, fetch the bits they look at, and evaluate them: layer one of sparse thresholds.
 
-Coordinates: the position's code (k signs), the codes of the positions its heads read, what its feature is, and the token. A
-position without a feature reads itself, and so does the end token, whose code is three times as long as others.
+Coordinates: the position's code (k signs), the codes of the positions its heads read, what its feature is, and the
+token. A position without a feature reads itself, and so does the end token, whose code is three times as long as
+others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.features import Bits, Plan
 from separatrix.constructions.layers import Head, Unit, head
-from separatrix.constructions.sharp import signs
 from separatrix.constructions.space import Space
 
 END = 3.0
@@ -73,7 +73,7 @@ class Evaluation:
     def table(self) -> Float[Tensor, "N D"]:
         """Position embeddings."""
         k = self.space.size("place")
-        code = signs(torch.arange(self.length), k)
+        code = binary_signs(torch.arange(self.length), k)
         read = torch.arange(self.length)[:, None].repeat(1, self.plan.heads)
         for each in self.plan.placed:
             read[each.position] = torch.tensor(each.reads)
@@ -87,7 +87,9 @@ class Evaluation:
         inside, made = Space(place=k, bit=1), []
         for number, coordinate in enumerate(self.reads()):
             ask = torch.eye(self.plan.heads * k)[number * k : number * k + k]
-            block, row = next((b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s])
+            block, row = next(
+                (b, coordinate - s.start) for b, s in self.space.blocks.items() if coordinate in range(width)[s]
+            )
             into = torch.zeros(self.space.size(block), 1)
             into[row] = self.sign
             made.append(
@@ -103,7 +105,7 @@ class Evaluation:
 
 
 class Clauses(Evaluation):
-    """Features with one assignment each. Its signs are stored, and the bits taken from them: sizes add up to 0 or 2 more.
+    """Features of one assignment each. Its signs are stored, and the bits taken from them: sizes add up to 0, or 2 up.
 
     Width (heads + 1) k + s + 1.
     """
@@ -113,7 +115,7 @@ class Clauses(Evaluation):
     def __init__(self, plan: Plan, length: int) -> None:
         super().__init__(plan, length, rest=plan.bits, token=1)
         self.objection = -torch.ones(1, plan.bits)
-        self.objections = 2 * plan.bits + 3
+        self.objections = 2 * plan.bits + 2
         self.terms = 4
 
     def reads(self) -> range:
@@ -124,7 +126,7 @@ class Clauses(Evaluation):
         return self.plan.bits
 
     def units(self) -> list[Unit]:
-        """x + 2 relu(-x) = |x|"""
+        """X + 2 relu(-x) = |x|"""
         rest = self.space["rest"]
         return [Unit({x: -1.0}, 0.0, {x: 2.0}) for x in range(rest.start, rest.stop)]
 
@@ -145,9 +147,10 @@ class Clauses(Evaluation):
 
 
 class Kinds(Evaluation):
-    """Features of any kind: a unit for each assignment of each kind is on where the bits agree and the position has the kind.
+    """Features of any kind: a unit for each assignment of each kind is on where bits and the position's kind agree.
 
-    The result replaces the token: `height` where the feature holds, 0 elsewhere. Width (heads + 1) k + kinds + heads + 1.
+    The result replaces the token: `height` where the feature holds, 0 elsewhere. Width (heads + 1) k + kinds + heads
+    + 1.
     """
 
     result, sign, shift = "token", 1.0, -1.0
@@ -157,7 +160,7 @@ class Kinds(Evaluation):
         super().__init__(plan, length, kind=len(self.sets), bit=plan.heads, token=1)
         self.height = height
         self.objection = torch.ones(1, 1)
-        self.objections = 3
+        self.objections = 2
         self.terms = max(4, 4 * plan.bits)
 
     @property

@@ -1,8 +1,9 @@
 """Where the features of a sparse threshold function stand, and what each position reads to evaluate its own.
 
-A position may read itself, earlier positions, and, if attention is not causal, later ones. Three ways are tried: each feature
-stands at the last of its positions, whose bit need not be fetched; or at some later position, the features with the last
-positions last; or, where too many features need the end of the string, anywhere, with the whole context in sight.
+A position may read itself, earlier positions, and, if attention is not causal, later ones. Three ways are tried: each
+feature stands at the last of its positions, whose bit need not be fetched; or at some later position, the features
+with the last positions last; or, where too many features need the end of the string, anywhere, with the whole context
+in sight.
 """
 
 from __future__ import annotations

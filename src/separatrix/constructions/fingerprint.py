@@ -17,7 +17,7 @@ whence the fingerprint takes them one token later, times 1 or z^n; the query com
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -69,20 +69,20 @@ class Wiring:
     """Units by the sums they take of earlier units: rows of W, drive and bias, growing."""
 
     def __init__(self, tokens: int) -> None:
-        self.rows: list[tuple[dict[str, float], list[float], float]] = []
+        self.rows: list[tuple[dict[str, int], list[int], int]] = []
         self.names: dict[str, list[int]] = {}
         self.tokens = tokens
 
-    def unit(self, name: str, terms: dict[str, float], bias: float = 0, drive: Iterable[float] = ()) -> None:
+    def unit(self, name: str, terms: dict[str, int], bias: int = 0, drive: Sequence[int] = ()) -> None:
         """One unit more of the bit `name`: relu of a sum of bits, a bias and what the token says."""
         self.names.setdefault(name, []).append(len(self.rows))
-        self.rows.append((terms, [*drive] or [0.0] * self.tokens, bias))
+        self.rows.append((terms, [*drive] or [0] * self.tokens, bias))
 
     def exclusive_or(self, name: str, inputs: list[str]) -> None:
         """The bit that is the sum modulo 2 of bits: one unit for every odd set of them, on when just these are on."""
         for chosen in range(2 ** len(inputs)):
             if (size := chosen.bit_count()) % 2:
-                self.unit(name, {bit: 1.0 if chosen >> i & 1 else -1.0 for i, bit in enumerate(inputs)}, 1 - size)
+                self.unit(name, {bit: 1 if chosen >> i & 1 else -1 for i, bit in enumerate(inputs)}, 1 - size)
 
     def register(self, name: str, polynomial: int, entering: dict[int, list[str]]) -> None:
         """A register of bits name0, name1, …: times z modulo the polynomial, plus what enters at each place."""
@@ -118,7 +118,7 @@ def wiring(task: Equality, key: int) -> Wiring:
     net.unit("second", {"half": 1, "second": 1})
     turn = gf2.power(n, key)
     for j in range(b):
-        bits = [float(token >> j & 1) for token in range(task.alphabet)] + [0.0]
+        bits = [token >> j & 1 for token in range(task.alphabet)] + [0]
         net.unit(f"first{j}", {"half": -1, "second": -1}, 0, bits)
         net.unit(f"second{j}", {"half": 1, "second": 1}, -1, bits)
         entering = {i: [f"second{j}"] for i in range(gf2.degree(key)) if turn >> i & 1}

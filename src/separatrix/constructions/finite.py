@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import product
 from separatrix.constructions.construction import Construction, Options
 from separatrix.models import SequenceModel
+from separatrix.numerics import parse
 
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
@@ -22,7 +23,9 @@ def certified(name: str, model: SequenceModel, options: Options, claim: str, **p
 
     Raises WrongAnswer, with the shortest string it is wrong on, where the network fails in that format.
     """
-    found = product.explore(model, options.format)
+    found, number_format = product.explore(model, options.format), parse(options.format)
+    if not all(number_format.holds(weight) for weight in model.state_dict().values()):
+        raise CertificateError(f"{number_format} does not hold the weights of {name}")
     certificate = Certificate(
         construction=name,
         claim=claim,

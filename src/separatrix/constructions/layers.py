@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.constructions import construction
 from separatrix.constructions.space import Action, Space, linear
-from separatrix.errors import InputError
-from separatrix.models.transformer import Transformer, TransformerConfig
+from separatrix.models import SequenceModel
+from separatrix.models.transformer import TransformerConfig
 from separatrix.tasks import Task
 
 
@@ -80,8 +81,8 @@ def assemble(
     layers: Sequence[tuple[Sequence[Head], Sequence[Unit]]],
     answers: Float[Tensor, "answers D"],
     answers_bias: Float[Tensor, " answers"],
-) -> Transformer:
-    """The model with these weights. Nothing is drawn first, and what is not named is 0.
+) -> SequenceModel:
+    """The model with these weights, and 0 for whatever is not named.
 
     embed: `weight` of the token embedding; `weight` and `bias` for vector tasks
     """
@@ -90,15 +91,7 @@ def assemble(
     for number, (heads, units) in enumerate(layers):
         weights |= _attention(f"blocks.{number}.mixer", heads, space, config)
         weights |= _mlp(f"blocks.{number}.mlp", units, space, config)
-    with torch.device("meta"):
-        model = Transformer(task, config)
-    empty = model.state_dict()
-    if strange := weights.keys() - empty.keys():
-        raise InputError(f"the model has no weights named {', '.join(sorted(strange))}")
-    model.load_state_dict(
-        {name: weights.get(name, torch.zeros(tensor.shape)) for name, tensor in empty.items()}, assign=True
-    )
-    return model
+    return construction.assemble(task, config, weights)
 
 
 def _attention(name: str, heads: Sequence[Head], space: Space, config: TransformerConfig) -> dict[str, Tensor]:

@@ -16,6 +16,9 @@ from separatrix.tasks.bounded_dyck import BoundedDyck
 from separatrix.tasks.state_tracking import GroupWord, ModularCounter, Parity
 
 H = TypeVar("H", bound=Hashable)
+Stack = tuple[int, ...] | None
+"""Open brackets, the innermost last; None after a mistake."""
+EMPTY: Stack = ()
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,8 @@ class Machine:
         return Machine(met[1], self.outputs[firsts][met[0]])
 
 
-def explored(
-    start: H, alphabet: int, step: Callable[[H, int], H], most: int | None = None
-) -> tuple[list[H], np.ndarray]:
-    """All states met from a start, in the order they are met, and their transitions by number.
-
-    Raises InputError when there are more than `most`.
-    """
+def explored(start: H, alphabet: int, step: Callable[[H, int], H]) -> tuple[list[H], np.ndarray]:
+    """All states met from a start, in the order they are met, and their transitions by number."""
     states, numbers, rows = [start], {start: 0}, []
     for state in states:
         row = []
@@ -66,8 +64,6 @@ def explored(
             if after not in numbers:
                 numbers[after] = len(states)
                 states.append(after)
-                if most is not None and len(states) > most:
-                    raise InputError(f"the automaton has more than {most:,} states")
             row.append(numbers[after])
         rows.append(row)
     return states, np.array(rows)
@@ -87,13 +83,13 @@ def _(task: BoundedDyck) -> Machine:
     """States: the stacks of height up to k, and rejection. All stacks differ: each is emptied by its own brackets."""
     n, k = task.kinds, task.depth
 
-    def step(stack: tuple[int, ...] | None, token: int) -> tuple[int, ...] | None:
+    def step(stack: Stack, token: int) -> Stack:
         if stack is not None and token < n:
             return (*stack, token) if len(stack) < k else None
         return stack[:-1] if stack and stack[-1] == token - n else None
 
-    stacks, transitions = explored((), 2 * n, step)
-    return Machine(transitions, np.array([int(stack == ()) for stack in stacks]))
+    stacks, transitions = explored(EMPTY, 2 * n, step)
+    return Machine(transitions, np.array([int(stack == EMPTY) for stack in stacks]))
 
 
 @minimal_machine.register

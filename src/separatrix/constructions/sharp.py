@@ -1,28 +1,19 @@
-"""Attention so sharp that it reads one position: temperatures, leaks, and which whole numbers a format adds exactly.
+"""Attention so sharp that it reads one position: temperatures, leaks, and what a format adds without rounding.
 
-Scores are whole multiples of beta, a power of two. Where a format adds them exactly, in any order, and the exponential of
-minus a gap rounds to 0 in it, the position with the largest score gets weight exactly 1: attention is a lookup.
+Scores are whole multiples of beta, a power of two. Where a format adds them exactly, in any order, and the exponential
+of minus a gap rounds to 0 in it, the position with the largest score gets weight exactly 1: attention is a lookup.
 """
 
 from __future__ import annotations
 
 import math
-
-import torch
-from jaxtyping import Float as FloatArray
-from jaxtyping import Int
-from torch import Tensor
+from collections.abc import Iterator
 
 from separatrix.constructions.certificate import CertificateError
-from separatrix.numerics import FORMATS, Fixed, Float, Format, Real
+from separatrix.numerics import FORMATS, Float, Format, Real
 
 LOG_SAFETY = 0.01
 """Exponents are this much (as a logarithm) below the tie with 0: exponentials need not be correctly rounded."""
-
-
-def signs(numbers: Int[Tensor, " n"], bits: int) -> FloatArray[Tensor, "n bits"]:
-    """The binary digits of numbers, lowest first, as -1 and +1."""
-    return (numbers[:, None] >> torch.arange(bits) & 1).float() * 2 - 1
 
 
 def vanishing(number_format: Format) -> float:
@@ -36,38 +27,33 @@ def temperature(gap: float, number_format: Format) -> float:
     return 2.0 ** math.ceil(math.log2(vanishing(number_format) / gap))
 
 
+def temperatures(number_format: Format) -> Iterator[float]:
+    """The powers of two a format holds, as far as they can be sharp: for the search of inputs that fail in it."""
+    for exponent in range(-2, 12):
+        if number_format.round_number(2.0**exponent) == 2.0**exponent:
+            yield 2.0**exponent
+
+
 def leak(others: int, gap: float) -> float:
     """In real arithmetic the weight of all other positions together is less than this, when all are so far below."""
     return math.exp(math.log(others) - gap) if others else 0.0
 
 
-def whole_numbers(number_format: Format, unit: float) -> int:
-    """The largest M such that every sum of multiples of `unit` that stays within M of them is exact, in any order."""
-    match number_format:
-        case Real():
-            return 2**62
-        case Float():
-            most = min(2 ** (number_format.mantissa + 1), math.floor(number_format.largest / unit))
-        case _:
-            most = math.floor(number_format.largest / unit)
-    return most if unit >= number_format.smallest else 0
-
-
 def require_exact(number_format: Format, most: int, unit: float, what: str) -> None:
     """CertificateError unless sums of `what`, up to `most` multiples of `unit`, are exact in any order."""
-    if (there := whole_numbers(number_format, unit)) < most:
+    if most * unit > (there := number_format.exact_up_to(unit)):
         raise CertificateError(
-            f"{number_format} adds whole multiples of {unit:g} exactly up to {there}, {what} go up to {most}: "
+            f"{number_format} adds multiples of {unit:g} exactly up to {there:g}, {what} go up to {most * unit:g}: "
             "take a wider format or a shorter length"
         )
 
 
 def ties_are_finite(number_format: Format, largest_value: float) -> bool:
-    """Whether averages over tied positions, each of weight at most 1, stay finite in any order of the sums.
+    """Whether averages over tied positions, each of weight at most 1, stay finite.
 
-    Where too many ones overflow, infinities make weights 0, which is harmless; a format without infinities has NaN. Summed
-    one by one, equal terms stop growing at 2^(mantissa + 1) of them.
+    Where too many ones overflow, infinities make weights 0, which is harmless; a format without infinities has NaN.
+    Summed one by one, equal terms stop growing at 2^(mantissa + 1) of them: in such a format that order is asked for.
     """
-    if isinstance(number_format, Float) and number_format.finite:
-        return 2 ** (number_format.mantissa + 2) * max(1.0, largest_value) <= number_format.largest
-    return isinstance(number_format, Fixed | Float | Real)
+    if not isinstance(number_format, Float) or not number_format.finite:
+        return True
+    return 2 ** (number_format.mantissa + 2) * max(1.0, largest_value) <= number_format.largest

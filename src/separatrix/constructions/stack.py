@@ -87,7 +87,7 @@ def layout(task: BoundedDyck) -> dict[str, Any]:
 def build(task: BoundedDyck, options: Options) -> Construction:
     """The stack network with its certificate: by visiting all states where these are few, by local rules otherwise."""
     model, claim = elman(task), "the network accepts the strings of bounded-dyck, and no others, at every length"
-    if task.kinds ** min(task.depth, 64) <= FEW:
+    if task.depth <= DEEPEST and task.kinds ** (task.depth + 1) <= FEW:
         return certified(NAME, model, options, claim)
     found = stack_rules.read(model, options.format, layout(task))
     certificate = Certificate(
@@ -106,8 +106,8 @@ def build(task: BoundedDyck, options: Options) -> Construction:
 
 
 VIOLATIONS = ("missing", "surplus", "overflow")
-FEW = 2**10
-"""Full stacks whose states are visited one by one."""
+FEW, DEEPEST = 2**10, 32
+"""Networks whose states are visited one by one: full stacks times kinds, and the depth."""
 
 NAME = "bounded-dyck-stack"
 

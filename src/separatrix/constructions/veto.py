@@ -1,27 +1,28 @@
 """A second layer that sees whether any position objects: exact without an average being exact.
 
-After the first layer a linear functional of every position, its *objection*, is at most -1 where nothing is wrong, at least 1
-where something is, and 0 at the end token. The end token attends to the largest: to itself when nobody objects, and then reads
-exactly -2; otherwise to positions that object, alone or tied, whose values 2 (objection - 1) are at least 0, and so is their
-average, however its sums are rounded. Added to a coordinate that holds 1, this is -1, or at least 1.
+After the first layer a linear functional of every position, its *objection*, is at most -1 where nothing is wrong, at
+least 1 where something is, and 0 at the end token. The end token attends to the largest: to itself when nobody
+objects, and then reads exactly -2; otherwise to positions that object, alone or tied, whose values 2 (objection - 1)
+are at least 0, and so is their average, however its sums are rounded. Added to a coordinate that holds 1, this is -1,
+or at least 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float as FloatArray
 from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.layers import Head, head
 from separatrix.constructions.sharp import leak, require_exact, temperature, ties_are_finite
 from separatrix.constructions.space import Action, Space
-from separatrix.numerics import Format, Real
+from separatrix.numerics import Float, Format, Real
 
-ARGUMENT = "fetch and veto"
 INSIDE = Space(objection=1)
 
 
@@ -37,34 +38,38 @@ class Veto:
 
     fetch: float
     object: float
-    order: str
+    order: Literal["any", "sequential"]
     margin: float
     leaks: tuple[float, float]
 
 
-def veto(number_format: Format, length: int, fetch_units: int, objection: int, slope: int, units: int) -> Veto:
+def veto(
+    number_format: Format, length: int, fetch_units: int, objection: int, loudest: int, slope: int, units: int
+) -> Veto:
     """The temperatures and the margin, or a CertificateError where the format is too narrow.
 
     fetch_units: largest sum of the terms of a score of the first layer, which tells positions apart by gaps of 2
-    objection:   largest size of an objection's terms, added up
+    objection:   largest sum of an objection's terms of either sign
+    loudest:     largest value of a position that objects
     slope:       how far an objection moves per unit of wrong weight in the first layer
     units:       largest whole number inside the MLP
     """
-    fetch, object_ = temperature(2, number_format), temperature(1, number_format)
+    fetch, object_ = temperature(2.0, number_format), temperature(1.0, number_format)
     require_exact(number_format, fetch_units, fetch, "the scores of the first layer")
     require_exact(number_format, objection, object_, "the scores of the second layer")
-    require_exact(number_format, 2 * objection + 2, 1.0, "the values of the second layer")
+    require_exact(number_format, 2 * objection, 1.0, "the values of the second layer")
     require_exact(number_format, units, 1.0, "the numbers inside the MLP")
-    largest = 2.0 * objection
-    if not ties_are_finite(number_format, largest):
-        raise CertificateError(f"averages of values up to {largest:g} may overflow in {number_format}: it has no infinity")
+    if not ties_are_finite(number_format, float(loudest)):
+        raise CertificateError(
+            f"averages of values up to {loudest} may overflow in {number_format}: it has no infinity"
+        )
     if not isinstance(number_format, Real):
-        order = "sequential" if getattr(number_format, "finite", False) else "any"
-        return Veto(fetch, object_, order, 2.0, (0.0, 0.0))
+        finite = isinstance(number_format, Float) and number_format.finite
+        return Veto(fetch, object_, "sequential" if finite else "any", 2.0, (0.0, 0.0))
     first = leak(length, 2 * fetch)
     moved = slope * first
     second = leak(length, object_ * (1 - 2 * moved))
-    return Veto(fetch, object_, "any", 2 - 2 * (3 * moved + 2 * (largest + 2) * second), (first, second))
+    return Veto(fetch, object_, "any", 2 - 2 * (3 * moved + 4 * (objection + 1) * second), (first, second))
 
 
 def head_of(objection: Mapping[str, Action], shift: float, beta: float, into: Mapping[str, Action]) -> Head:
@@ -82,8 +87,8 @@ def head_of(objection: Mapping[str, Action], shift: float, beta: float, into: Ma
     )
 
 
-def answers(space: Space, coordinate: int, accept: int) -> Float[Tensor, "2 D"]:
-    """The output layer: answer `accept` where nobody objected and the coordinate is -1, the other where it is above 0."""
+def answers(space: Space, coordinate: int, accept: int) -> FloatArray[Tensor, "2 D"]:
+    """The output layer: answer `accept` where nobody objected, where the coordinate is -1; the other above 0."""
     rows = torch.zeros(2, space.width)
     rows[accept, coordinate], rows[1 - accept, coordinate] = -1.0, 1.0
     return rows

@@ -18,6 +18,7 @@ from typing import Any
 from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig, trial_config
 from separatrix.experiments.engine import ONE_CORE, Listener, Outstanding, Resources, Tick
+from separatrix.experiments.process import settled
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Busy, Store
 from separatrix.experiments.trial import run_trial
@@ -56,8 +57,12 @@ class RayEngine:
         return outstanding.results()
 
     def _run(self, ray: Any, store: Store, outstanding: Outstanding, tick: Tick | None) -> None:
-        options = {"num_cpus": self.resources.cpus, "num_gpus": self.resources.gpus, "max_retries": 0}
-        task = ray.remote(**options)(work)
+        task = ray.remote(
+            num_cpus=self.resources.cpus,
+            num_gpus=self.resources.gpus,
+            max_retries=0,  # a lost trial is taken up again here, where its checkpoint is known
+            runtime_env={"env_vars": settled()},
+        )(work)
         running: dict[Any, TrialConfig] = {}
         try:
             while outstanding.waiting or running:

@@ -15,15 +15,14 @@ from separatrix.bounds import accuracy_ceiling, best_attention_cut, memory_profi
 from separatrix.bounds.protocols import attention_protocol, recurrent_protocol
 from separatrix.bounds.table import truth_table
 from separatrix.config import Config
-
-# from separatrix.constructions.check import check
+from separatrix.constructions.check import check
 from separatrix.models.state import tensors
 from separatrix.tasks import Task, create, stream
 
 Kind = Literal["lower bound", "tightness", "protocol", "ceiling", "upper bound"]
 
 LISTED = 2**16
-"""Constructions are asked about every input where there are at most so many, else about as many sampled ones."""
+"""Constructions are asked about every input where there are at most so many, else about so many sampled tokens."""
 
 
 class Finding(Config):
@@ -61,7 +60,28 @@ LOWER: list[tuple[str, dict[str, Any], list[int]]] = [
 ]
 """Tasks whose closed forms are compared with the enumeration of both cuts."""
 
-UPPER: dict[str, list[dict[str, Any]]] = {}
+UPPER: dict[str, list[dict[str, Any]]] = {
+    "index-lookup": [{"length": 7, "alphabet": 4}, {"length": 2**16, "alphabet": 64, "format": "bf16"}],
+    "equality": [{"length": 16}, {"length": 400}],
+    "disjointness": [{"length": 16}, {"length": 400}],
+    "sparse-threshold": [
+        {"length": 15, "instance": "majority"},
+        {"length": 14, "instance": "k-cnf", "k": 3},
+        {"length": 100, "instance": "k-dnf", "k": 3},
+    ],
+    "associative-recall": [{"pairs": 3, "keys": 4, "values": 3}, {"pairs": 50, "keys": 64, "values": 64}],
+    "nearest-neighbor": [{"points": 8, "dimension": 16, "margin": 0.1}],
+    "bounded-dyck-automaton": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 3}],
+    "bounded-dyck-stack": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 10, "depth": 10}],
+    "shift-register": [{"length": 7, "alphabet": 4}],
+    "equality-interleaved": [{"length": 16}, {"length": 400, "alphabet": 3}],
+    "disjointness-interleaved": [{"length": 16}],
+    "equality-fingerprint": [{"length": 100}],
+    "parity": [{"length": 15}],
+    "modular-counter": [{"length": 15, "modulus": 5}],
+    "group-word": [{"length": 6, "group": "S3"}],
+    "automaton": [],
+}
 """Parameters at which each construction is built, checked and asked."""
 
 
@@ -69,15 +89,15 @@ def findings() -> Iterator[Finding]:
     """All of them, one after the other as they are run."""
     for name, parameters, lengths in LOWER:
         for side in ("recurrent", "attention"):
-            yield _timed(lambda n=name, p=parameters, at=lengths, s=side: enumerated(n, p, at, s))
+            yield _timed(enumerated, name, parameters, lengths, side)
         if truth_table(create(name, length=lengths[-1], **parameters)).total:  # else no smallest automaton is unique
-            yield _timed(lambda n=name, p=parameters, at=lengths: tight(n, {**p, "length": at[-1]}))
+            yield _timed(tight, name, {**parameters, "length": lengths[-1]})
     yield _timed(ceiling)
     yield _timed(shift_register_protocol)
     yield _timed(attention_protocol_of_lookup)
     for name, cases in UPPER.items():
         for parameters in cases:
-            yield _timed(lambda n=name, p=parameters: constructed(n, p))
+            yield _timed(constructed, name, parameters)
 
 
 def enumerated(name: str, parameters: dict[str, Any], lengths: list[int], side: str) -> Finding:
@@ -202,7 +222,7 @@ def constructed(name: str, parameters: dict[str, Any]) -> Finding:
 
 
 def ask_all(model: Any, task: Task) -> tuple[int, int, str]:
-    """(wrong answers, answers, what was asked): every input where there are few, as many sampled ones otherwise."""
+    """(wrong answers, answers, what was asked): every input where there are few, sampled ones otherwise."""
     if task.vector_size is None and _inputs(task) <= LISTED:
         contexts = every_context(task)
         contexts = contexts[task.valid(contexts)]
@@ -210,7 +230,7 @@ def ask_all(model: Any, task: Task) -> tuple[int, int, str]:
         what = "every input asked"
     else:
         count = min(task.query_count, 64)
-        batch = task.sample(max(1, min(1024, LISTED // count)), stream(0, "test"), queries=count)
+        batch = task.sample(max(1, min(1024, LISTED // task.length)), stream(0, "test"), queries=count)
         contexts, queries, what = batch.context, batch.queries, "sampled inputs asked"
     with torch.no_grad():
         answers = torch.cat(
@@ -235,9 +255,9 @@ def _inputs(task: Task) -> int:
     return count
 
 
-def _timed(run: Callable[[], Finding]) -> Finding:
+def _timed(run: Callable[..., Finding], *arguments: Any) -> Finding:
     begun = time.perf_counter()
-    found = run()
+    found = run(*arguments)
     return found.replace(seconds=round(time.perf_counter() - begun, 3))
 
 

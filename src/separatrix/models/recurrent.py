@@ -14,10 +14,6 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import State
 from separatrix.ops.cells import Kind
-from separatrix.ops.registration import transformed
-
-PYTORCH_WINS = {"lstm": 192}
-"""Widths from which on PyTorch's own float32 layer was measured to be faster (benchmarks/models_recurrent.py)."""
 
 
 class RecurrentConfig(ModelConfig):
@@ -41,7 +37,8 @@ class CellMixer(Mixer):
 
     def bias(self) -> Float[Tensor, " G"]:
         """Every bias that is simply added."""
-        _, _, bias, hidden = self.cell.all_weights[0]
+        bias: Tensor = self.cell.all_weights[0][2]
+        hidden: Tensor = self.cell.all_weights[0][3]
         if self.kind == "gru":  # the hidden bias of n stays inside: the reset gate multiplies it
             hidden = torch.cat([hidden[: 2 * self.cell.hidden_size], torch.zeros_like(self.bias_new())])
         return bias + hidden
@@ -55,13 +52,6 @@ class CellMixer(Mixer):
         zeros = x.new_zeros(x.shape[0], self.cell.hidden_size)
         return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
-    def suits(self, x: Float[Tensor, "B N D"]) -> bool:
-        """Whether the native kernel takes these numbers, and is the faster one."""
-        width = self.cell.hidden_size
-        if x.dtype == torch.float32 and width >= PYTORCH_WINS.get(self.kind, width + 1) and not transformed():
-            return False
-        return ops.native.takes(x)
-
     def native(self, x: Float[Tensor, "B N D"], state: State) -> tuple[Float[Tensor, "B N D"], State]:
         """`scan` by separatrix.ops."""
         (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
@@ -73,7 +63,7 @@ class CellMixer(Mixer):
         state = self.start(x) if state is None else state
         if not x.shape[1]:
             return x, state
-        if self.suits(x):
+        if ops.native.takes(x):
             return self.native(x, state)
         before = tuple(part[None].contiguous() for part in state)
         y, after = self.cell(x, before if self.kind == "lstm" else before[0])

@@ -62,7 +62,7 @@ class TransformerConfig(ModelConfig):
 
 
 class Attention(Mixer):
-    """Multi-head softmax attention, causal by default. State: the key-value cache, 2 * heads * head_width numbers a token.
+    """Multi-head softmax attention, causal by default. State: the cache, 2 * heads * head_width numbers a token.
 
     Keys are kept as they were made and rotated when they are used, by their place in the cache: only distances
     matter, so that the cache of a sliding window needs no counter of the tokens before it.

@@ -32,8 +32,10 @@ def cell_scan(
     """Hidden states after every token, and the last hidden and cell state (an empty tensor where there is no cell).
 
     x: Float[B, N, I]
-    weight_in, weight: Float[G * H, I] and Float[G * H, H], W_ih and W_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n)
-    bias: Float[G * H], b_ih + b_hh; for a GRU without b_hh of n, which is `bias_new` because the reset gate multiplies it
+    weight_in, weight: Float[G * H, I] and Float[G * H, H], W_ih and W_hh in PyTorch's order (LSTM i, f, g, o;
+          GRU r, z, n)
+    bias: Float[G * H], b_ih + b_hh; for a GRU without b_hh of n, which is `bias_new` because the reset gate
+          multiplies it
     h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
     """

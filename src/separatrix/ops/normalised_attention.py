@@ -53,7 +53,7 @@ def normalised_attention(
 def running_maximum(
     log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"], chunk: int
 ) -> Float[Tensor, "B N H"]:
-    """M after every token, from m before the first: m_t = max(log f_t + m_{t-1}, log i_t)."""
+    """The maxima m after every token from the one before the first: m_t = max(log f_t + m_{t-1}, log i_t)."""
     parts = []
     for enter, forget in zip(log_enter.split(chunk, dim=1), log_forget.split(chunk, dim=1), strict=True):
         total = forget.cumsum(1)  # over one chunk only: over a long sequence, differences of sums lose their digits
@@ -66,7 +66,7 @@ def running_maximum(
 def last_maximum(
     log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"]
 ) -> Float[Tensor, "B H"]:
-    """M after the last token, with its gradient: how much each token still counts for then, and the largest of that."""
+    """The maximum after the last token, with its gradient: the largest of what the tokens still count for then."""
     after = log_forget.flip(1).cumsum(1).flip(1)  # (B, N, H), the forgetting from each token on
     since = torch.cat([after[:, 1:], torch.zeros_like(top)[:, None]], dim=1)
     return torch.maximum((log_enter + since).amax(1), top + after[:, 0])

@@ -225,7 +225,9 @@ def _unfinished(store: Store, config: TrialConfig) -> str:
 
 
 def _panel(store: Store, panel: Panel, results: Sequence[Result], missing: Sequence[str]) -> PanelTrials:
-    labels = distinct_labels((result.config["model"], result.config["training"]) for result in results)
+    labels = distinct_labels(
+        (result.config["model"], result.config["training"], result.config["task"]["length"]) for result in results
+    )
     trials = [
         Trial(
             result,

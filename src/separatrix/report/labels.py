@@ -6,6 +6,8 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from separatrix.config import canonical_json
@@ -28,21 +30,39 @@ def model_label(model: dict[str, Any]) -> str:
     return f"{short_name(model['name'])}-({model.get('layers', '?')}, {model.get('width', '?')})"
 
 
-def distinct_labels(variants: Iterable[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, str]:
-    """Labels of (model, training) pairs by `variant_key`; those that would share one also name what differs."""
-    sharing: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for model, training in variants:
-        sharing[model_label(model)][variant_key(model, training)] = {**training, **model}
+def distinct_labels(variants: Iterable[tuple[dict[str, Any], dict[str, Any], int]]) -> dict[str, str]:
+    """Labels of (model, training, context length) by `variant_key`; those that would share one also name what differs.
+
+    Training settings that go with the length (a smaller batch where contexts are long) make no two models of one:
+    only what differs at the same length is named.
+    """
+    sharing: dict[str, dict[str, _Variant]] = defaultdict(dict)
+    for model, training, length in variants:
+        key = variant_key(model, training)
+        sharing[model_label(model)].setdefault(key, _Variant(model, training)).lengths.add(length)
     labels = {}
     for label, group in sharing.items():
-        fields = {name for settings in group.values() for name in settings}
-        differing = sorted(
-            name for name in fields if len({canonical_json(settings.get(name)) for settings in group.values()}) > 1
-        )
-        for key, settings in group.items():
+        differing = sorted({name for one, other in combinations(group.values(), 2) for name in one.differs(other)})
+        for key, variant in group.items():
+            settings = {**variant.training, **variant.model}
             extra = ", ".join(f"{name.replace('_', ' ')} {settings.get(name)}" for name in differing)
             labels[key] = f"{label} {extra}" if extra else label
     return labels
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """A model, how it was trained, and at which lengths."""
+
+    model: dict[str, Any]
+    training: dict[str, Any]
+    lengths: set[int] = field(default_factory=set)
+
+    def differs(self, other: _Variant) -> set[str]:
+        """The settings that tell two variants apart."""
+        meet = bool(self.lengths & other.lengths)
+        pairs = [(self.model, other.model)] + ([(self.training, other.training)] if meet else [])
+        return {name for a, b in pairs for name in a.keys() | b.keys() if a.get(name) != b.get(name)}
 
 
 def variant_key(model: dict[str, Any], training: dict[str, Any]) -> str:

@@ -61,8 +61,10 @@ class BitNetwork:
         weight, drive = self.weight[rows][:, self.clocks], self.drive[0, rows]
         state: np.ndarray = np.zeros(len(self.clocks))
         readings = []
-        for _ in range(length + 1):
+        for t in range(length + 1):
             readings.append(tuple(state[[place[bit] for bit in self.listens]]))
+            if t == length:
+                break
             state = np.bincount(owners, np.maximum(weight @ state + drive, 0), minlength=len(self.clocks))
             if not np.isin(state, (0, 1)).all():
                 raise CertificateError("a clock's bits are not 0 and 1 at all times")
@@ -78,8 +80,8 @@ class BitNetwork:
             if len(heard) > HEARD:
                 raise CertificateError(f"a bit hears {len(heard)} others: tables are made of at most {HEARD}")
             inputs = np.array(list(product((0, 1), repeat=len(heard))), dtype=float).reshape(2 ** len(heard), -1)
-            known = self.weight[np.ix_(rows, self.listens)] @ np.array(reading) if self.listens else 0.0
-            sums = inputs @ self.weight[np.ix_(rows, heard)].T + known  # [assignment, unit]
+            known = self.weight[rows][:, self.listens] @ np.array(reading) if self.listens else 0.0
+            sums = inputs @ self.weight[rows][:, heard].T + known  # [assignment, unit]
             table = np.maximum(sums[None] + self.drive[:, None, rows], 0).sum(axis=2)  # [token, assignment]
             if not np.isin(table, (0, 1)).all():
                 raise CertificateError("a bit is not 0 or 1 after bits of 0 and 1")

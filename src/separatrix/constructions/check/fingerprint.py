@@ -140,4 +140,4 @@ def _head(network: ReluNetwork, bits: BitNetwork) -> Fingerprint:
         total = rounded(total + 1)
     if not margin > 0:
         raise CertificateError(f"in {network.format} the head cannot tell whether any bit differs")
-    return Fingerprint(float(margin), count + max(abs(bias)) <= network.integers)
+    return Fingerprint(float(margin), bool(count + max(abs(bias)) <= network.integers))

@@ -26,14 +26,13 @@ BLOCK = 2**22
 
 
 class WrongAnswer(CertificateError):
-    """A string the network answers wrongly: the shortest there is."""
+    """A string the network answers wrongly, or by no more than a tie: the shortest there is."""
 
-    def __init__(self, task: Task, number_format: str, context: list[int], said: int, right: int) -> None:
+    def __init__(self, task: Task, number_format: str, context: list[int], said: int, right: int, tie: bool) -> None:
         self.context, self.said, self.right = context, said, right
         shown = " ".join(map(str, context[:40])) + (" …" if len(context) > 40 else "")
-        super().__init__(
-            f"{task.name} is answered {said} instead of {right} in {number_format} on {shown or 'the empty string'}"
-        )
+        answer = f"{said} as much as {right}" if tie else f"{said} instead of {right}"
+        super().__init__(f"{task.name} is answered {answer} in {number_format} on {shown}")
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _margin(network: ReluNetwork, search: _Search, level: _Level) -> float:
     others[range(len(asked)), answers] = -np.inf
     gaps = own - others.max(axis=1)
     for row in np.flatnonzero(~(gaps > 0))[:1]:
-        said = int(logits[row].argmax())
-        context = search.string(level.numbers[asked[row]])
-        raise WrongAnswer(search.task, str(network.format), context, said, int(answers[row]))
+        context, tie = search.string(level.numbers[asked[row]]), bool(gaps[row] == 0)
+        said, right = int(others[row].argmax()), int(answers[row])
+        raise WrongAnswer(search.task, str(network.format), context, said, right, tie)
     return float(gaps.min())

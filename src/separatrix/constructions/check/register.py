@@ -55,7 +55,7 @@ def read(model: SequenceModel, number_format: str | Format) -> Register:
         )
     up = np.maximum(head, 0).sum(axis=1).max() + max(0, network.head_bias.max())
     down = np.maximum(-head, 0).sum(axis=1).max() + max(0, -network.head_bias.min())
-    return Register(float(gaps.min()), network.whole and max(up, down) <= network.integers)
+    return Register(float(gaps.min()), network.whole and bool(max(up, down) <= network.integers))
 
 
 def verify(model: SequenceModel, certificate: Certificate) -> float:

@@ -129,5 +129,5 @@ class Signed:
 def exact_integers(found: Format) -> float:
     """The largest M such that a format holds every whole number from -M to M; 0 when it does not hold 1."""
     if isinstance(found, Float):
-        return min(2 ** (found.mantissa + 1), int(found.largest))
-    return math.floor(found.largest) if isinstance(found, Fixed) else math.inf
+        return min(2.0 ** (found.mantissa + 1), found.largest // 1)
+    return found.largest // 1 if isinstance(found, Fixed) else math.inf

@@ -137,7 +137,7 @@ class _Reader:
         """Rule 2: which values of which bits turn a violation on, for every token."""
         n, k = self.kinds, self.depth
         counts = np.zeros((2 * n + 1, k, self.bits, 2))
-        for violation in self.violations:
+        for violation in self.violations.tolist():
             (i, j), table = self._triggers(violation)
             counts[:, i, j] += table
         wanted = np.zeros(counts.shape, dtype=bool)
@@ -165,7 +165,7 @@ class _Reader:
         if others.any() or (gap[read] >= 0).any():
             raise CertificateError("the head reads more than the flag and what the end finds")
         end, bits = 2 * self.kinds, []
-        for violation in read:
+        for violation in read.tolist():
             (i, j), table = self._triggers(violation)
             if i == 0 and table[end].tolist() == [0, 1]:
                 bits.append(j)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -14,8 +16,10 @@ from separatrix.config import Config
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.config import TrialConfig
 
-OWN = ("lengths", "seeds", "training")
+OWN = ("lengths", "seeds", "training", "training_at")
 """What a model of a panel may override."""
+
+Settings = dict[str, Any]
 
 
 class Panel(Config):
@@ -26,27 +30,54 @@ class Panel(Config):
     title: str
     about: str = Field("", description="what to see in it, one or two sentences")
     draw: Literal["heatmap", "curves"] = Field(description="accuracy by model and length, or accuracy over training")
-    task: dict[str, Any] = Field(description="the task's name and parameters, without its length")
+    task: Settings = Field(description="the task's name and parameters, without its length")
     lengths: list[int] = Field(min_length=1)
-    models: list[dict[str, Any]] = Field(min_length=1)
+    models: list[Settings] = Field(min_length=1)
     seeds: list[int] = Field(min_length=1)
-    training: dict[str, Any] = {}
+    training: Settings = {}
+    training_at: dict[int, Settings] = Field({}, description="training settings of one length, over those of all")
 
-    def trials(self, training: dict[str, Any]) -> list[TrialConfig]:
-        """The panel's trials. Its training settings override the preset's.
+    def trials(self, training: Settings) -> list[TrialConfig]:
+        """The panel's trials. Its training settings override the preset's, those of a length override both.
 
-        A model may have `lengths`, `seeds` and `training` of its own, which override the panel's.
+        A model may have `lengths`, `seeds`, `training` and `training_at` of its own, which override the panel's.
+        Raises InputError, naming the panel, for settings that contradict one another.
         """
         return [
-            TrialConfig(
-                task={**self.task, "length": length},
-                model={key: value for key, value in model.items() if key not in OWN},
-                training={**training, **self.training, **model.get("training", {})},
-                seed=seed,
-            )
+            self._trial(model, length, seed, training)
             for model in self.models
             for length, seed in product(model.get("lengths", self.lengths), model.get("seeds", self.seeds))
         ]
+
+    def _trial(self, model: Settings, length: int, seed: int, training: Settings) -> TrialConfig:
+        own = {int(at): settings for at, settings in model.get("training_at", {}).items()}
+        layers = (training, self.training, self.training_at.get(length), model.get("training"), own.get(length))
+        try:
+            return TrialConfig(
+                task={**self.task, "length": length},
+                model={key: value for key, value in model.items() if key not in OWN},
+                training={key: value for layer in layers for key, value in (layer or {}).items()},
+                seed=seed,
+            )
+        except InputError as error:
+            raise InputError(f"panel {self.id}, {model.get('name')} at length {length}: {error}") from None
+
+    def check(self, training: Settings) -> None:
+        """Raises InputError for what no panel can mean: settings of a length it lacks, the same trial twice."""
+        self._check_lengths("", self.training_at, self.lengths)
+        for model in self.models:
+            own = model.get("lengths", self.lengths)
+            self._check_lengths(f" of {model.get('name')}", model.get("training_at", {}), own)
+        seen: set[str] = set()
+        for trial in self.trials(training):
+            if (identity := trial.identity()) in seen:
+                raise InputError(f"panel {self.id} asks twice for {trial.label}: name each model and seed once")
+            seen.add(identity)
+
+    def _check_lengths(self, of: str, settings: Mapping[Any, Any], lengths: Sequence[int]) -> None:
+        for length in settings:
+            if int(length) not in lengths:
+                raise InputError(f"panel {self.id}: training_at{of} names length {length}, which is not in {lengths}")
 
 
 class Preset(Config):
@@ -54,20 +85,75 @@ class Preset(Config):
 
     name: str
     about: str
-    training: dict[str, Any] = {}
+    training: Settings = {}
     panels: list[Panel] = Field(min_length=1)
 
     def trials(self) -> list[TrialConfig]:
-        """All trials of all panels, the longest lengths first so that the cores end together."""
-        trials = [trial for panel in self.panels for trial in panel.trials(self.training)]
-        return sorted(trials, key=lambda trial: -trial.task.length)
+        """All distinct trials of all panels, the longest lengths first so that the cores end together."""
+        trials = {trial.identity(): trial for panel in self.panels for trial in panel.trials(self.training)}
+        return sorted(trials.values(), key=lambda trial: -trial.task.length)
 
     def only(self, figure: str) -> Preset:
-        """The panels of one figure. Raises InputError naming the nearest valid figure."""
-        figures = sorted({panel.figure for panel in self.panels})
-        if figure not in figures:
-            raise unknown(f"figure (in preset {self.name})", figure, [*figures, "all"])
-        return self.replace(panels=[panel for panel in self.panels if panel.figure == figure])
+        """The panels of one figure, or one panel by its id. Raises InputError naming the nearest valid name."""
+        names = sorted({name for panel in self.panels for name in (panel.figure, panel.id)})
+        if figure not in names:
+            raise unknown(f"figure (in preset {self.name})", figure, [*names, "all"])
+        return self.replace(panels=[panel for panel in self.panels if figure in (panel.figure, panel.id)])
+
+    def changed(self, settings: Mapping[str, Any]) -> Preset:
+        """A preset with some settings changed in all panels, whatever the file says of single models and lengths.
+
+        settings: `lengths`, `seeds`, `training.FIELD`, `task.FIELD` or `model.FIELD` -> value
+        Raises InputError for other names.
+        """
+        preset = self
+        for name, value in settings.items():
+            preset = preset._with(name, value)
+        return preset
+
+    def _with(self, name: str, value: Any) -> Preset:
+        section, _, field = name.partition(".")
+        if section in ("lengths", "seeds") and not field:
+            wanted = value if isinstance(value, list) else [value]
+            return self.replace(panels=[_spread(panel, section, wanted) for panel in self.panels])
+        if section not in ("training", "task", "model") or not field:
+            raise InputError(
+                f"no setting {name!r}: expected lengths, seeds, training.FIELD, task.FIELD or model.FIELD, "
+                "such as training.steps=500"
+            )
+        if section == "task":
+            panels = [panel.replace(task={**panel.task, field: value}) for panel in self.panels]
+        elif section == "model":
+            panels = [
+                panel.replace(models=[{**model, field: value} for model in panel.models]) for panel in self.panels
+            ]
+        else:
+            panels = [_without(panel, field) for panel in self.panels]
+            return self.replace(training={**self.training, field: value}, panels=panels)
+        return self.replace(panels=panels)
+
+
+def _spread(panel: Panel, field: str, values: Sequence[int]) -> Panel:
+    """The panel with other lengths or seeds, for all its models."""
+    models = [{key: value for key, value in model.items() if key != field} for model in panel.models]
+    return panel.replace(models=models, **{field: list(values)})
+
+
+def _without(panel: Panel, field: str) -> Panel:
+    """The panel with nothing of its own to say about one field of the training."""
+
+    def cleaned(settings: Settings) -> Settings:
+        kept = {key: value for key, value in settings.items() if key not in ("training", "training_at")}
+        kept["training"] = {key: value for key, value in settings.get("training", {}).items() if key != field}
+        kept["training_at"] = {
+            at: {key: value for key, value in own.items() if key != field}
+            for at, own in settings.get("training_at", {}).items()
+        }
+        return {key: value for key, value in kept.items() if value or key not in ("training", "training_at")}
+
+    own = cleaned({"training": panel.training, "training_at": panel.training_at})
+    models = [cleaned(model) for model in panel.models]
+    return panel.replace(training=own.get("training", {}), training_at=own.get("training_at", {}), models=models)
 
 
 def names() -> list[str]:
@@ -78,7 +164,10 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Preset:
-    """A preset by name, or from a TOML file by its path. Raises InputError for an unknown name or a wrong file."""
+    """A preset by name, or from a TOML file by its path.
+
+    Raises InputError for an unknown name, a wrong file, or a preset that contradicts itself.
+    """
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -89,6 +178,17 @@ def load(name: str) -> Preset:
     else:
         raise unknown("preset", name, names())
     try:
-        return Preset(name=name, **tomllib.loads(text))
+        preset = Preset(name=name, **tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"preset {name} is not valid TOML: {error}") from None
+    return checked(preset)
+
+
+def checked(preset: Preset) -> Preset:
+    """The preset itself. Raises InputError when it contradicts itself: ids used twice, trials that cannot be."""
+    repeated = [name for name, times in Counter(panel.id for panel in preset.panels).items() if times > 1]
+    if repeated:
+        raise InputError(f"preset {preset.name} has two panels {repeated[0]!r}: give each an id of its own")
+    for panel in preset.panels:
+        panel.check(preset.training)
+    return preset
