@@ -20,9 +20,8 @@ def widths_chart(rows: Sequence[dict[str, Any]]) -> alt.LayerChart:
     domain = [LABELS[kind] for kind in kinds]
     values = [{**row, "kind": LABELS[row["code"]]} for row in rows if row["width"] > 0]
     bound = sorted({(row["length"], row["log2"]) for row in rows if row["log2"] > 0})
-    x = alt.X(
-        "length:Q", title="positions N", scale=alt.Scale(type="log", base=2), axis=alt.Axis(grid=False, format="s")
-    )
+    powers = alt.Axis(grid=False, labelExpr="'2^' + round(log(datum.value) / LN2)")
+    x = alt.X("length:Q", title="positions N", scale=alt.Scale(type="log", base=2), axis=powers)
     y = alt.Y("width:Q", title="signs k", scale=alt.Scale(type="log", base=2))
     colours = alt.Scale(domain=domain, range=[alt.expr(f"palette[{number}]") for number in range(len(kinds))])
     strokes = alt.Scale(domain=domain, range=[theme.dash(number) for number in range(len(kinds))])
