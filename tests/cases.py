@@ -42,6 +42,13 @@ CASES = [
         [0.8, 0.6, 0, 0],
         0,
     ),
+    Case(
+        "nearest-neighbor",
+        {"points": 2, "dimension": 4, "geometry": "cube", "margin": 0.5},
+        [[0.5, 0.5, 0.5, 0.5, 0, 0], [0, 0, 0, 0, 0, 1], [-0.5, 0.5, -0.5, -0.5, 0, 0], [0, 0, 0, 0, 1, 0]],
+        [0.5, 0.5, 0.5, -0.5, 0, 0],
+        1,
+    ),
     Case("parity", {"length": 4}, [1, 0, 1, 1], 0, 1),
     Case("modular-counter", {"length": 5, "modulus": 3}, [1, 1, 0, 1, 1], 0, 1),
     Case("group-word", {"length": 2, "group": "S3"}, [1, 1], 0, 0),

@@ -99,8 +99,9 @@ def test_every_step_is_rounded_as_scalars_are(name):
             assert ours[b, q].tolist() == pytest.approx(expected, rel=1e-12 if name == "real" else 0, abs=0)
 
 
-def test_without_rounding_it_is_the_model_itself(monkeypatch):
-    model = small_model()
+@pytest.mark.parametrize("causal", [True, False])
+def test_without_rounding_it_is_the_model_itself(monkeypatch, causal):
+    model = small_model(causal=causal)
     batch = TASK.sample(4, torch.Generator().manual_seed(1), queries=6)
     with torch.no_grad():
         expected = model(batch.context, batch.queries)

@@ -105,6 +105,15 @@ def test_hard_strings_are_just_at_the_threshold(instance):
     assert all(int((kind == i).sum()) > 400 for i in range(3))
 
 
+def test_strings_that_do_not_get_to_the_threshold_are_not_said_to():
+    """Of x, not x, y and not y always two hold, never three or four."""
+    features = [{"positions": [place], "table": table} for place in (0, 1) for table in ([0, 1], [1, 0])]
+    task = sx.tasks.create("sparse-threshold", length=4, instance="custom", threshold=4, features=features)
+    batch = task.sample(400, stream(0, "train"))
+    assert not batch.targets.any()
+    assert {task.groups[kind] for kind in batch.groups[:, 0].tolist()} == {"uniform", "towards the threshold"}
+
+
 @pytest.mark.parametrize("instance", ["majority", "k-cnf", "k-dnf", "inner-product", "equality", "disjointness"])
 @pytest.mark.parametrize("length", [20, 100])
 def test_threshold_functions_are_balanced(instance, length):

@@ -191,12 +191,14 @@ class Lookup:
         task = self.task if rows is None else self.task.at_length(rows)
         signs, space, width = self.code.signs(0, rows), self.space, self.code.width
         tokens = binary_signs(torch.arange(task.alphabet), self.bits)
-        context = space.vectors(task.alphabet_size, flag=1.0)
-        context[: task.alphabet, space["token"]] = tokens  # the padding token, if there is one, holds no symbol
+        embed = space.vectors(task.vocabulary)
+        embed[: task.alphabet, space["token"]] = tokens  # the padding token, if there is one, holds no symbol
+        embed[: task.alphabet_size, space["flag"]] = 1.0
+        embed[task.alphabet_size :, space["position"]] = signs
         answers, fetched = Space(logit=task.answers), Space(token=self.bits, rest=self.head_width - self.bits)
         attention = Space(position=width, flag=1, rest=self.head_width - width - 1)
         weights = {
-            "embed.weight": torch.cat([context, space.vectors(task.length, position=signs)]),
+            "embed.weight": embed,
             "positions.table.weight": space.vectors(task.length, position=signs),
             "head.weight": linear(space, answers, {("token", "logit"): tokens}),
         }

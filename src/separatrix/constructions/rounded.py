@@ -96,18 +96,16 @@ class RoundedTransformer:
         return self.arithmetic.multiply(self.arithmetic.dot(queries, keys), scale)
 
     def _scan(self, block: Block, x: Float[Tensor, "B N D"], state: State) -> Float[Tensor, "B N D"]:
-        """What every token of the context fetches from those before it and itself, or from all."""
+        """What every token of the context fetches from those it sees."""
         keys, values = state
-        mixer = block.mixer
+        mixer, mixed = block.mixer, []
         assert isinstance(mixer, Attention)
-        mixed = []
         for rows in self._rows(keys):
-            reach = int(rows[-1]) + 1 if mixer.causal else keys.shape[2]
-            seen = keys[:, :, :reach]
-            scores = self._scores(block, self._heads(block, "query", x[:, rows]), seen)
-            hidden = (torch.arange(reach, device=x.device) > rows[:, None]) & mixer.causal
-            weights = self.arithmetic.softmax(scores.masked_fill(hidden, -torch.inf))
-            mixed.append(self.arithmetic.average(weights, values[:, :, :reach]))
+            end = int(rows[-1]) + 1 if mixer.causal else keys.shape[2]
+            scores = self._scores(block, self._heads(block, "query", x[:, rows]), keys[:, :, :end])
+            if mixer.causal:
+                scores = scores.masked_fill(torch.arange(end, device=x.device) > rows[:, None], -torch.inf)
+            mixed.append(self.arithmetic.average(self.arithmetic.softmax(scores), values[:, :, :end]))
         return self._merge(block, torch.cat(mixed, dim=2))
 
     def _rows(self, keys: Float[Tensor, "B H N K"]) -> Iterator[Tensor]:

@@ -21,8 +21,8 @@ from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 
-SCORES = 2**24
-"""Scores held at a time, at most, when many queries are asked of one long context."""
+SCORES = 2**22
+"""Scores held at a time when many queries are asked without gradients: a bound on memory, and fast (measured)."""
 
 
 class TransformerConfig(ModelConfig):
@@ -62,7 +62,7 @@ class TransformerConfig(ModelConfig):
 
 
 class Attention(Mixer):
-    """Multi-head softmax attention, causal by default. State: the key-value cache, 2 * heads * head_width numbers a token.
+    """Multi-head softmax attention, causal by default. State: the cache, 2 * heads * head_width numbers a token.
 
     Keys are kept as they were made and rotated when they are used, by their place in the cache: only distances
     matter, so that the cache of a sliding window needs no counter of the tokens before it.
@@ -180,9 +180,9 @@ class Attention(Mixer):
         return torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        scores_each = state[0][..., 0].numel() + 1  # a query's scores, over the whole batch
-        if torch.compiler.is_compiling() or x.shape[1] * scores_each <= SCORES:
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():  # gradients keep all scores anyway
             return self.answer(state, x)
+        scores_each = state[0][..., 0].numel() + 1  # a query's, over the whole batch
         parts = x.split(max(1, SCORES // scores_each), dim=1)
         return torch.cat([self.answer(state, part) for part in parts], dim=1)
 

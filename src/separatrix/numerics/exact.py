@@ -33,10 +33,10 @@ class Grid:
     @classmethod
     def of(cls, rows: Float[Tensor, "R D"]) -> Grid:
         """The least grid that holds all these vectors."""
-        blocks = rows.split(BLOCK)
-        units = torch.stack([units_of(block).amin(dim=0) for block in blocks])
-        bounds = torch.stack([block.double().abs().amax(dim=0) for block in blocks])
-        return cls(units.amin(dim=0), bounds.amax(dim=0))
+        sizes, unit = rows.abs(), torch.full(rows.shape[1:], math.inf, dtype=torch.float64)
+        for block in sizes.split(BLOCK):
+            unit = torch.minimum(unit, _unit(block))
+        return cls(unit, sizes.amax(dim=0).double())
 
     def plus(self, other: Grid) -> Grid:
         """Sums of two vectors."""
@@ -64,3 +64,15 @@ def units_of(x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     mantissa, exponent = torch.frexp(x.double())
     whole = torch.ldexp(mantissa, torch.tensor(53)).long()
     return torch.where(whole == 0, math.inf, torch.ldexp((whole & -whole).double(), exponent - 53))
+
+
+def _unit(sizes: Float[Tensor, "R D"]) -> Float[Tensor, " D"]:
+    """The unit of each column of numbers that are at least 0."""
+    smallest = torch.where(sizes == 0, math.inf, sizes).amin(dim=0)
+    power = torch.exp2(torch.frexp(smallest).exponent.to(sizes.dtype) - 1).where(smallest.isfinite(), 1.0)
+    counted = sizes / power
+    if bool(
+        (counted == counted.round()).all()
+    ):  # none is finer than the power of two below the smallest: no need to look
+        return power.double().where(smallest.isfinite(), math.inf)
+    return units_of(sizes).amin(dim=0)

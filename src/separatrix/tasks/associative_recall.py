@@ -162,3 +162,19 @@ class AssociativeRecall(Task):
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""
         return 1.0 if self.absent else accuracy_ceiling(self.pairs, self.values, state_bits)
+
+    def show(self, context: Tensor) -> str:
+        words = [
+            f"→{token - self.value_offset}" if (place % 2 if self.shared else token >= self.keys) else str(token)
+            for place, token in enumerate(context.tolist())
+        ]
+        return " ".join(words).replace(" →", "→")
+
+    def read(self, text: str) -> Tensor:
+        """As `Task.read`; a value may also stand behind an arrow, → or ->, by its number."""
+        words = text.replace("->", "→").replace("→", " →").split()
+        tokens = (str(self._number(word[1:]) + self.value_offset) if word[0] == "→" else word for word in words)
+        return super().read(" ".join(tokens))
+
+    def show_answer(self, answer: int) -> str:
+        return "absent" if answer == self.values else str(answer)

@@ -237,7 +237,7 @@ class NearestNeighbor(Task):
     def show(self, context: Tensor) -> str:
         d = self.dimension
         pairs = zip(context[0::2, :d].tolist(), context[1::2, d:].argmax(dim=-1).tolist(), strict=True)
-        return "  ".join(f"{_vector(point)}→{label}" for point, label in pairs)
+        return "  ".join(f"{self._shown(point)}→{label}" for point, label in pairs)
 
     def read(self, text: str) -> Float[Tensor, "N D"]:
         pairs = re.findall(r"\(([^)]*)\)\s*(?:→|->)\s*(\d+)", text)
@@ -251,8 +251,12 @@ class NearestNeighbor(Task):
         return self._context(points[None], labels[None])[0]
 
     def read_query(self, text: str) -> Float[Tensor, " D"]:
+        inner = text.strip("() ")
         try:
-            values = [float(word) for word in text.strip("() ").replace(",", " ").split()]
+            if self.geometry == "cube" and set(inner) <= {"+", "-"}:
+                values = [float(f"{sign}1") / math.sqrt(self.dimension) for sign in inner]
+            else:
+                values = [float(word) for word in inner.replace(",", " ").split()]
         except ValueError:
             values = []
         if len(values) != self.dimension:
@@ -260,7 +264,12 @@ class NearestNeighbor(Task):
         return self._vectors(torch.tensor([[values]]))[0, 0]
 
     def show_query(self, query: Tensor) -> str:
-        return _vector(query[: self.dimension].tolist())
+        return self._shown(query[: self.dimension].tolist())
+
+    def _shown(self, point: Sequence[float]) -> str:
+        if self.geometry == "cube":
+            return "(" + "".join("+" if value > 0 else "-" for value in point) + ")"
+        return "(" + ", ".join(f"{value:+.2f}" for value in point) + ")"
 
 
 def _at(points: Float[Tensor, "B k d"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
@@ -281,7 +290,3 @@ def _margins(
 ) -> Float[Tensor, "B Q"]:
     """The largest score of a point of the label less the largest of another one, at most 2."""
     return ((scores + others).amax(dim=-1) - (scores + mates).amax(dim=-1)).clamp(max=2.0)
-
-
-def _vector(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:+.2f}" for value in values) + ")"

@@ -37,7 +37,7 @@ class SparseThreshold(Task):
     Half of the strings are to be answered 1. Half are uniform, as far as that gives the answer wished; the others are
     uniform ones moved to the threshold, the hard ones: as many random features as it takes are set to 1, or to 0,
     until exactly t of them, or t - 1, have value 1. Where features exclude one another and 64 rounds do not get there,
-    the last attempt stays: the label is always the oracle's.
+    the last attempt stays, "towards the threshold": kinds and labels say what came out, not what was meant.
     """
 
     summary: ClassVar[str] = "do enough of these sparse features hold?"
@@ -55,16 +55,24 @@ class SparseThreshold(Task):
             raise ValueError("sparse-threshold: give features with instance custom, and only then")
         if self.instance == "custom" and self.threshold is None:
             raise ValueError("sparse-threshold: a custom function needs a threshold")
+        for field, instances in (("threshold", ("inner-product", "custom")), ("clauses", ("k-cnf", "k-dnf"))):
+            if getattr(self, field) is not None and self.instance not in instances:
+                raise ValueError(f"sparse-threshold: {field} is for {' and '.join(instances)}, not {self.instance}")
         if self.instance in ("inner-product", "disjointness", "equality") and self.length % 2:
             raise ValueError(f"sparse-threshold: {self.instance} needs an even length, got {self.length}")
         if self.instance in ("k-cnf", "k-dnf") and self.k > self.length:
             raise ValueError(f"sparse-threshold: clauses of {self.k} literals do not fit in {self.length} bits")
+        if (self.clauses or 0) > self.length:
+            raise ValueError(f"sparse-threshold: clauses must be at most the length {self.length}, got {self.clauses}")
         if self.features is not None:
             out = [f.positions for f in self.features if max(f.positions) >= self.length]
             if out:
                 raise ValueError(f"sparse-threshold: positions must be below {self.length}, got {list(out[0])}")
             if len(self.features) > self.length:
                 raise ValueError(f"sparse-threshold: at most {self.length} features, got {len(self.features)}")
+        most = self.length // 2 if self.features is None else len(self.features)
+        if (self.threshold or 0) > most:
+            raise ValueError(f"sparse-threshold: a threshold of {self.threshold} is never reached by {most} features")
         return self
 
     @property
@@ -77,7 +85,7 @@ class SparseThreshold(Task):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return ("uniform", "at the threshold", "below the threshold")
+        return ("uniform", "at the threshold", "below the threshold", "towards the threshold")
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -108,9 +116,10 @@ class SparseThreshold(Task):
         held = ones(bank.values(bits))
         moved = ((held >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank)))
         context = self._moved(bits, torch.where(moved, target, held), generator)
+        short = (threshold - self._held(context)).where(moved, -1)
+        groups = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
         asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        groups = torch.where(moved, torch.where(wished, 1, 2), 0)[:, None].expand(batch_size, count)
-        return Batch(context, asked, self.answer(context, asked), groups)
+        return Batch(context, asked, self.answer(context, asked), groups[:, None].expand(batch_size, count))
 
     def _moved(
         self, bits: UInt8[Tensor, "B N"], target: Int[Tensor, " B"], generator: torch.Generator
@@ -136,9 +145,12 @@ class SparseThreshold(Task):
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         if context.shape[1] != self.length:
             return _at_length(self, context.shape[1]).answer(context, queries)
-        bank, threshold = _bank(self, context.device)
-        held = ones(bank.values(context.to(torch.uint8)))
-        return (held >= threshold).long()[:, None].expand(queries.shape)
+        at_least = self._held(context) >= _definition(self)[1]
+        return at_least.long()[:, None].expand(queries.shape)
+
+    def _held(self, context: Int[Tensor, "B N"]) -> Int[Tensor, " B"]:
+        """How many features have value 1."""
+        return ones(_bank(self, context.device)[0].values(context.to(torch.uint8)))
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
@@ -221,7 +233,7 @@ def _definition(task: SparseThreshold) -> tuple[tuple[Feature, ...], int]:
 def _formula(task: SparseThreshold) -> tuple[Feature, ...]:
     """Random clauses (k-cnf: false on one assignment of their bits) or terms (k-dnf: true on one)."""
     draw = random.Random(f"{task.instance}/{task.length}/{task.k}/{task.formula_seed}")
-    count = min(task.clauses or max(1, task.length // 2), task.length)
+    count = task.clauses or max(1, task.length // 2)
     exception = 0 if task.instance == "k-cnf" else 1
     features = []
     for _ in range(count):

@@ -12,21 +12,22 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.construction import load
 from separatrix.errors import unknown
 from separatrix.models import SequenceModel
 from separatrix.models.files import weights_sha256
-from separatrix.numerics import parse
+from separatrix.numerics import Format, Grid, parse
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
-    "product of automata": "product",
     "fetch and veto": "veto",
     "fetch and count": "count",
     "copy and match": "recall",
     "copy and compare": "nearest",
+    "product of automata": "product",
     "stack rules": "stack_rules",
     "shift register": "register",
     "fingerprint": "fingerprint",
@@ -72,9 +73,14 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
         raise CertificateError(f"queries are embedded {model.query_offset} rows down, the task says otherwise")
     number_format = parse(certificate.number_format)
     for name, weight in model.state_dict().items():
-        if not bool(weight.isfinite().all()) or not number_format.holds(weight):
+        if not bool(weight.isfinite().all()) or not _held(number_format, weight):
             raise CertificateError(f"{name} holds numbers that are none of {number_format}")
     margin = import_module(f"{__package__}.{_ARGUMENTS[certificate.argument]}").verify(model, certificate)
     if not margin >= certificate.margin * (1 - 1e-9):
         raise CertificateError(f"the certificate claims a margin of {certificate.margin:g}, found {margin:g}")
     return Verdict(certificate, margin)
+
+
+def _held(number_format: Format, weight: Tensor) -> bool:
+    """Whether all of these are values of the format; large tables of few values are recognised by their grid."""
+    return (weight.ndim == 2 and Grid.of(weight).exact_in(number_format)) or number_format.holds(weight)

@@ -53,7 +53,8 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
             f"{ARGUMENT} proves {claim(model.task)!r} for lengths up to N, the certificate says more"
         )
     number_format = parse(certificate.number_format)
-    tables = _tables(model)
+    reading = Reading.of(model)
+    tables = reading.tables()
     found = separation(tables.queries, tables.keys)
     own = min(
         float((q.double() * (k.double() - o.double())).sum(dim=1).min())
@@ -65,8 +66,8 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         raise CertificateError(f"some position's score is not above all others: the gap is {gap:g}")
     if number_format.name == "real":
         _quantities(certificate, {"score_gap": gap}, {"leak": leak})
-        return _margin(model, tables, leak)
-    scores = _exactness(model, number_format)
+        return reading.margin(tables, leak)
+    scores = reading.scores(number_format)
     if isinstance(number_format, FloatFormat) and 2 * float(scores.bound) > number_format.largest:
         raise CertificateError(f"differences of scores up to {2 * float(scores.bound):g} overflow in {number_format}")
     gap = -number_format.round_number(-gap)
@@ -80,7 +81,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     if not number_format.vanishes(gap):
         raise CertificateError(f"exp(-{gap:g}) does not round to 0 in {number_format}: attention is not one-hot")
     _quantities(certificate, {"score_gap": gap}, {"largest_score": float(scores.bound)})
-    return _margin(model, tables, 0.0)
+    return reading.margin(tables, 0.0)
 
 
 def claim(task: IndexLookup) -> str:
@@ -105,72 +106,105 @@ def _shape(model: SequenceModel) -> None:
             raise CertificateError(f"{ARGUMENT} is about transformers with {key}={value}, got {got}")
 
 
-def _tables(model: SequenceModel) -> Tables:
-    """Scores, keys and values as functions of position and token alone. Raises CertificateError where they are not."""
-    tokens, asked, positions, mixer = _parts(model)
-    keys, values = _apply(mixer.key, tokens), _apply(mixer.value, positions)
-    if not (keys == keys[0]).all():
-        raise CertificateError("keys depend on the token: scores are no function of the positions")
-    if not (values == values[0]).all():
-        raise CertificateError("values depend on the position: what is fetched is no function of the token")
-    return Tables(
-        queries=_apply(mixer.query, asked),
-        keys=_apply(mixer.key, positions) + (keys[0] - _bias(mixer.key)),
-        own_keys=_apply(mixer.key, asked),
-        values=_apply(mixer.value, tokens) + (values[0] - _bias(mixer.value)),
-        own_values=_apply(mixer.value, asked),
-    )
+@dataclass(frozen=True)
+class Reading:
+    """A model's weights by what they do. tokens, asked, positions: embeddings, with their grids."""
+
+    tokens: Tensor
+    asked: Tensor
+    positions: Tensor
+    token: Grid
+    query: Grid
+    position: Grid
+    mixer: Attention
+    head: torch.nn.Linear
+
+    @classmethod
+    def of(cls, model: SequenceModel) -> Reading:
+        """Query tokens come in the order of their positions."""
+        task, mixer, weights = model.task, model.blocks[0].mixer, model.state_dict()
+        assert isinstance(mixer, Attention)
+        embed, positions = weights["embed.weight"], weights["positions.table.weight"]
+        first = task.query_values[0] + task.query_offset
+        tokens, asked = embed[: task.alphabet_size], embed[first : first + task.length]
+        return cls(tokens, asked, positions, Grid.of(tokens), Grid.of(asked), Grid.of(positions), mixer, model.head)
+
+    def tables(self) -> Tables:
+        """Scores, keys and values as functions of position and token alone, or CertificateError."""
+        key, value = self.mixer.key, self.mixer.value
+        keys, values = _apply(key, self.tokens, self.token), _apply(value, self.positions, self.position)
+        if not (keys == keys[0]).all():
+            raise CertificateError("keys depend on the token: scores are no function of the positions")
+        if not (values == values[0]).all():
+            raise CertificateError("values depend on the position: what is fetched is no function of the token")
+        return Tables(
+            queries=_apply(self.mixer.query, self.asked, self.query),
+            keys=_apply(key, self.positions, self.position) + (keys[0] - _bias(key)),
+            own_keys=_apply(key, self.asked, self.query),
+            values=_apply(value, self.tokens, self.token) + (values[0] - _bias(value)),
+            own_values=_apply(value, self.asked, self.query),
+        )
+
+    def scores(self, number_format: Format) -> Grid:
+        """The grid of the scores. Raises CertificateError when another sum of the network may be rounded."""
+        query, context = self.query, self.token.plus(self.position)
+        steps = {"embeddings": context, "queries": _through(self.mixer.query, query)}
+        for name, layer in (("keys", self.mixer.key), ("values", self.mixer.value)):
+            steps[name] = _either(_through(layer, context), _through(layer, query))
+        steps["fetched values"] = _through(self.mixer.out, steps["values"])
+        steps["outputs"] = query.plus(steps["fetched values"])
+        steps["logits"] = _through(self.head, steps["outputs"])
+        for name, grid in steps.items():
+            if not grid.exact_in(number_format):
+                raise CertificateError(f"{name} are not exact in {number_format}: sums of them may be rounded")
+        return steps["queries"].dot(steps["keys"])
+
+    def margin(self, tables: Tables, leak: float) -> float:
+        """The least difference of the right logit and another, when leak / (1 + leak) of the weight is astray.
+
+        The fetched vector is (v_t + sum of w_i v_i) / (1 + sum of w_i), the sum of w_i at most the leak, v_i any
+        token's value or the query's own. Two logits differ by d (v_t + …): a coordinate moves by |d| max |v| at most.
+        """
+        head, out = self.head.weight.double(), self.mixer.out.weight.double()
+        fetched, own = tables.values.double() @ out.T, tables.own_values.double() @ out.T
+        reach = torch.maximum(fetched.abs().amax(dim=0), own.abs().amax(dim=0))
+        constant = _bias(self.mixer.out).double() @ head.T + self.head.bias.double()
+        spread = 0.0
+        for block in self.asked.split(BLOCK):  # what the residual stream of the query itself adds to its logits
+            offsets = block.double() @ head.T + constant
+            spread = max(spread, float((offsets.amax(dim=1) - offsets.amin(dim=1)).max()))
+        count, least = len(head), math.inf
+        logits = fetched[:count] @ head.T
+        for start, stop in pairwise([*range(0, count, 256), count]):
+            gaps = logits[start:stop].diagonal(start)[:, None] - logits[start:stop]
+            moved = torch.cdist(head[start:stop] * reach, head * reach, p=1)
+            margins = (gaps - leak * moved) / (1 + leak) - spread
+            margins.diagonal(start).fill_(math.inf)
+            least = min(least, float(margins.min()))
+        if not least > 0:
+            raise CertificateError(f"some token's logit may be below another's: the margin is {least:g}")
+        return least
 
 
-def _parts(model: SequenceModel) -> tuple[Tensor, Tensor, Tensor, Attention]:
-    """Embeddings of context tokens, of query tokens in the order of positions, of positions; the attention layer."""
-    task, mixer = model.task, model.blocks[0].mixer
-    assert isinstance(mixer, Attention)
-    embed, positions = model.state_dict()["embed.weight"], model.state_dict()["positions.table.weight"]
-    first = task.query_values[0] + task.query_offset
-    return embed[: task.alphabet_size], embed[first : first + task.length], positions, mixer
+def _through(layer: torch.nn.Linear, x: Grid) -> Grid:
+    return x.linear(layer.weight, layer.bias)
 
 
-def _bias(layer: torch.nn.Linear) -> Tensor:
-    return torch.zeros(1) if layer.bias is None else layer.bias
+def _either(a: Grid, b: Grid) -> Grid:
+    return Grid(torch.minimum(a.unit, b.unit), torch.maximum(a.bound, b.bound))
 
 
-def _apply(layer: torch.nn.Linear, x: Tensor) -> Tensor:
+def _apply(layer: torch.nn.Linear, x: Tensor, grid: Grid) -> Tensor:
     """The layer's outputs: as they are where float32 is exact, in float64 elsewhere."""
-    if Grid.of(x).linear(layer.weight, layer.bias).exact_in(FORMATS["fp32"]):
+    if _through(layer, grid).exact_in(FORMATS["fp32"]):
         return layer(x)
     return torch.nn.functional.linear(
         x.double(), layer.weight.double(), _bias(layer).double().expand(layer.out_features)
     )
 
 
-def _exactness(model: SequenceModel, number_format: Format) -> Grid:
-    """The grid of the scores. Raises CertificateError when another sum of the network may be rounded."""
-    tokens, asked, positions, mixer = _parts(model)
-    token, query = Grid.of(tokens), Grid.of(asked)
-    context = token.plus(Grid.of(positions))
-    steps = {"embeddings": context}
-    for name, layer, inputs in (
-        ("queries", mixer.query, query),
-        ("keys", mixer.key, context),
-        ("own keys", mixer.key, query),
-        ("values", mixer.value, context),
-        ("own values", mixer.value, query),
-    ):
-        steps[name] = inputs.linear(layer.weight, layer.bias)
-    own = steps["own values"]
-    fetched = Grid(torch.minimum(steps["values"].unit, own.unit), torch.maximum(steps["values"].bound, own.bound))
-    steps["fetched values"] = fetched.linear(mixer.out.weight, mixer.out.bias)
-    steps["outputs"] = query.plus(steps["fetched values"])
-    steps["logits"] = steps["outputs"].linear(model.head.weight, model.head.bias)
-    for name, grid in steps.items():
-        if not grid.exact_in(number_format):
-            raise CertificateError(f"{name} are not exact in {number_format}: sums of them may be rounded")
-    keys = Grid(
-        torch.minimum(steps["keys"].unit, steps["own keys"].unit),
-        torch.maximum(steps["keys"].bound, steps["own keys"].bound),
-    )
-    return steps["queries"].dot(keys)
+def _bias(layer: torch.nn.Linear) -> Tensor:
+    return torch.zeros(1) if layer.bias is None else layer.bias
 
 
 def _rounded_gap(tables: Tables, number_format: Format) -> float:
@@ -206,35 +240,6 @@ def _sum(terms: list[float], number_format: Format) -> float:
     for term in terms:
         total = number_format.round_number(total + term)
     return total
-
-
-def _margin(model: SequenceModel, tables: Tables, leak: float) -> float:
-    """The least difference of the right logit and another, when all weight but leak / (1 + leak) is on the right token.
-
-    The fetched vector is (v_t + sum of w_i v_i) / (1 + sum of w_i), the sum of w_i at most the leak, v_i any token's
-    value or the query's own. A pair of logits differs by d (v_t + …): each coordinate moves by at most |d| max |v|.
-    """
-    _, asked, _, mixer = _parts(model)
-    head, count = model.head.weight.double(), model.task.answers
-    fetched = tables.values.double() @ mixer.out.weight.double().T
-    own = tables.own_values.double() @ mixer.out.weight.double().T
-    reach = torch.maximum(fetched.abs().amax(dim=0), own.abs().amax(dim=0))
-    constant = _bias(mixer.out).double() @ head.T + model.head.bias.double()
-    spread = 0.0
-    for block in asked.split(BLOCK):  # what the residual stream of the query itself adds to its logits
-        offsets = block.double() @ head.T + constant
-        spread = max(spread, float((offsets.amax(dim=1) - offsets.amin(dim=1)).max()))
-    logits, least = fetched[:count] @ head.T, math.inf
-    edges = [*range(0, count, 256), count]
-    for start, stop in pairwise(edges):
-        gaps = logits[start:stop].diagonal(start)[:, None] - logits[start:stop]
-        moved = torch.cdist(head[start:stop] * reach, head * reach, p=1)
-        margins = (gaps - leak * moved) / (1 + leak) - spread
-        margins.diagonal(start).fill_(math.inf)
-        least = min(least, float(margins.min()))
-    if not least > 0:
-        raise CertificateError(f"some token's logit may be below another's: the margin is {least:g}")
-    return least
 
 
 def _quantities(certificate: Certificate, at_least: dict[str, float], at_most: dict[str, float]) -> None:

@@ -14,8 +14,10 @@ from separatrix.constructions.codes.base import Code
 
 def binary_signs(numbers: Tensor, width: int) -> Float[Tensor, "count k"]:
     """The last `width` binary digits of whole numbers, lowest first: +1 for 0, -1 for 1."""
-    digits = (numbers[:, None] >> torch.arange(width, device=numbers.device)) & 1
-    return (1 - 2 * digits).float()
+    signs = torch.empty(len(numbers), width, device=numbers.device)
+    for digit in range(width):  # column by column: wide tables of whole numbers take more memory than the signs
+        signs[:, digit] = 1 - 2 * (numbers >> digit & 1)
+    return signs
 
 
 @dataclass(frozen=True)

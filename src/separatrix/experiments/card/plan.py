@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from separatrix.experiments.card.probes import Planned
-from separatrix.experiments.evaluation import NotFinite
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.experiments.sweep import estimated_seconds
