@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: reproduce test lint types browser bench clean
+.PHONY: reproduce test lint types browser bench references clean
 
 reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -21,6 +21,9 @@ types: $(READY)
 
 browser: $(READY)  ## needs chromium
 	$(BIN)/pytest tests/browser
+
+references: $(READY)  ## the built-in families' reference cards anew: an hour or two on two cores, resumable
+	$(BIN)/python -m separatrix.experiments.card.reference
 
 $(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
 	$(PYTHON) -m venv $(VENV)

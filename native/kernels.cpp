@@ -1,11 +1,13 @@
 // Compiled once for each instruction set, with SEPARATRIX_ISA naming it.
 #include "kernels.h"
 
-#include "cells.h"
+#include "cells_backward.h"
 #include "convolution.h"
 #include "diagonal.h"
+#include "linear_attention.h"
 #include "recurrence.h"
 #include "selective_scan.h"
+#include "slstm.h"
 
 #define SEPARATRIX_TEXT(x) #x
 #define SEPARATRIX_NAME(x) SEPARATRIX_TEXT(x)
@@ -16,7 +18,8 @@ namespace SEPARATRIX_ISA {
 template <class T> constexpr Functions<T> functions() {
   return {scan_forward<T>,       scan_backward<T>,     cell_forward<T>,        cell_backward<T>,
           recurrence_forward<T>, recurrence_backward<T>, diagonal_forward<T>,  diagonal_backward<T>,
-          convolution_forward<T>, convolution_backward<T>};
+          convolution_forward<T>, convolution_backward<T>, attention_forward<T>, attention_backward<T>,
+          slstm_forward<T>, slstm_backward<T>};
 }
 
 extern const Kernels kernels;

@@ -31,8 +31,17 @@ template <class T> struct ScanGradients {
 enum class Cell { elman_tanh = 0, elman_relu = 1, gru = 2, lstm = 3 };
 
 struct CellSize {
-  Size batch, length, width;
+  Size batch, length, inputs, width;
   Cell cell;
+};
+
+template <class T> struct CellBackwardInputs {
+  Rows<const T> x;
+  const T *weight_in, *weight, *h, *c, *y, *saved, *cells, *grad_y;
+};
+
+template <class T> struct CellGradients {
+  T *x, *weight_in, *weight, *bias, *bias_new, *h, *c;  // h, c: gradients of the last state come in
 };
 
 struct RecurrenceSize {
@@ -45,17 +54,41 @@ struct ConvolutionSize {
   bool silu;
 };
 
+struct SLSTMSize {
+  Size batch, length, heads, head;  // channels of one head
+};
+
+template <class T> struct SLSTMState {
+  T *h, *c, *n, *m;  // (batch, heads * head) each
+};
+
+enum class Decay { none = 0, head = 1, key = 2 };
+
+struct AttentionSize {
+  Size batch, length, groups, heads, keys, values, chunk;  // queries and keys of one group serve heads / groups heads
+  Decay decay;
+  bool delta;  // not with Decay::key
+};
+
+template <class T> struct AttentionInputs {
+  Rows<const T> q, k, v;  // channels: (groups, keys) twice, (heads, values)
+  const T *decay, *beta;  // logarithms (batch, length, heads or heads * keys); strengths (batch, length, heads)
+};
+
+template <class T> struct AttentionGradients {
+  T *q, *k, *v, *decay, *beta, *before;
+};
+
 template <class T> struct Functions {
   // y = selective scan; `saved` takes the states at the start of every chunk and may be null
   void (*scan_forward)(ScanSize, ScanInputs<T>, const T* before, T* y, T* after, T* saved);
   void (*scan_backward)(ScanSize, ScanInputs<T>, const T* saved, const T* grad_y, const T* grad_after,
                         ScanGradients<T>);
-  // gates: (batch, length, gates * width) input shares; weight: (gates * width, width); saved: activated gates
-  void (*cell_forward)(CellSize, Rows<const T> gates, const T* weight, const T* bias_new, const T* h, const T* c, T* y,
-                       T* h_after, T* c_after, T* saved, T* cells);
-  void (*cell_backward)(CellSize, const T* weight, const T* h, const T* c, const T* y, const T* saved, const T* cells,
-                        const T* grad_y, const T* grad_h, const T* grad_c, T* grad_gates, T* grad_hidden_new,
-                        T* grad_before, T* grad_cell_before);
+  // weight_in: (gates * width, inputs); weight: (gates * width, width); saved, cells: activated gates (length, batch,
+  // 4 * width) and cells (length, batch, width), may be null
+  void (*cell_forward)(CellSize, Rows<const T> x, const T* weight_in, const T* weight, const T* bias, const T* bias_new,
+                       const T* h, const T* c, T* y, T* h_after, T* c_after, T* saved, T* cells);
+  void (*cell_backward)(CellSize, CellBackwardInputs<T>, CellGradients<T>);
   void (*recurrence_forward)(RecurrenceSize, const T* a, const T* x, const T* before, T* y);
   void (*recurrence_backward)(RecurrenceSize, const T* a, const T* y, const T* before, const T* grad_y, T* grad_a,
                               T* grad_x, T* grad_before);
@@ -68,6 +101,16 @@ template <class T> struct Functions {
   void (*convolution_forward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window, T* y);
   void (*convolution_backward)(ConvolutionSize, Rows<const T> x, const T* weight, const T* bias, const T* window,
                                const T* grad_y, T* grad_x, T* grad_weight, T* grad_bias, T* grad_window);
+  // states: (batch, heads, keys, values); `saved` takes those at the start of every chunk and may be null
+  void (*attention_forward)(AttentionSize, AttentionInputs<T>, const T* before, T* y, T* after, T* saved);
+  void (*attention_backward)(AttentionSize, AttentionInputs<T>, const T* saved, Rows<const T> grad_y,
+                             const T* grad_after, AttentionGradients<T>);
+  // gates: (batch, length, 4 * width); recurrent: (heads, head, 4 * head); saved: (length, batch, 7 * width), may be null;
+  // the gradients of the last state become those of the first
+  void (*slstm_forward)(SLSTMSize, Rows<const T> gates, const T* recurrent, SLSTMState<const T> before, T* y,
+                        SLSTMState<T> after, T* saved);
+  void (*slstm_backward)(SLSTMSize, const T* recurrent, SLSTMState<const T> before, const T* saved, const T* grad_y,
+                         T* grad_gates, SLSTMState<T> grad);
 };
 
 struct Kernels {

@@ -4,6 +4,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -47,6 +51,16 @@ void use_instruction_set(const std::string& name) {
   throw std::invalid_argument("this processor has no " + name);
 }
 
+// Memory about to be filled for the first time: in large pages, where the system has them. Several megabytes in pages of
+// 4 kB cost as much to map as the kernels take to fill them.
+template <class T> void fill_soon(Address address, Size count) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr Address page = Address(1) << 21;
+  const Address first = (address + page - 1) / page * page, last = (address + sizeof(T) * count) / page * page;
+  if (address && last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+}
+
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 template <class T> Rows<T> rows(Address address, Size row) { return {at<T>(address), row}; }
 
@@ -82,21 +96,27 @@ template <class T> void bind(nb::module_& m, const char* type) {
     functions<T>().scan_backward({batch, length, channels, states, chunk, softplus}, inputs, at<const T>(saved),
                                  at<const T>(grad_y), at<const T>(grad_after), gradients);
   });
-  define("cell_forward", [](Size batch, Size length, Size width, int cell, Address gates, Size gates_row,
-                            Address weight, Address bias_new, Address h, Address c, Address y, Address h_after,
-                            Address c_after, Address saved, Address cells) {
-    functions<T>().cell_forward({batch, length, width, static_cast<Cell>(cell)}, rows<const T>(gates, gates_row),
-                                at<const T>(weight), at<const T>(bias_new), at<const T>(h), at<const T>(c), at<T>(y),
-                                at<T>(h_after), at<T>(c_after), at<T>(saved), at<T>(cells));
+  define("cell_forward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                            Address weight_in, Address weight, Address bias, Address bias_new, Address h, Address c,
+                            Address y, Address h_after, Address c_after, Address saved, Address cells) {
+    fill_soon<T>(saved, batch * length * 4 * width);
+    fill_soon<T>(cells, batch * length * width);
+    fill_soon<T>(y, batch * length * width);
+    functions<T>().cell_forward({batch, length, inputs, width, static_cast<Cell>(cell)}, rows<const T>(x, x_row),
+                                at<const T>(weight_in), at<const T>(weight), at<const T>(bias), at<const T>(bias_new),
+                                at<const T>(h), at<const T>(c), at<T>(y), at<T>(h_after), at<T>(c_after), at<T>(saved),
+                                at<T>(cells));
   });
-  define("cell_backward", [](Size batch, Size length, Size width, int cell, Address weight, Address h, Address c,
-                             Address y, Address saved, Address cells, Address grad_y, Address grad_h, Address grad_c,
-                             Address grad_gates, Address grad_hidden_new, Address grad_before,
-                             Address grad_cell_before) {
-    functions<T>().cell_backward({batch, length, width, static_cast<Cell>(cell)}, at<const T>(weight), at<const T>(h),
-                                 at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells),
-                                 at<const T>(grad_y), at<const T>(grad_h), at<const T>(grad_c), at<T>(grad_gates),
-                                 at<T>(grad_hidden_new), at<T>(grad_before), at<T>(grad_cell_before));
+  define("cell_backward", [](Size batch, Size length, Size inputs, Size width, int cell, Address x, Size x_row,
+                             Address weight_in, Address weight, Address h, Address c, Address y, Address saved,
+                             Address cells, Address grad_y, Address grad_x, Address grad_weight_in, Address grad_weight,
+                             Address grad_bias, Address grad_bias_new, Address grad_h, Address grad_c) {
+    fill_soon<T>(grad_x, batch * length * inputs);
+    functions<T>().cell_backward({batch, length, inputs, width, static_cast<Cell>(cell)},
+                                 {rows<const T>(x, x_row), at<const T>(weight_in), at<const T>(weight), at<const T>(h),
+                                  at<const T>(c), at<const T>(y), at<const T>(saved), at<const T>(cells), at<const T>(grad_y)},
+                                 {at<T>(grad_x), at<T>(grad_weight_in), at<T>(grad_weight), at<T>(grad_bias),
+                                  at<T>(grad_bias_new), at<T>(grad_h), at<T>(grad_c)});
   });
   define("recurrence_forward", [](Size batch, Size length, Size channels, bool constant, bool complex, Address a,
                                   Address x, Address before, Address y) {
@@ -136,6 +156,43 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                         at<const T>(weight), at<const T>(bias), at<const T>(window),
                                         at<const T>(grad_y), at<T>(grad_x), at<T>(grad_weight), at<T>(grad_bias),
                                         at<T>(grad_window));
+  });
+  define("attention_forward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                 int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                 Size v_row, Address decays, Address beta, Address before, Address y, Address after,
+                                 Address saved) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_forward({batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta},
+                                     inputs, at<const T>(before), at<T>(y), at<T>(after), at<T>(saved));
+  });
+  define("attention_backward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
+                                  int decay, bool delta, Address q, Size q_row, Address k, Size k_row, Address v,
+                                  Size v_row, Address decays, Address beta, Address saved, Address grad_y,
+                                  Size grad_y_row, Address grad_after, Address grad_q, Address grad_k, Address grad_v,
+                                  Address grad_decay, Address grad_beta, Address grad_before) {
+    const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
+                                    at<const T>(decays), at<const T>(beta)};
+    functions<T>().attention_backward(
+        {batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta}, inputs, at<const T>(saved),
+        rows<const T>(grad_y, grad_y_row), at<const T>(grad_after),
+        {at<T>(grad_q), at<T>(grad_k), at<T>(grad_v), at<T>(grad_decay), at<T>(grad_beta), at<T>(grad_before)});
+  });
+  define("slstm_forward", [](Size batch, Size length, Size heads, Size head, Address gates, Size gates_row,
+                             Address recurrent, Address h, Address c, Address n, Address m, Address y, Address h_after,
+                             Address c_after, Address n_after, Address m_after, Address saved) {
+    fill_soon<T>(saved, batch * length * 7 * heads * head);
+    functions<T>().slstm_forward({batch, length, heads, head}, rows<const T>(gates, gates_row), at<const T>(recurrent),
+                                 {at<const T>(h), at<const T>(c), at<const T>(n), at<const T>(m)}, at<T>(y),
+                                 {at<T>(h_after), at<T>(c_after), at<T>(n_after), at<T>(m_after)}, at<T>(saved));
+  });
+  define("slstm_backward", [](Size batch, Size length, Size heads, Size head, Address recurrent, Address c, Address n,
+                              Address saved, Address grad_y, Address grad_gates, Address grad_h, Address grad_c,
+                              Address grad_n, Address grad_m) {
+    functions<T>().slstm_backward({batch, length, heads, head}, at<const T>(recurrent),
+                                  {nullptr, at<const T>(c), at<const T>(n), nullptr}, at<const T>(saved),
+                                  at<const T>(grad_y), at<T>(grad_gates),
+                                  {at<T>(grad_h), at<T>(grad_c), at<T>(grad_n), at<T>(grad_m)});
   });
 }
 

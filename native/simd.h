@@ -16,21 +16,18 @@
 #endif
 
 #define INLINE inline __attribute__((always_inline))
+#define INLINE_LAMBDA __attribute__((always_inline))
 
 namespace separatrix {
 namespace SEPARATRIX_ISA {
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
-constexpr int kTileRows = 6;  // rows of a register tile that is four vectors wide: 24 of 32 registers
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
-constexpr int kTileRows = 3;  // 12 of 16 registers
 #else
 constexpr int kVectorBytes = 16;
-constexpr int kTileRows = 2;
 #endif
-constexpr int kTileVectors = 4;
 
 using Index = std::ptrdiff_t;
 
@@ -57,16 +54,28 @@ template <class T> INLINE void store(T* p, Vec<T> v) { __builtin_memcpy(p, &v, s
 template <class T> INLINE Vec<T> splat(T x) { return x - Vec<T>{}; }  // becomes one broadcast; a loop would not
 template <class T> INLINE Vec<T> zero() { return splat<T>(T(0)); }
 
-// The first `count` lanes; the others read as zero and are not written.
-template <class T> INLINE Vec<T> load(const T* p, Index count) {
-  if (count >= kLanes<T>) return load(p);
+// The first `count` lanes, more than 0; the others read as zero and are not written.
+#if defined(__AVX512F__)
+INLINE Vec<float> load_some(const float* p, Index count) { return _mm512_maskz_loadu_ps((1u << count) - 1, p); }
+INLINE Vec<double> load_some(const double* p, Index count) { return _mm512_maskz_loadu_pd((1u << count) - 1, p); }
+INLINE void store_some(float* p, Vec<float> v, Index count) { _mm512_mask_storeu_ps(p, (1u << count) - 1, v); }
+INLINE void store_some(double* p, Vec<double> v, Index count) { _mm512_mask_storeu_pd(p, (1u << count) - 1, v); }
+#else
+template <class T> INLINE Vec<T> load_some(const T* p, Index count) {
   Vec<T> v = zero<T>();
   for (Index i = 0; i < count; ++i) v[i] = p[i];
   return v;
 }
-template <class T> INLINE void store(T* p, Vec<T> v, Index count) {
-  if (count >= kLanes<T>) return store(p, v);
+template <class V, class T> INLINE void store_some(T* p, V v, Index count) {
   for (Index i = 0; i < count; ++i) p[i] = v[i];
+}
+#endif
+template <class T> INLINE Vec<T> load(const T* p, Index count) {
+  return count >= kLanes<T> ? load(p) : count <= 0 ? zero<T>() : load_some(p, count);
+}
+template <class T> INLINE void store(T* p, Vec<T> v, Index count) {
+  if (count >= kLanes<T>) store(p, v);
+  else if (count > 0) store_some(p, v, count);
 }
 template <class T> INLINE T sum(Vec<T> v) {
   T total = 0;

@@ -42,7 +42,16 @@ CASES = [
         [0.8, 0.6, 0, 0],
         0,
     ),
+    Case(
+        "nearest-neighbor",
+        {"points": 2, "dimension": 4, "geometry": "cube", "margin": 0.5},
+        [[0.5, 0.5, 0.5, 0.5, 0, 0], [0, 0, 0, 0, 0, 1], [-0.5, 0.5, -0.5, -0.5, 0, 0], [0, 0, 0, 0, 1, 0]],
+        [0.5, 0.5, 0.5, -0.5, 0, 0],
+        1,
+    ),
     Case("parity", {"length": 4}, [1, 0, 1, 1], 0, 1),
     Case("modular-counter", {"length": 5, "modulus": 3}, [1, 1, 0, 1, 1], 0, 1),
     Case("group-word", {"length": 2, "group": "S3"}, [1, 1], 0, 0),
+    Case("automaton", {"length": 3}, [1, 0, 1], 0, 1),
+    Case("automaton", {"length": 3, "transitions": [[1, 2], [2, 0], [0, 1]], "outputs": [0, 1, 2]}, [1, 1, 0], 0, 2),
 ]

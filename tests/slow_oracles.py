@@ -76,4 +76,11 @@ def group_word(task: Task, context: list[int], query: int) -> int:
     return product
 
 
+def automaton(task: Task, context: list[int], query: int) -> int:
+    state = task.start
+    for token in context:
+        state = task.transitions[state][token]
+    return task.outputs[state]
+
+
 ORACLES = {name.replace("_", "-"): function for name, function in list(globals().items()) if callable(function)}

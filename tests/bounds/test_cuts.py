@@ -21,6 +21,7 @@ from separatrix.bounds import (
     residual_automaton,
     truth_table,
 )
+from separatrix.bounds.conflicts import colours, conflict_graph, largest_clique
 from separatrix.bounds.table import count_rows
 
 
@@ -64,6 +65,7 @@ def test_attention_rows_known_by_hand(task, held, rows):
 ENUMERABLE = [
     create("index-lookup", length=4, alphabet=3),
     create("index-lookup", length=3, alphabet=2, offset=1),
+    create("index-lookup", length=3, alphabet=2, mixed_lengths=True),
     *(create("bounded-dyck", length=n, kinds=2, depth=k) for n in (4, 6) for k in (1, 2, 3)),
     create("bounded-dyck", length=8, kinds=1, depth=3),
     create("bounded-dyck", length=6, kinds=3, depth=2),
@@ -78,6 +80,11 @@ ENUMERABLE = [
     create("associative-recall", pairs=2, keys=4, values=2),
     create("associative-recall", pairs=2, keys=3, values=3, shared=True),
     create("associative-recall", pairs=1, keys=4, values=3),
+    create("associative-recall", pairs=3, keys=4, values=2),
+    create("associative-recall", pairs=3, keys=3, values=2),
+    create("associative-recall", pairs=2, keys=3, values=2, absent=0.5),
+    create("associative-recall", pairs=2, keys=4, values=2, absent=0.5),
+    create("associative-recall", pairs=1, keys=4, values=3, absent=1.0),
     create("sparse-threshold", length=7),
     create("sparse-threshold", length=8, instance="equality"),
     create("sparse-threshold", length=8, instance="disjointness"),
@@ -181,6 +188,38 @@ def test_undefined_entries_never_raise_the_bound():
     matrix = np.array([[0, 255], [255, 1], [1, 0]], dtype=np.uint8)
     assert count_rows(matrix, 255).count == 2
     assert count_rows(np.array([[255, 255], [0, 1]], dtype=np.uint8), 255).count == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_messages_needed_lie_between_the_clique_and_the_colours(data):
+    """Against the chromatic number, by trying all colourings of few rows."""
+    size = data.draw(st.integers(1, 6))
+    entries = data.draw(st.lists(st.sampled_from([0, 1, 255]), min_size=3 * size, max_size=3 * size))
+    rows = np.array(entries, dtype=np.uint8).reshape(size, 3)
+    graph = conflict_graph(rows, 255)
+    slow = [[any(x != y and 255 not in (x, y) for x, y in zip(a, b, strict=True)) for b in rows] for a in rows]
+    assert graph.tolist() == slow
+    clique = largest_clique(graph)
+    assert all(graph[i, j] for i, j in itertools.combinations(clique, 2))
+    needed = next(
+        n
+        for n in range(1, size + 1)
+        for said in itertools.product(range(n), repeat=size)
+        if not any(graph[i, j] and said[i] == said[j] for i, j in itertools.combinations(range(size), 2))
+    )
+    assert len(clique) <= needed <= colours(graph)
+
+
+def test_many_partial_rows_are_bounded_in_one_pass(monkeypatch):
+    task = create("associative-recall", pairs=2, keys=3, values=2)
+    held, table = [0, 1, 2, 3], truth_table(task)
+    dense = count_rows(table.matrix(held), table.undefined)
+    monkeypatch.setattr("separatrix.bounds.table.GRAPH_ROWS", 0)
+    single = count_rows(table.matrix(held), table.undefined)
+    assert (dense.count, dense.exact) == (4, True)
+    assert 1 <= single.count <= 4
+    assert not single.exact
 
 
 @pytest.mark.parametrize(

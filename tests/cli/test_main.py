@@ -42,7 +42,7 @@ def run(capsys, monkeypatch, tmp_path):
         (["reproduce", "--prest", "quick"], "no option '--prest': did you mean '--preset'?"),
         (["reproduce", "--preset", "mine.toml"], "no preset file at mine.toml"),
         (["report", "nowhere"], "nowhere holds no results"),
-        (["list", "model"], "'model' is not one of 'tasks', 'models', 'presets'"),
+        (["list", "model"], "'model' is not one of 'tasks', 'models', 'constructions', 'presets'"),
         (["train", "index-lookup", "lstm", "--length", "4", "--output", "/proc/x"], "cannot use /proc/x"),
     ],
 )  # fmt: skip

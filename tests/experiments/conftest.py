@@ -3,6 +3,13 @@ from __future__ import annotations
 import pytest
 
 from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trial import CHECKPOINT_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def a_checkpoint_at_every_validation(monkeypatch):
+    """Tests cut trials off that last no longer than the usual time between two checkpoints."""
+    monkeypatch.setenv(CHECKPOINT_SECONDS, "0")
 
 
 @pytest.fixture

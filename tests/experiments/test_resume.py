@@ -14,7 +14,7 @@ import pytest
 from separatrix import InputError
 from separatrix.experiments.store import Store
 from separatrix.experiments.trainer import Trainer
-from separatrix.experiments.trial import run_trial
+from separatrix.experiments.trial import CHECKPOINT_SECONDS, run_trial
 
 
 class Interrupted(Exception):
@@ -102,3 +102,15 @@ def test_nothing_is_pickled(tiny, tmp_path):
     run_trial(Store(tmp_path), tiny())
     suffixes = {path.suffix for path in Path(tmp_path).rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".safetensors", ".parquet", ""}
+
+
+def test_checkpoints_are_no_more_frequent_than_asked_for(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv(CHECKPOINT_SECONDS, "3600")
+    store, said = Store(tmp_path), []
+
+    def watch() -> None:
+        said.append(store.progress(tiny().identity())["step"])
+        assert (store.read(f"trials/{tiny().identity()}/checkpoint.safetensors") is None) == (said[-1] < 60)
+
+    run_trial(store, tiny(), watch=watch)
+    assert said == [10, 20, 30, 40, 50, 60]

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
+import polars as pl
 import pytest
 
 import separatrix as sx
 from separatrix import InputError
+from separatrix.experiments.frame import export, frame
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Busy, Store
 from separatrix.experiments.trial import run_trial
@@ -80,6 +84,55 @@ def test_a_url_that_cannot_be_used(url):
         Store(url)
 
 
+def test_forgetting_a_trial_that_another_process_runs_is_refused(tiny, tmp_path):
+    store, identity = Store(tmp_path), tiny().identity()
+    run_trial(store, tiny(steps=10))
+    with Store(tmp_path).claim(tiny()), pytest.raises(InputError, match="is being run by another process"):
+        store.forget(identity)
+    store.forget(identity)
+    assert store.read(f"trials/{identity}/config.json") is None
+    store.forget("never-heard-of")
+
+
+@pytest.mark.parametrize("place", ["{tmp_path}", "memory://records"])
+def test_results_come_back_as_they_were_written_with_their_fingerprint(tiny, tmp_path, place):
+    store = Store(place.format(tmp_path=tmp_path))
+    one, other = run_trial(store, tiny(steps=10)), run_trial(store, tiny(steps=10, seed=1))
+    assert store.results() == sorted([one, other], key=lambda result: result.identity)
+    assert {record["fingerprint"] for record in store.records()} == {one.fingerprint, other.fingerprint}
+    assert sx.results(store.url).equals(frame(store.results()))
+
+
+def test_results_of_a_version_that_wrote_no_fingerprint(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/result.json", result("abc").model_dump_json().encode())
+    assert store.results() == [result("abc")]
+    assert sx.results(tmp_path)["fingerprint"].to_list() == [result("abc").fingerprint]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_export(tiny, tmp_path, ending):
+    run_trial(Store(tmp_path / "runs"), tiny(steps=10))
+    assert export(tmp_path / "runs", tmp_path / f"out{ending}") == 1
+    read = {".csv": pl.read_csv, ".parquet": pl.read_parquet}[ending](tmp_path / f"out{ending}")
+    assert read["accuracy"].to_list() == sx.results(tmp_path / "runs")["accuracy"].to_list()
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [f"out{ending}"]
+
+
+def test_export_to_what_cannot_be_written(tmp_path):
+    Store(tmp_path / "runs")
+    with pytest.raises(InputError, match=r"expected an output ending in .csv or .parquet, got 'out.xlsx'"):
+        export(tmp_path / "runs", tmp_path / "out.xlsx")
+    with pytest.raises(InputError, match="cannot write .*out.csv: No such file or directory"):
+        export(tmp_path / "runs", tmp_path / "nowhere" / "out.csv")
+
+
+def test_reading_results_needs_no_torch(tmp_path):
+    Store(tmp_path)
+    code = f"import separatrix, sys; separatrix.results({str(tmp_path)!r}); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_half_written_trials_are_not_results(tmp_path):
     store = Store(tmp_path)
     store.write("trials/abc/config.json", b"{}")
@@ -92,6 +145,12 @@ def test_a_damaged_result_is_named(tmp_path):
     store.write("trials/abc/result.json", b'{"half":')
     with pytest.raises(InputError, match=r"trials/abc/result.json is damaged \(not JSON\): delete it"):
         store.results()
+
+
+def test_progress_that_a_power_cut_took_is_none(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/progress.json", b"")
+    assert store.progress("abc") is None
 
 
 def test_one_process_at_a_time_has_a_trial(tiny, tmp_path):

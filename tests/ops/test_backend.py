@@ -68,8 +68,8 @@ x, w = torch.ones(2, 3, 4), torch.ones(4, 2)
         (lambda: ops.linear_recurrence(torch.ones(4, dtype=torch.complex64), x), "a must be torch.float32"),
         (lambda: ops.diagonal_scan(x, w, w), "rate must be torch.complex64"),
         (lambda: ops.causal_convolution(x, w[:, :0]), "K >= 1"),
-        (lambda: ops.cell_scan("lstm", x, torch.ones(4, 1), x[:, 0, :1]), "only an LSTM"),
-        (lambda: ops.cell_scan("gru", x, torch.ones(4, 1), x[:, 0, :1]), r"gates must have shape \(2, 3, 3\)"),
+        (lambda: ops.cell_scan("lstm", x, w[:, :1] * w.mT[:1], w[:, :1], w[:, 0], x[:, 0, :1]), "only an LSTM"),
+        (lambda: ops.cell_scan("gru", x, w, w[:, :1], w[:, 0], x[:, 0, :1]), r"weight_in must have shape \(3, 4\)"),
     ],
 )
 def test_bad_input_is_one_line(call: object, message: str) -> None:

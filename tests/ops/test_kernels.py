@@ -11,16 +11,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import OPS, case, distance, evaluate
+from kernel_cases import CHUNKED, OPS, case, distance, evaluate
 from torch import Tensor
 
-from separatrix import ops
+from separatrix import InputError, ops
 
 pytestmark = pytest.mark.usefixtures("native")
 
 SETS = ops.status().available
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
-SHAPES = [(2, 37, 11, 5), (3, 16, 16, 16), (1, 1, 1, 1), (2, 5, 33, 3), (2, 0, 4, 2), (0, 3, 4, 2)]
+SHAPES = [(2, 37, 11, 5), (2, 150, 5, 3), (3, 16, 16, 16), (1, 1, 1, 1), (2, 5, 33, 3), (2, 0, 4, 2), (0, 3, 4, 2)]
 
 
 @pytest.fixture
@@ -69,15 +69,16 @@ def test_nan_is_never_hidden(op: str) -> None:
     for isa in SETS:
         function, arguments = case(op, (2, 6, 9, 3), torch.float32)
         tokens = 1 if op in ("elman_tanh", "elman_relu", "gru", "lstm", "fixed", "fixed complex") else 0
-        tokens = 1 if "varying" in op else tokens
+        tokens = 1 if "varying" in op or op in CHUNKED else tokens
         with torch.no_grad():
             arguments[tokens][0, 2] = torch.nan
             with ops.use(isa):
                 outputs = function(*arguments)
         y = outputs[0] if isinstance(outputs, tuple) else outputs
-        assert y[0, 2:].isnan().any(-1).all() or "convolution" in op or op == "silu"
+        assert y[0, 2:].isnan().flatten(1).any(-1).all() or "convolution" in op or op == "silu"
         assert y[0, 2].isnan().all()
-        assert not y[0, :2].isnan().any() and not y[1].isnan().any()
+        assert not y[1].isnan().any()
+        assert op in CHUNKED or not y[0, :2].isnan().any()  # a chunk's earlier tokens see it times zero
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -86,12 +87,35 @@ def test_registered_as_operators(op: str) -> None:
     operator = {
         "selective_scan": (torch.ops.separatrix.selective_scan, [True]),
         "diagonal_scan": (torch.ops.separatrix.diagonal_scan, [True]),
+        "slstm_scan": (torch.ops.separatrix.slstm_scan, [True]),
     }.get(op)
     if op in ("elman_tanh", "elman_relu", "gru", "lstm"):
         operator = (torch.ops.separatrix.cell_scan, [True])
+    if op in CHUNKED:  # q, k, v, decay, beta, state, chunk
+        strength = arguments.pop(3) if "delta" in op else None
+        arguments.insert(4, strength)
+        operator = (torch.ops.separatrix.linear_attention, [True])
     if operator is None:
         operator = (getattr(torch.ops.separatrix, function.__name__), [])
     torch.library.opcheck(operator[0].default, (*arguments, *operator[1]))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_second_derivatives_are_refused_or_right(op: str) -> None:
+    function, arguments = case(op, (2, 4, 3, 2), torch.float64)
+    inputs = [x for x in arguments if isinstance(x, Tensor)]
+
+    def penalty() -> list[Tensor]:
+        outputs = function(*arguments)
+        y = outputs[0] if isinstance(outputs, tuple) else outputs
+        y = torch.view_as_real(y) if y.is_complex() else y
+        first = torch.autograd.grad(y.sin().sum(), inputs[0], create_graph=True)[0]
+        return list(torch.autograd.grad(first.abs().square().sum(), inputs, allow_unused=True, materialize_grads=True))
+
+    with pytest.raises(InputError, match="no second derivatives"):
+        penalty()
+    with ops.use("reference"):
+        assert all(gradient.isfinite().all() for gradient in penalty())
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -106,7 +130,7 @@ def test_shapes_on_meta_tensors(op: str) -> None:
 def test_compiles_as_one_graph() -> None:
     code = """
 import torch
-from kernel_cases import OPS, case, distance, evaluate
+from kernel_cases import CHUNKED, OPS, case, distance, evaluate
 for op in OPS:
     function, arguments = case(op, (2, 5, 8, 3), torch.float32)
     compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
@@ -166,7 +190,8 @@ def test_elementary_functions_to_the_last_digits() -> None:
             )  # fmt: skip
             relative = (decay[:, 0, 0].double() / exact.exp() - 1).abs() / (1 + exact.abs())
             assert relative.max() < 2.4e-7  # the argument's own rounding grows with it
-            tanh = ops.cell_scan("elman_tanh", x[:, None, None], torch.zeros(1, 1), torch.zeros(len(x), 1))[0][:, 0, 0]
+            elman = (one[0], torch.zeros(1, 1), torch.zeros(1), torch.zeros(len(x), 1))
+            tanh = ops.cell_scan("elman_tanh", x[:, None, None], *elman)[0][:, 0, 0]
             torch.testing.assert_close(tanh.double(), exact.tanh(), rtol=5e-7, atol=0)
             silu = ops.causal_convolution(x[:, None, None], torch.ones(1, 1))[:, 0, 0]
             torch.testing.assert_close(silu.double(), exact * exact.sigmoid(), rtol=6e-7, atol=1e-35)

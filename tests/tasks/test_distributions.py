@@ -6,20 +6,13 @@ from collections import Counter
 
 import pytest
 import torch
-from scipy import stats
-from slow_oracles import bounded_dyck, sparse_threshold
+from chi_square import uniform
+from slow_oracles import bounded_dyck
 
 import separatrix as sx
 from separatrix.tasks import mqar, stream
-from separatrix.tasks.draws import distinct, places, weighted
 
 MANY = 20_000
-
-
-def uniform(counts: Counter, outcomes: int) -> bool:
-    """Chi-square test of uniformity over a known number of outcomes, at one in a million."""
-    observed = list(counts.values()) + [0] * (outcomes - len(counts))
-    return len(counts) <= outcomes and stats.chisquare(observed).pvalue > 1e-6
 
 
 @pytest.mark.parametrize(
@@ -29,7 +22,7 @@ def test_members_of_bounded_dyck_are_uniform(length, kinds, depth, members):
     task = sx.tasks.create("bounded-dyck", length=length, kinds=kinds, depth=depth)
     batch = task.sample(MANY, stream(0, "train"))
     drawn = batch.context[batch.groups[:, 0] == 0]
-    assert uniform(Counter(map(tuple, drawn.tolist())), members)
+    assert uniform(map(tuple, drawn.tolist()), members)
 
 
 def test_negatives_of_bounded_dyck_are_what_they_say():
@@ -112,23 +105,13 @@ def test_hard_strings_are_just_at_the_threshold(instance):
     assert all(int((kind == i).sum()) > 400 for i in range(3))
 
 
-def test_features_of_any_width_are_evaluated_and_set():
-    draw = torch.Generator().manual_seed(0)
-    features = [
-        {
-            "positions": torch.randperm(12, generator=draw)[:width].tolist(),
-            "table": torch.randint(2, (2**width,), generator=draw).tolist(),
-        }
-        for width in (1, 2, 3, 4, 5, 6)
-    ]
-    for widest in (3, 4, 6):
-        task = sx.tasks.create(
-            "sparse-threshold", length=12, instance="custom", threshold=2, features=features[:widest]
-        )
-        batch = task.sample(400, stream(0, "train"))
-        said = [sparse_threshold(task, context, 0) for context in batch.context.tolist()]
-        assert batch.targets[:, 0].tolist() == said
-        assert 100 < sum(said) < 300
+def test_strings_that_do_not_get_to_the_threshold_are_not_said_to():
+    """Of x, not x, y and not y always two hold, never three or four."""
+    features = [{"positions": [place], "table": table} for place in (0, 1) for table in ([0, 1], [1, 0])]
+    task = sx.tasks.create("sparse-threshold", length=4, instance="custom", threshold=4, features=features)
+    batch = task.sample(400, stream(0, "train"))
+    assert not batch.targets.any()
+    assert {task.groups[kind] for kind in batch.groups[:, 0].tolist()} == {"uniform", "towards the threshold"}
 
 
 @pytest.mark.parametrize("instance", ["majority", "k-cnf", "k-dnf", "inner-product", "equality", "disjointness"])
@@ -137,37 +120,6 @@ def test_threshold_functions_are_balanced(instance, length):
     task = sx.tasks.create("sparse-threshold", length=length, instance=instance)
     share = float(task.sample(2000, stream(0, "train")).targets.float().mean())
     assert abs(share - 0.5) < 0.06
-
-
-def test_distinct_numbers_are_uniform_and_distinct():
-    for population, count in [(4, 3), (50, 3)]:
-        drawn = distinct(population, count, MANY, stream(0, "train"))
-        assert all(len(set(row)) == count for row in drawn[:500].tolist())
-        assert uniform(Counter(drawn.flatten().tolist()), population)
-    assert uniform(Counter(map(tuple, distinct(4, 3, MANY, stream(1, "train")).tolist())), 24)
-
-
-def test_weighted_draws_are_sequential_ones():
-    weights = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64)
-    drawn = Counter(map(tuple, weighted(weights, 2, MANY, stream(0, "train")).tolist()))
-    expected = {(i, j): weights[i] / 7 * weights[j] / (7 - weights[i]) for i in range(3) for j in range(3) if i != j}
-    assert set(drawn) == set(expected)
-    frequencies = [drawn[pair] for pair in expected]
-    assert stats.chisquare(frequencies, [float(p) * MANY for p in expected.values()]).pvalue > 1e-6
-
-
-def test_places_among_some():
-    among = torch.tensor([True, False, True, True, False]).expand(MANY, -1)
-    drawn = places(torch.full((MANY,), 2), 5, stream(0, "train"), among)
-    assert uniform(Counter(map(tuple, drawn.tolist())), 3)
-    assert not (drawn & ~among).any()
-
-
-def test_places_are_uniform_and_as_many_as_asked():
-    count = torch.arange(5).repeat(4000)
-    drawn = places(count, 4, stream(0, "train"))
-    assert torch.equal(drawn.sum(dim=1), count)
-    assert uniform(Counter(map(tuple, drawn[count == 2].tolist())), 6)
 
 
 def test_margins_are_at_least_what_is_asked():

@@ -7,6 +7,7 @@ import torch
 from cases import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_automata import automata
 from slow_oracles import ORACLES
 
 import separatrix as sx
@@ -53,6 +54,7 @@ FAMILIES = {
     "parity": st.fixed_dictionaries({"length": small}),
     "modular-counter": st.fixed_dictionaries({"length": small, "modulus": st.integers(2, 7)}),
     "group-word": st.fixed_dictionaries({"length": small, "group": st.sampled_from(["S3", "A5", "S5"])}),
+    "automaton": automata(small),
 }
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.tasks import as_dataset, as_hf_dataset, stream, streams
+from separatrix.tasks import as_dataset, stream, streams
 
 
 def test_the_same_key_gives_the_same_stream():
@@ -111,14 +111,15 @@ def test_splits_differ(task):
     assert first[0] != first[1] or first[1] != first[2]
 
 
-def test_hugging_face_data_set(task, tmp_path, monkeypatch):
-    pytest.importorskip("datasets")
-    import datasets
+def test_blocks_are_as_large_as_the_task_allows_and_no_larger():
+    def size(**task) -> int:
+        return as_dataset(sx.tasks.create(**task)).block_size
 
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    made = as_hf_dataset(task, 10)
-    plain = [example["context"].tolist() for example in as_dataset(task, 10)]
-    assert made["context"][:] == plain
+    assert size(name="parity", length=1) == 4096
+    assert size(name="parity", length=1000) == 1024
+    assert size(name="parity", length=10**7) == 1
+    assert size(name="nearest-neighbor", points=100, dimension=62) == 64
+    assert as_dataset(sx.tasks.create("parity", length=1000), length=10).block_size == 4096
 
 
 def test_no_examples(task):

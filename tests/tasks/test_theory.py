@@ -6,8 +6,12 @@ import math
 from itertools import combinations, product
 
 import mpmath
+import networkx
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_automata import automata
 
 import separatrix as sx
 from separatrix.tasks.logarithms import log2_add, log2_binomial, log2_power_sum
@@ -30,29 +34,42 @@ SMALL = [
     ("associative-recall", {"pairs": 2, "keys": 3, "values": 2, "absent": 0.5}),
     ("associative-recall", {"pairs": 3, "keys": 4, "values": 2, "absent": 0.5}),
     ("associative-recall", {"pairs": 3, "keys": 3, "values": 2}),
+    ("associative-recall", {"pairs": 1, "keys": 3, "values": 2}),
+    ("associative-recall", {"pairs": 2, "keys": 3, "values": 2}),
+    ("associative-recall", {"pairs": 2, "keys": 4, "values": 2}),
+    ("associative-recall", {"pairs": 2, "keys": 3, "values": 3}),
+    ("associative-recall", {"pairs": 3, "keys": 4, "values": 2}),
+    ("index-lookup", {"length": 3, "alphabet": 2, "mixed_lengths": True}),
+    ("index-lookup", {"length": 2, "alphabet": 3, "mixed_lengths": True}),
     ("group-word", {"length": 3, "group": "S3"}),
+    ("automaton", {"length": 6}),
+    ("automaton", {"length": 5, "transitions": [[1, 2], [3, 0], [0, 1], [3, 2]], "outputs": [0, 1, 2, 1], "start": 2}),
 ]
 
 
 def answers(task):
-    """Every valid context with its answers to all queries, in order."""
+    """Every valid context with its answers to all queries, in order; None where they may not be asked."""
     contexts = torch.tensor(list(product(*(task.position_alphabet(i) for i in range(task.length)))))
     contexts = contexts[task.valid(contexts)]
     queries = torch.tensor(list(task.query_values)).expand(len(contexts), -1)
-    return list(zip(map(tuple, contexts.tolist()), map(tuple, task.answer(contexts, queries).tolist()), strict=True))
+    said = task.answer(contexts, queries).masked_fill(~task.asked(contexts, queries), -1).tolist()
+    return [(tuple(c), tuple(None if a < 0 else a for a in s)) for c, s in zip(contexts.tolist(), said, strict=True)]
 
 
 def messages(table, held: list[int], length: int, query: int | None = None) -> int:
-    """Held assignments no two of which may share a message: greedily many that contradict each other pairwise."""
+    """Held assignments no two of which may share a message: the most that contradict each other pairwise."""
     rows: dict[tuple, dict] = {}
     for context, said in table:
         rest = tuple(context[i] for i in range(length) if i not in held)
-        rows.setdefault(tuple(context[i] for i in held), {})[rest] = said if query is None else said[query]
-    kept: list[dict] = []
-    for row in {tuple(sorted(row.items())): row for row in rows.values()}.values():
-        if all(any(other.get(rest, said) != said for rest, said in row.items()) for other in kept):
-            kept.append(row)
-    return len(kept)
+        entries = {(rest, q): a for q, a in enumerate(said) if a is not None and query in (None, q)}
+        rows.setdefault(tuple(context[i] for i in held), {}).update(entries)
+    kinds = list({tuple(sorted(row.items())): row for row in rows.values()}.values())
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(len(kinds)))
+    for i, j in combinations(range(len(kinds)), 2):
+        if any(kinds[j].get(place, said) != said for place, said in kinds[i].items()):
+            graph.add_edge(i, j)
+    return len(networkx.max_weight_clique(graph, weight=None)[0])
 
 
 @pytest.mark.parametrize(("name", "parameters"), SMALL)
@@ -89,11 +106,24 @@ def test_holding_the_odd_places_of_bounded_dyck_is_counted_exactly(kinds, depth,
     assert messages(answers(task), list(range(0, length, 2)), length, 0) == rows
 
 
+@settings(max_examples=25, deadline=None)
+@given(automata(st.integers(1, 6)))
+def test_recurrent_bits_of_any_automaton_count_its_residual_classes(parameters):
+    task = sx.tasks.create("automaton", **parameters)
+    table = answers(task)
+    most = max(messages(table, list(range(t)), task.length) for t in range(task.length + 1))
+    assert task.recurrent_bits() == pytest.approx(math.log2(most))
+
+
 def test_bounds_of_huge_tasks_are_finite():
+    counter = [[(i + 1) % 12, i] for i in range(12)]
+    assert sx.tasks.create("automaton", length=2**60, transitions=counter, outputs=range(12)).recurrent_bits() == (
+        pytest.approx(math.log2(12))
+    )
     dyck = sx.tasks.create("bounded-dyck", length=2**60, kinds=3, depth=2**40)
     assert dyck.recurrent_bits() == pytest.approx(2**40 * math.log2(3), rel=1e-9)
     assert dyck.attention_bits() == pytest.approx(2**59 * math.log2(6), rel=1e-9)
-    recall = sx.tasks.create("associative-recall", pairs=2**40, keys=2**50, values=2)
+    recall = sx.tasks.create("associative-recall", pairs=2**40, keys=2**50, values=2, absent=0.5)
     assert recall.recurrent_bits() > 2**40 * 10
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -42,6 +43,14 @@ def outside(context, query):
 @task(alphabet=2)
 def text(context, query):
     return "yes"
+
+@task(alphabet=2)
+def tensor(context, query):
+    return torch.tensor(context).sum() % 2
+
+@task(alphabet=2, valid=lambda context: 1 // context[0])
+def never_valid(context, query):
+    return 0
 
 def three(a, b, c):
     return 0
@@ -133,6 +142,7 @@ def test_a_trial_of_it_is_stored_and_read_back_while_the_file_is_the_same(file, 
         ("broken", r"broken on context \[0, 0, 0\], query 0 raised ZeroDivisionError"),
         ("outside", r"on context \[0, 0, 0\], query 0 answered 7: expected an int in 0 … 1"),
         ("text", "answered 'yes': expected an int"),
+        ("never_valid", r"valid raised ZeroDivisionError: .* on context \[0, \d, \d\]"),
         ("endz", "did you mean 'ends'"),
         ("three", r"must take \(context, query\)"),
         ("NoTask", "is a class, but no Task"),
@@ -144,7 +154,23 @@ def test_wrong_functions_are_shown_with_the_example(file, name, message):
     assert "\n" not in str(caught.value)
 
 
+def test_numbers_of_any_kind_are_answers(file):
+    task = sx.tasks.create(f"{file}:tensor", length=40)
+    batch = task.sample(20, stream(0, "train"))
+    assert torch.equal(batch.targets[:, 0], batch.context.sum(dim=1) % 2)
+
+
+@pytest.mark.parametrize("member", ["ends", "Last"])
+def test_the_same_file_gives_the_same_task_also_to_the_workers_of_a_loader(file, member):
+    task = sx.tasks.create(f"{file}:{member}", length=4)
+    again = pickle.loads(pickle.dumps(task))
+    assert again == task == sx.tasks.create(f"{file}:{member}", length=4)
+    assert torch.equal(again.sample(9, stream(0, "train")).targets, task.sample(9, stream(0, "train")).targets)
+
+
 def test_wrong_files(tmp_path):
+    with pytest.raises(InputError, match=r"name one, as in mine.py:function"):
+        sx.tasks.create("mine.py", length=3)
     with pytest.raises(InputError, match="no Python file at"):
         sx.tasks.create(f"{tmp_path}/none.py:f", length=3)
     (tmp_path / "bad.py").write_text("1 / 0")

@@ -11,6 +11,7 @@ from math import prod
 import numpy as np
 import torch
 
+from separatrix.bounds.conflicts import colours, conflict_graph, largest_clique
 from separatrix.errors import InputError
 from separatrix.tasks import Task
 
@@ -18,6 +19,9 @@ BUDGET = 2**27
 """Most entries a table may have; at one byte each (two for more than 254 answers)."""
 
 _BLOCK = 2**18
+
+GRAPH_ROWS = 1024
+"""Partial rows of which all pairs are compared; of more, a single pass takes those that contradict all before."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Rows:
 class TruthTable:
     """Every answer of a task: `entries` has one axis per position (its tokens in order), and one for the queries.
 
-    Contexts outside the task's domain hold `undefined`. Raises InputError, before any work, for a task without an
-    alphabet or a table of more than `budget` entries.
+    Contexts and queries outside the task's domain hold `undefined`. Raises InputError, before any work, for a task
+    without an alphabet or a table of more than `budget` entries.
     """
 
     def __init__(self, task: Task, budget: int = BUDGET) -> None:
@@ -53,7 +57,7 @@ class TruthTable:
             answers = task.answer(context, queries)
             if block == 0 and not torch.equal(answers, task.answer(context, queries)):
                 raise InputError(f"{task.name} is not deterministic: asked twice, it answered differently")
-            answers = torch.where(task.valid(context)[:, None], answers, self.undefined)
+            answers = torch.where(task.valid(context)[:, None] & task.asked(context, queries), answers, self.undefined)
             flat[block * len(endings) : (block + 1) * len(endings)] = answers.numpy().astype(dtype)
         self.entries = flat.reshape(*self.shape, task.query_count)
         self.total = not bool((flat == self.undefined).any())
@@ -123,7 +127,8 @@ def unique_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def count_rows(matrix: np.ndarray, undefined: int | None) -> Rows:
     """Different rows. With undefined entries two rows may share a message unless they contradict each other.
 
-    Then the count is that of rows that contradict each other pairwise (a clique, found greedily): a proved lower bound.
+    Then the count is that of rows that contradict each other pairwise (a clique, found greedily): a proved lower bound,
+    and exact where as many messages are found to suffice.
     """
     first, _ = unique_rows(matrix)
     if undefined is None:
@@ -132,14 +137,22 @@ def count_rows(matrix: np.ndarray, undefined: int | None) -> Rows:
     rows = rows[(rows != undefined).any(axis=1)]
     if not (rows == undefined).any():
         return Rows(len(rows), True, "all rows compared")
+    if len(rows) > GRAPH_ROWS:
+        return Rows(_greedy_clique(rows, undefined), False, "rows contradicting each other pairwise, taken in order")
+    graph = conflict_graph(rows, undefined)
+    count = len(largest_clique(graph))
+    return Rows(count, count == colours(graph), "rows contradicting each other pairwise, found greedily")
+
+
+def _greedy_clique(rows: np.ndarray, undefined: int) -> int:
+    """Rows that contradict each other pairwise, in the order of how much of them is defined."""
     clique: list[int] = []
-    order = np.argsort((rows == undefined).sum(axis=1), kind="stable")
-    for i in order:
+    for i in np.argsort((rows == undefined).sum(axis=1), kind="stable"):
         kept = rows[clique]
         clash = (kept != rows[i]) & (kept != undefined) & (rows[i] != undefined)
         if clash.any(axis=1).all():
             clique.append(int(i))
-    return Rows(len(clique), len(clique) == len(rows), "rows contradicting each other pairwise, found greedily")
+    return len(clique)
 
 
 def table_entries(task: Task) -> int:

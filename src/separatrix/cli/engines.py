@@ -9,8 +9,10 @@ import typer
 if TYPE_CHECKING:
     from separatrix.experiments.engine import Engine
 
-Name = Annotated[str, typer.Option("--engine", help="what runs the trials: local, processes of this machine")]
-Address = Annotated[str | None, typer.Option("--address", help="the engine's address, where it has one")]
+Name = Annotated[str, typer.Option("--engine", help="local: processes of this machine; ray: tasks of a Ray cluster")]
+Address = Annotated[
+    str | None, typer.Option("--address", help="the Ray cluster's: HOST:PORT or auto [default: this machine alone]")
+]
 Workers = Annotated[int | None, typer.Option("--workers", help="trials at a time [default: one per core]")]
 Cpus = Annotated[float, typer.Option("--cpus", help="cores a trial takes, or a fraction; it has one thread")]
 Gpus = Annotated[float, typer.Option("--gpus", help="GPUs a trial takes, or a fraction of one; 0: the processor")]

@@ -1,4 +1,4 @@
-"""`separatrix list`: what tasks, models and presets there are."""
+"""`separatrix list`: what tasks, models, constructions and presets there are."""
 
 from __future__ import annotations
 
@@ -18,15 +18,23 @@ class What(StrEnum):
 
     tasks = "tasks"
     models = "models"
+    constructions = "constructions"
     presets = "presets"
 
 
-def list_(what: Annotated[What, typer.Argument(help="tasks, models or presets")], json: Json = False) -> None:
-    """List the tasks, models or presets.
+def list_(
+    what: Annotated[What, typer.Argument(help="tasks, models, constructions or presets")], json: Json = False
+) -> None:
+    """List the tasks, models, constructions or presets.
 
     Example: separatrix list tasks
     """
-    rows = {What.tasks: _tasks, What.models: _models, What.presets: _presets}[what]()
+    rows = {
+        What.tasks: _tasks,
+        What.models: _models,
+        What.constructions: _constructions,
+        What.presets: _presets,
+    }[what]()
     if json:
         print_json(rows)
     else:
@@ -57,6 +65,16 @@ def _describe(name: str, model: type[SequenceModel]) -> dict[str, str]:
         "kernel": kernel,
         "source": model.source,
     }
+
+
+def _constructions() -> list[dict[str, str]]:
+    from separatrix import constructions
+
+    found = [constructions.theorem(name) for name in constructions.names()]
+    return [
+        {"construction": each.name, "task": each.task, "statement": each.statement, "source": each.source}
+        for each in found
+    ]
 
 
 def _presets() -> list[dict[str, str]]:

@@ -15,8 +15,13 @@ from separatrix.cli import (
     ask,
     audit,
     bounds,
+    card,
+    certify,
+    compare,
+    construct,
     convert,
     doctor,
+    finetune,
     frontier,
     protocol,
     recall,
@@ -62,9 +67,14 @@ app.command("frontier", context_settings=FREE_OPTIONS)(frontier.frontier)
 app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
+app.command("construct", context_settings=FREE_OPTIONS)(construct.construct)
+app.command("certify")(certify.certify)
 app.command("ask")(ask.ask)
 app.command("convert")(convert.convert)
+app.command("finetune", context_settings=FREE_OPTIONS)(finetune.finetune)
 app.command("protocol")(protocol.protocol)
+app.command("card", context_settings=FREE_OPTIONS)(card.card)
+app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
 app.command("recall")(recall.recall)
 app.command("report")(report.report)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def reproduce(
-    figure: Annotated[str, typer.Argument(help="figure2, figure3, figure4, the id of a panel, or all")] = "all",
+    figure: Annotated[
+        str, typer.Argument(help="figure2, figure3, figure4, the id of a panel, all, or theorems")
+    ] = "all",
     preset: Annotated[str, typer.Option(help="quick, laptop, paper, or the path of a preset file")] = "quick",
     output: Annotated[
         Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
@@ -43,8 +45,15 @@ def reproduce(
 
     Finished trials are kept: run the same command again after an interruption to go on.
 
+    `theorems` trains nothing: it enumerates the bounds, runs the protocols, builds and checks the constructions.
+
     Example: separatrix reproduce figure2 --preset laptop --set training.steps=500 --only model.name=lstm --dry-run
     """
+    if figure == "theorems":
+        from separatrix.cli.theorems import reproduce_theorems
+
+        reproduce_theorems(output, json)
+        return
     from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.errors import InputError
     from separatrix.experiments import presets

@@ -3,78 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from separatrix.tasks import Batch, Task
+    from separatrix.tasks import Task
+
+Split = Literal["train", "validation", "test"]
 
 
 def sample(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="a task, or path/to/file.py:function")],
     count: Annotated[int, typer.Option(help="examples (contexts)", min=1)] = 10,
-    queries: Annotated[int, typer.Option(help="queries per context", min=1)] = 1,
+    queries: Annotated[int | None, typer.Option(help="queries per context  [default: 1]", min=1)] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,
+    split: Annotated[Split, typer.Option(help="which data")] = "train",
     output: Annotated[Path | None, typer.Option(help="write a .parquet or .npz file instead of printing")] = None,
     json: Json = False,
 ) -> None:
     """Print examples of a task readably, or write them to a file. Fields of the task are options.
 
+    The examples are those of `as_dataset(task, seed=…, split=…)`, however many of them are asked for.
+
     Example: separatrix sample bounded-dyck --length 12 --kinds 2 --depth 3 --count 5
     """
     from separatrix.cli.options import assign
-    from separatrix.tasks import create, family
-    from separatrix.tasks.streams import stream
+    from separatrix.tasks import as_dataset, create, family, write
 
     made = create(task, **assign(context.args, {"task": family(task)})["task"])
-    batch = made.sample(count, stream(seed, "train"), queries=queries)
+    data = as_dataset(made, count, seed, split, queries)
     if output is not None:
-        write(batch, output)
+        write(data, output)
         print_json({"written": str(output), "examples": count}) if json else print(f"{count} examples in {output}")
-    elif json:
-        print_json({name: tensor.tolist() for name, tensor in vars(batch).items()})
+        return
+    examples = data.rows(0, count)
+    if json:
+        print_json({name: tensor.tolist() for name, tensor in examples.items()})
     else:
-        print_table(f"{task}, length {made.length}", ["context", "query", "answer", "kind"], rows(made, batch))
+        print_table(f"{task}, length {made.length}", ["context", "query", "answer", "kind"], rows(made, examples))
 
 
-def rows(task: Task, batch: Batch) -> list[list[str]]:
+def rows(task: Task, examples: dict[str, Any]) -> list[list[str]]:
     """Each query of each context as readable words."""
     return [
         [
-            task.show(batch.context[b]) if q == 0 else "",
-            task.show_query(batch.queries[b, q]),
-            task.show_answer(int(batch.targets[b, q])),
-            task.groups[int(batch.groups[b, q])],
+            task.show(examples["context"][b]) if q == 0 else "",
+            task.show_query(examples["queries"][b, q]),
+            task.show_answer(int(examples["targets"][b, q])),
+            task.groups[int(examples["groups"][b, q])],
         ]
-        for b in range(batch.queries.shape[0])
-        for q in range(batch.queries.shape[1])
+        for b in range(examples["queries"].shape[0])
+        for q in range(examples["queries"].shape[1])
     ]
-
-
-def write(batch: Batch, path: Path) -> None:
-    """Write a batch as Parquet (one row an example) or npz (one array a field). Raises InputError for other endings."""
-    import os
-    import tempfile
-
-    import numpy as np
-    import polars as pl
-
-    from separatrix.errors import InputError
-
-    arrays = {name: tensor.numpy() for name, tensor in vars(batch).items()}
-    if path.suffix not in (".parquet", ".npz"):
-        raise InputError(f"expected an output ending in .parquet or .npz, got {path.name!r}")
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        os.close(handle)
-        if path.suffix == ".npz":
-            np.savez_compressed(temporary, **arrays)
-        else:
-            pl.DataFrame({name: array.tolist() for name, array in arrays.items()}).write_parquet(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error}") from None

@@ -1,7 +1,8 @@
 """Theorems as weights, each with a certificate."""
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.construction import Construction, Options, load
+from separatrix.constructions.construction import Construction, Options, assemble, load
+from separatrix.constructions.guarantee import within_guarantee
 from separatrix.constructions.registry import Theorem, create, names, theorem
 from separatrix.constructions.space import Space, linear
 
@@ -12,9 +13,11 @@ __all__ = [
     "Options",
     "Space",
     "Theorem",
+    "assemble",
     "create",
     "linear",
     "load",
     "names",
     "theorem",
+    "within_guarantee",
 ]

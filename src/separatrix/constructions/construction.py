@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import torch
 from pydantic import Field
+from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.models import ModelConfig, SequenceModel
+from separatrix.models import ModelConfig, SequenceModel, architecture
 from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
 from separatrix.tasks import Task
@@ -65,3 +67,18 @@ def load(path: str | Path) -> Construction:
         raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
     model = load_model(path).eval()
     return Construction(model.task, model.config, Certificate(**header.notes[NOTE]), lambda: model)
+
+
+def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:
+    """A model with the given weights, by the names they have in its `state_dict`, and 0 for all others.
+
+    The tensors themselves become the weights: nothing is drawn or copied. Raises KeyError for names the model lacks.
+    """
+    with torch.device("meta"):
+        model = architecture(config.name)(task, config)
+    empty = model.state_dict()
+    if missing := sorted(set(weights) - set(empty)):
+        raise KeyError(f"{config.name} has no weights named {', '.join(missing)}")
+    filled = {name: weights.get(name, torch.zeros(1).expand(like.shape)) for name, like in empty.items()}
+    model.load_state_dict({name: tensor.contiguous() for name, tensor in filled.items()}, assign=True)
+    return model

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
+from torch import Tensor
+
 from separatrix.constructions.construction import Construction, Options
 from separatrix.errors import unknown
+from separatrix.models import SequenceModel
 from separatrix.tasks import Task, family
 
-_MODULES: dict[str, str] = {}
+_MODULES: dict[str, str] = {
+    "index-lookup": "index_lookup",
+    "automaton": "automaton",
+    "parity": "automaton",
+    "modular-counter": "automaton",
+    "group-word": "automaton",
+    "bounded-dyck-automaton": "automaton",
+    "bounded-dyck-stack": "stack",
+    "shift-register": "shift_register",
+    "equality-interleaved": "interleaved",
+    "disjointness-interleaved": "interleaved",
+    "equality-fingerprint": "fingerprint",
+    "equality": "equality",
+    "disjointness": "disjointness",
+    "sparse-threshold": "sparse_threshold",
+    "associative-recall": "associative_recall",
+    "nearest-neighbor": "nearest_neighbor",
+}
 """Name of the construction → module of this package, whose THEOREMS hold it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Weights a construction might have in a format that may be too coarse for it, and inputs that are hard for them.
+
+    setting: what was chosen, e.g. the inverse temperature; context: [B, n]; queries: [B, Q]
+    """
+
+    setting: str
+    model: SequenceModel
+    context: Tensor
+    queries: Tensor
 
 
 @dataclass(frozen=True)
@@ -22,15 +55,18 @@ class Theorem:
     statement: what is proved, in one line; source: where
     fixed:     parameters of the task that the construction is about, e.g. the layout
     build:     (task, options) -> Construction; raises InputError for sizes outside the guarantee
+    trials:    (task, options) -> for every setting there is, trials in the order of their length; for the search of
+               inputs that fail in a format
     """
 
     name: str
     task: str
     statement: str
     source: str
-    build: Callable[[Task, Any], Construction]
+    build: Callable[[Any, Any], Construction]
     options: type[Options] = Options
     fixed: dict[str, Any] = field(default_factory=dict)
+    trials: Callable[[Any, Any], Iterator[Iterator[Trial]]] | None = None
 
 
 def names() -> list[str]:
@@ -45,6 +81,13 @@ def theorem(name: str) -> Theorem:
     return import_module(f"separatrix.constructions.{_MODULES[name]}").THEOREMS[name]
 
 
+def request(found: Theorem, parameters: dict[str, Any]) -> tuple[Task, Options]:
+    """The task and the options that parameters of both kinds say."""
+    options = {key: value for key, value in parameters.items() if key in found.options.model_fields}
+    rest = {key: value for key, value in parameters.items() if key not in options}
+    return family(found.task)(**{**found.fixed, **rest}), found.options(**options)
+
+
 def create(name: str, **parameters: Any) -> Construction:
     """A construction by name, e.g. `create("index-lookup", length=2**20, alphabet=64, format="bf16")`.
 
@@ -52,6 +95,4 @@ def create(name: str, **parameters: Any) -> Construction:
     Raises InputError for unknown names and keys, CertificateError where the guarantee cannot be given.
     """
     found = theorem(name)
-    options = {key: parameters.pop(key) for key in list(parameters) if key in found.options.model_fields}
-    task = family(found.task)(**{**found.fixed, **parameters})
-    return found.build(task, found.options(**options))
+    return found.build(*request(found, parameters))

@@ -95,7 +95,7 @@ def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confid
     return Capacity(
         recalled_bits=max(0.0, mean),
         low=max(0.0, mean - margin),
-        high=min(context_bits, mean + margin),
+        high=min(context_bits, max(0.0, mean + margin)),
         confidence=confidence,
         context_bits=context_bits,
         state_bits=state_bits(model.prefill(example.context.to(next(model.parameters()).device))),

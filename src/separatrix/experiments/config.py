@@ -51,6 +51,18 @@ def _model(value: Any) -> Any:
     return architecture(value["name"]).Config(**value) if isinstance(value, dict) and "name" in value else value
 
 
+class Start(Config):
+    """Weights to train from: those of a construction, with noise on them."""
+
+    construction: str = Field(description="name in the registry of constructions, for the trial's task")
+    options: dict[str, Any] = Field({}, description="options of the construction")
+    noise: float = Field(
+        0.0,
+        ge=0,
+        description="deviation of the noise on each weight, relative to its tensor's root mean square",
+    )
+
+
 class TrialConfig(Config):
     """Everything that decides a trial's result. Equal configurations have equal identities, and equal results."""
 
@@ -58,6 +70,11 @@ class TrialConfig(Config):
     model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_model)]
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0, description="seeds initial weights, training, validation and test data")
+    start: Start | None = Field(
+        None,
+        description="weights to train from, in place of random ones",
+        exclude_if=lambda start: start is None,  # configurations older than the field keep their identities
+    )
 
     def identity(self) -> str:
         """The trial's name in every store: 16 hex digits of the hash of everything that decides its result."""

@@ -65,7 +65,7 @@ class Resources:
 
 ONE_CORE = Resources()
 
-_ENGINES = {"local": "local:LocalEngine"}
+_ENGINES = {"local": "local:LocalEngine", "ray": "ray_engine:RayEngine"}
 
 
 def create(
@@ -74,9 +74,10 @@ def create(
     address: str | None = None,
     resources: Resources = ONE_CORE,
 ) -> Engine:
-    """An engine by name: `local`, processes of this machine.
+    """An engine by name: `local`, processes of this machine; `ray`, tasks of a Ray cluster (extra `ray`).
 
     workers: trials at a time; None for as many as the resources allow
+    address: the Ray cluster's, see `RayEngine`
     Raises InputError for an unknown name, or options the engine has no use for.
     """
     if name not in _ENGINES:

@@ -15,6 +15,7 @@ from loky import ProcessPoolExecutor
 from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig, trial_config
 from separatrix.experiments.engine import ONE_CORE, Listener, Outstanding, Resources, Tick
+from separatrix.experiments.process import settled
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Busy, Store
 from separatrix.experiments.trial import run_trial
@@ -107,8 +108,7 @@ def _collect(slot: _Slot, outstanding: Outstanding) -> None:
 
 
 def _pool() -> ProcessPoolExecutor:
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return ProcessPoolExecutor(max_workers=1, timeout=None, env=one_thread)
+    return ProcessPoolExecutor(max_workers=1, timeout=None, env=settled())
 
 
 def work(url: str, config: dict, parent: int, device: str = "cpu") -> dict:

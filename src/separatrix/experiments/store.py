@@ -6,22 +6,24 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fsspec
 from filelock import FileLock, Timeout
+from pydantic_core import from_json
 
 from separatrix import __version__
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
-from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.result import Result
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reading a store takes neither torch nor models
     import polars as pl
+
+    from separatrix.experiments.config import TrialConfig
 
 FORMAT = 1
 """Version of the store's layout. A store with another one is refused, untouched."""
@@ -80,10 +82,13 @@ class Store:
             raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
 
     # files -----------------------------------------------------------------------------------------------------------
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed."""
+    def write(self, path: str, data: bytes, durable: bool = True) -> None:
+        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed.
+
+        durable: wait until the disk has it, so that even a power cut leaves the old file or the new one
+        """
         with self._writing(path):
-            self._write(path, data)
+            self._write(path, data, durable)
 
     @contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -96,40 +101,50 @@ class Store:
                 "same command again to go on"
             ) from error
 
-    def _write(self, path: str, data: bytes) -> None:
-        (self._replace if self.local else self._put)(f"{self.root}/{path}", data)
-
-    def _put(self, path: str, data: bytes) -> None:
-        self.fs.makedirs(os.path.dirname(path), exist_ok=True)
-        self.fs.pipe_file(path, data)  # object stores make a put visible whole
-
-    def _replace(self, path: str, data: bytes) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{uuid.uuid4().hex}.tmp"
+    def _write(self, path: str, data: bytes, durable: bool = True) -> None:
+        full = f"{self.root}/{path}"
+        if not self.local:
+            self.fs.makedirs(os.path.dirname(full), exist_ok=True)
+            self.fs.pipe_file(full, data)  # object stores make a put visible whole
+            return
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        temporary = f"{full}.{uuid.uuid4().hex}.tmp"
         try:
             with open(temporary, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, full)
         finally:
             with suppress(OSError):
                 os.unlink(temporary)
 
     def read(self, path: str) -> bytes | None:
         """A file's content, or None when there is none."""
+        full = f"{self.root}/{path}"
         try:
-            return self.fs.cat_file(f"{self.root}/{path}")
+            return Path(full).read_bytes() if self.local else self.fs.cat_file(full)
         except FileNotFoundError:
             return None
 
     def read_json(self, path: str) -> Any:
         """A JSON file's content, or None when there is none. Raises InputError when it is damaged."""
         data = self.read(path)
+        return None if data is None else self._parsed(path, data)
+
+    def _parsed(self, path: str, data: bytes) -> Any:
         try:
-            return None if data is None else json.loads(data)
-        except json.JSONDecodeError:
+            return from_json(data)
+        except ValueError:
             raise InputError(f"{self.url}/{path} is damaged (not JSON): delete it and run again") from None
+
+    def _read_all(self, paths: Sequence[str]) -> Iterable[bytes | None]:
+        """The contents of many files, None for each that is not there."""
+        if self.local:
+            return map(self.read, paths)
+        found = self.fs.cat([f"{self.root}/{path}" for path in paths], on_error="omit") if paths else {}
+        return [found.get(f"{self.root}/{path}") for path in paths]
 
     # trials ----------------------------------------------------------------------------------------------------------
     def identities(self) -> list[str]:
@@ -141,23 +156,37 @@ class Store:
 
     def result(self, identity: str) -> Result | None:
         """A finished trial's result, or None."""
-        data = self.read_json(f"trials/{identity}/result.json")
-        return None if data is None else Result(**data)
+        record = self.read_json(f"trials/{identity}/result.json")
+        return None if record is None else recorded(record)
 
     def results(self) -> list[Result]:
         """All finished trials' results."""
-        found = (self.result(identity) for identity in self.identities())
-        return [result for result in found if result is not None]
+        return [recorded(record) for record in self.records()]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All finished trials' results as they are written: JSON, with the `fingerprint` among the fields."""
+        paths = [f"trials/{identity}/result.json" for identity in self.identities()]
+        for path, data in zip(paths, self._read_all(paths), strict=True):
+            if data is not None:
+                yield self._parsed(path, data)
 
     def write_result(self, result: Result) -> None:
         """Finish a trial."""
-        self.write(f"trials/{result.identity}/result.json", result.model_dump_json(indent=1).encode())
+        record = result.model_dump(mode="json") | {"fingerprint": result.fingerprint}
+        self.write(f"trials/{result.identity}/result.json", json.dumps(record, indent=1).encode())
 
     def forget(self, identity: str) -> None:
-        """Delete a trial with all its files, so that it will run anew."""
+        """Delete a trial's files, so that it will run anew. Raises InputError when another process is running it."""
         folder = f"{self.root}/trials/{identity}"
-        if self.fs.exists(folder):
-            self.fs.rm(folder, recursive=True)
+        if not self.fs.exists(folder):
+            return
+        try:
+            with self._locked(f"trials/{identity}"):
+                files = [path for path in self.fs.find(folder) if not path.endswith("/lock")]
+                for path in sorted(files, key=lambda path: not path.endswith("/result.json")):  # that one first
+                    self.fs.rm_file(path)
+        except Busy:
+            raise InputError(f"trial {identity} is being run by another process: stop it first, or wait") from None
 
     def history(self, identity: str) -> pl.DataFrame | None:
         """A finished trial's history: step, train_loss_bits, accuracy, loss_bits, learning_rate. Otherwise None."""
@@ -167,17 +196,28 @@ class Store:
         return None if data is None else pl.read_parquet(io.BytesIO(data))
 
     def progress(self, identity: str) -> dict[str, Any] | None:
-        """The last words of a running trial: step, steps, accuracy."""
-        return self.read_json(f"trials/{identity}/progress.json")
+        """The last words of a running trial: step, steps, accuracy, loss_bits, time. None before its first ones."""
+        with suppress(InputError):  # they are not flushed to the disk, and a power cut may have taken them
+            return self.read_json(f"trials/{identity}/progress.json")
+        return None
 
     @contextmanager
     def claim(self, config: TrialConfig) -> Iterator[str]:
         """Hold a trial for this process; yields its path. Raises Busy when another process has it."""
-        identity = config.identity()
-        path = f"trials/{identity}"
-        if not self.local:
+        path = f"trials/{config.identity()}"
+        with self._locked(path):
             self.write(f"{path}/config.json", config.model_dump_json(indent=1).encode())
             yield path
+
+    @contextmanager
+    def _locked(self, path: str) -> Iterator[None]:
+        """Keep other processes out of a trial's folder. Only local folders have locks.
+
+        Elsewhere two processes may run one trial. Equal configurations give equal files, each written whole, so that
+        the worst that happens is work done twice.
+        """
+        if not self.local:
+            yield
             return
         lock = FileLock(f"{self.root}/{path}/lock")  # the system releases it when its holder dies
         with self._writing(f"{path}/lock"):
@@ -185,51 +225,13 @@ class Store:
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                raise Busy(identity) from None
+                raise Busy(path) from None
         try:
-            self.write(f"{path}/config.json", config.model_dump_json(indent=1).encode())
-            yield path
+            yield
         finally:
             lock.release()
 
 
-def results(url: str | Path) -> pl.DataFrame:
-    """All finished trials of a store as a Polars frame, one row a trial.
-
-    Columns: identity, status, task, model, length, width, layers, seed, accuracy (test, in [0, 1]), loss_bits, steps,
-    tokens, seconds, parameters, state_numbers, state_bits, recurrent_bits, attention_bits, accuracy_ceiling,
-    fingerprint, error and config (JSON).
-    Raises InputError when there is no store at `url`.
-    """
-    return frame(Store(url, create=False).results())
-
-
-def frame(results: Sequence[Result]) -> pl.DataFrame:
-    """Results as a Polars frame, one row a trial."""
-    import polars as pl  # noqa: PLC0415
-
-    schema: dict[str, Any] = {
-        "identity": pl.String, "status": pl.String, "task": pl.String, "model": pl.String, "length": pl.Int64,
-        "width": pl.Int64, "layers": pl.Int64, "seed": pl.Int64, "accuracy": pl.Float64, "loss_bits": pl.Float64,
-        "steps": pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64,
-        "state_numbers": pl.Int64, "state_bits": pl.Int64, "recurrent_bits": pl.Float64, "attention_bits": pl.Float64,
-        "accuracy_ceiling": pl.Float64, "fingerprint": pl.String, "error": pl.String, "config": pl.String,
-    }  # fmt: skip
-    return pl.DataFrame([_row(result) for result in results], schema=schema)
-
-
-def _row(result: Result) -> dict[str, Any]:
-    task, model = result.config["task"], result.config["model"]
-    plain = ("identity", "status", "steps", "tokens", "seconds", "parameters", "state_numbers", "state_bits",
-             "recurrent_bits", "attention_bits", "accuracy_ceiling", "fingerprint", "error")  # fmt: skip
-    return {name: getattr(result, name) for name in plain} | {
-        "task": task["name"],
-        "model": model["name"],
-        "length": task.get("length"),
-        "width": model.get("width"),
-        "layers": model.get("layers"),
-        "seed": result.config["seed"],
-        "accuracy": result.test.accuracy if result.test else None,
-        "loss_bits": result.test.loss_bits if result.test else None,
-        "config": canonical_json(result.config),
-    }
+def recorded(record: dict[str, Any]) -> Result:
+    """The result that a record of the store is of."""
+    return Result(**{name: value for name, value in record.items() if name != "fingerprint"})

@@ -13,7 +13,7 @@ from separatrix.experiments.checkpoint import Progress, pack, unpack
 from separatrix.experiments.config import TrainingConfig, TrialConfig
 from separatrix.experiments.evaluation import NotFinite, evaluate
 from separatrix.experiments.result import Measurement
-from separatrix.models import architecture, initialised
+from separatrix.experiments.start import start
 from separatrix.tasks import Batch
 from separatrix.tasks.streams import Split, stream
 
@@ -34,7 +34,7 @@ class Trainer:
         self.config, self.training, self.device = config, config.training, torch.device(device)
         self.task = config.task
         self.queries = min(self.training.queries, self.task.query_count)
-        self.model = initialised(architecture(config.model.name), self.task, config.model, config.seed).to(self.device)
+        self.model = start(config).to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
             lr=self.training.learning_rate,

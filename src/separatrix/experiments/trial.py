@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -23,6 +24,11 @@ from separatrix.tasks.streams import stream
 
 Watch = Callable[[], None]
 """Called after every validation; may raise to abandon the trial, whose checkpoint stays."""
+
+
+CHECKPOINT_SECONDS = "SEPARATRIX_CHECKPOINT_SECONDS"
+"""The environment variable that says how many seconds of a trial's work an interruption may cost: 5 when it is not set.
+A checkpoint is flushed to the disk, which can take as long as many steps."""
 
 
 class TrialError(Exception):
@@ -66,9 +72,12 @@ def _train(store: Store, path: str, config: TrialConfig, device: torch.device, w
         if checkpoint is not None:
             trainer.resume(checkpoint)
         validations = trainer.run()
+    every, kept = float(os.environ.get(CHECKPOINT_SECONDS, "5")), time.monotonic()
     while (measured := _next(validations)) is not None:
-        store.write(f"{path}/checkpoint.safetensors", trainer.checkpoint())
-        store.write(f"{path}/progress.json", _progress(trainer, measured))
+        if trainer.progress.stopped or time.monotonic() - kept >= every:
+            store.write(f"{path}/checkpoint.safetensors", trainer.checkpoint())
+            kept = time.monotonic()
+        store.write(f"{path}/progress.json", _progress(trainer, measured), durable=False)
         if watch:
             watch()
     with _own_errors():

@@ -113,7 +113,7 @@ class DeltaNet(SequenceModel):
     Config = DeltaNetConfig
     state_formula = "width * key_width + (taps - 1) * (2 * heads * key_width + width)"
     parallel = "chunks"
-    kernel = "native convolution"
+    kernel = "native"
     source = "Schlag et al. 2021, arXiv 2102.11174; Yang et al. 2024, arXiv 2406.06484"
 
     @classmethod

@@ -47,7 +47,7 @@ class GatedDeltaNet(SequenceModel):
     Config = GatedDeltaNetConfig
     state_formula = "expand * width * key_width + (taps - 1) * (2 * heads * key_width + expand * width)"
     parallel = "chunks"
-    kernel = "native convolution"
+    kernel = "native"
     source = "Yang, Kautz and Hatamizadeh 2025, arXiv 2412.06464"
 
     @classmethod

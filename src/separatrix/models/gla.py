@@ -84,6 +84,7 @@ class GLA(SequenceModel):
     Config = GLAConfig
     state_formula = "width * key_width"
     parallel = "chunks"
+    kernel = "native"
     source = "Yang et al. 2024, arXiv 2312.06635"
 
     @classmethod

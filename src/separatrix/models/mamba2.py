@@ -117,7 +117,7 @@ class Mamba2(SequenceModel):
     Config = Mamba2Config
     state_formula = "expand * width * state + (taps - 1) * (expand * width + 2 * state)"
     parallel = "chunks"
-    kernel = "native convolution"
+    kernel = "native"
     source = "Dao and Gu 2024, arXiv 2405.21060"
 
     @classmethod

@@ -108,7 +108,7 @@ class MLSTM(SequenceModel):
     Config = MLSTMConfig
     state_formula = "inner * (inner / heads + 1) + heads + (taps - 1) * inner, inner = expand * width"
     parallel = "chunks"
-    kernel = "native convolution"
+    kernel = "native"
     source = "Beck et al. 2024, arXiv 2405.04517"
 
     @classmethod

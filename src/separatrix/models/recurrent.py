@@ -14,10 +14,6 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import State
 from separatrix.ops.cells import Kind
-from separatrix.ops.registration import transformed
-
-PYTORCH_WINS = {"lstm": 192}
-"""Widths from which on PyTorch's own float32 layer was measured to be faster (benchmarks/models_recurrent.py)."""
 
 
 class RecurrentConfig(ModelConfig):
@@ -39,13 +35,13 @@ class CellMixer(Mixer):
         super().__init__()
         self.cell, self.kind = cell, kind
 
-    def inputs(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B G"]:
-        """The gates' share of the input, with every bias that is simply added."""
-        weight, _, bias, _ = self.cell.all_weights[0]
+    def bias(self) -> Float[Tensor, " G"]:
+        """Every bias that is simply added."""
+        bias: Tensor = self.cell.all_weights[0][2]
         hidden: Tensor = self.cell.all_weights[0][3]
         if self.kind == "gru":  # the hidden bias of n stays inside: the reset gate multiplies it
             hidden = torch.cat([hidden[: 2 * self.cell.hidden_size], torch.zeros_like(self.bias_new())])
-        return F.linear(x, weight, bias + hidden)
+        return bias + hidden
 
     def bias_new(self) -> Float[Tensor, " D"]:
         """A GRU's hidden bias of n."""
@@ -56,33 +52,25 @@ class CellMixer(Mixer):
         zeros = x.new_zeros(x.shape[0], self.cell.hidden_size)
         return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
-    def suits(self, x: Float[Tensor, "B N D"]) -> bool:
-        """Whether the native kernel takes these numbers, and is the faster one."""
-        width = self.cell.hidden_size
-        if x.dtype == torch.float32 and width >= PYTORCH_WINS.get(self.kind, width + 1) and not transformed():
-            return False
-        return ops.native.takes(x)
-
     def native(self, x: Float[Tensor, "B N D"], state: State) -> tuple[Float[Tensor, "B N D"], State]:
         """`scan` by separatrix.ops."""
-        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
-        bias = self.bias_new() if self.kind == "gru" else None
-        y, h, c = ops.cell_scan(self.kind, self.inputs(x), weight, state[0], cell, bias)
+        (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
+        bias_new = self.bias_new() if self.kind == "gru" else None
+        y, h, c = ops.cell_scan(self.kind, x, weight_in, weight, self.bias(), state[0], cell, bias_new)
         return y, ((h, c) if self.kind == "lstm" else (h,))
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         state = self.start(x) if state is None else state
         if not x.shape[1]:
             return x, state
-        if self.suits(x):
+        if ops.native.takes(x):
             return self.native(x, state)
         before = tuple(part[None].contiguous() for part in state)
         y, after = self.cell(x, before if self.kind == "lstm" else before[0])
         return y, tuple(part[0] for part in (after if self.kind == "lstm" else (after,)))
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        weight, cell = self.cell.all_weights[0][1], state[1] if self.kind == "lstm" else None
-        h, c = ops.cell_step(
-            self.kind, self.inputs(x), weight, state[0], cell, self.bias_new() if self.kind == "gru" else None
-        )
+        (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
+        bias_new = self.bias_new() if self.kind == "gru" else None
+        h, c = ops.cell_step(self.kind, F.linear(x, weight_in, self.bias()), weight, state[0], cell, bias_new)
         return h, (h,) if c is None else (h, c)

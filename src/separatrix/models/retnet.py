@@ -109,6 +109,7 @@ class RetNet(SequenceModel):
     Config = RetNetConfig
     state_formula = "key_width * expand * width"
     parallel = "chunks"
+    kernel = "native"
     source = "Sun et al. 2023, arXiv 2307.08621"
 
     @classmethod

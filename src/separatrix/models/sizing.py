@@ -15,10 +15,18 @@ from separatrix.tasks.base import Task
 def measured_numbers(name: str, task: Task, length: int | None = None, **options: Any) -> int:
     """Scalars one example's state holds after a context of `length` tokens (default: the task's), measured.
 
-    The model is built without its weights' memory, so any size can be asked for.
+    The model is built without its weights' memory, so any size can be asked for; one's own modules, whose causality
+    is checked with numbers, are built with it.
     """
     count = length or task.length
-    with torch.device("meta"), torch.random.fork_rng(devices=[]):
+    try:
+        return _numbers("meta", name, task, count, options)
+    except (RuntimeError, InputError):
+        return _numbers("cpu", name, task, count, options)
+
+
+def _numbers(device: str, name: str, task: Task, count: int, options: dict[str, Any]) -> int:
+    with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
         model = create(name, task, **options)
         if task.vector_size is None:
             context = torch.zeros(1, count, dtype=torch.long)

@@ -17,6 +17,7 @@ from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.convolution import convolution_step, last_inputs
+from separatrix.ops.slstm import Memory
 
 
 class SLSTMConfig(ModelConfig):
@@ -64,18 +65,6 @@ class SLSTMMixer(Mixer):
         """The input's share of i, f, z, o."""
         return torch.cat([self.sharp(mixed), self.plain(x)], dim=-1) + self.bias
 
-    def advance(self, gates: Float[Tensor, "B G"], memory: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """One token: the new (h, c, n, m)."""
-        h, c, n, m = memory
-        shares = torch.einsum("bhk,hkg->bhg", h.unflatten(-1, (self.heads, -1)), self.recurrent)
-        shares = shares.unflatten(-1, (4, -1)).transpose(1, 2).flatten(-2)  # (B, 4, D)
-        enter, forget, value, leave = (gates.unflatten(-1, (4, -1)) + shares).unbind(1)
-        keep = F.logsigmoid(forget) + m
-        m = torch.maximum(keep, enter)
-        keep, add = torch.exp(keep - m), torch.exp(enter - m)
-        c, n = keep * c + add * torch.tanh(value), keep * n + add
-        return torch.sigmoid(leave) * c / n, c, n, m
-
     def finish(self, h: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """Each head normalised, then the output projection."""
         heads = h.unflatten(-1, (self.heads, -1))
@@ -83,21 +72,16 @@ class SLSTMMixer(Mixer):
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         window: Tensor | None = None
-        memory: tuple[Tensor, ...] = (x.new_zeros(x.shape[0], x.shape[2]),) * 4
+        memory: Memory = (x.new_zeros(x.shape[0], x.shape[2]),) * 4
         if state is not None:
-            window, *rest = state
-            memory = tuple(rest)
+            window, memory = state[0], tuple(state[1:])
         mixed = ops.causal_convolution(x, self.conv.weight[:, 0], self.conv.bias, window)
-        gates, outputs = self.gates(mixed, x), []
-        for t in range(x.shape[1]):
-            memory = self.advance(gates[:, t], memory)
-            outputs.append(memory[0])
-        y = self.finish(torch.stack(outputs, dim=1)) if outputs else x
-        return y, (last_inputs(x, window, self.taps), *memory)
+        h, memory = ops.slstm_scan(self.gates(mixed, x), self.recurrent, memory)
+        return self.finish(h), (last_inputs(x, window, self.taps), *memory)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         mixed, window = convolution_step(x, self.conv.weight[:, 0], self.conv.bias, state[0])
-        memory = self.advance(self.gates(mixed, x), tuple(state[1:]))
+        memory = ops.slstm_step(self.gates(mixed, x), self.recurrent, tuple(state[1:]))
         return self.finish(memory[0]), (window, *memory)
 
 
@@ -107,7 +91,7 @@ class SLSTM(SequenceModel):
     Config = SLSTMConfig
     state_formula = "(taps + 3) * width"
     parallel = "no (token by token)"
-    kernel = "native convolution"
+    kernel = "native"
     source = "Beck et al. 2024, arXiv 2405.04517"
 
     @classmethod

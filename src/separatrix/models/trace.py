@@ -109,8 +109,10 @@ def _attention(
     if not x.shape[1] or mixer.relative != "none" or mixer.window is not None:
         return asked
     scores = mixer.split(mixer.query(block.norm(x))) @ state[0].transpose(-1, -2) * mixer.scale
-    places = torch.arange(state[0].shape[2], device=x.device)
-    weights = scores.masked_fill(places > places[: x.shape[1], None], -torch.inf).softmax(dim=-1)[0]
+    if mixer.causal:
+        places = torch.arange(state[0].shape[2], device=x.device)
+        scores = scores.masked_fill(places > places[: x.shape[1], None], -torch.inf)
+    weights = scores.softmax(dim=-1)[0]
     return torch.cat([torch.cat([weights, torch.zeros_like(weights[..., :1])], dim=-1), asked], dim=1)
 
 

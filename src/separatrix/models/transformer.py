@@ -1,4 +1,4 @@
-"""Transformer: causal softmax attention (Vaswani et al. 2017), pre-norm as in GPT-2.
+"""Transformer: softmax attention (Vaswani et al. 2017), causal unless asked otherwise, pre-norm as in GPT-2.
 
 Relative positions: rotary (Su et al. 2021) and linear biases (ALiBi, Press et al. 2022); sliding windows as in
 Longformer (Beltagy et al. 2020).
@@ -14,11 +14,15 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import rotate
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+
+SCORES = 2**22
+"""Scores held at a time when many queries are asked without gradients: a bound on memory, and fast (measured)."""
 
 
 class TransformerConfig(ModelConfig):
@@ -40,6 +44,11 @@ class TransformerConfig(ModelConfig):
         description="what scores are multiplied by; None for head_width ** -0.5",
         exclude_if=lambda scale: scale is None,  # configurations older than the field keep their identities
     )
+    causal: bool = Field(
+        True,
+        description="context tokens see only those before them; otherwise the whole context (Raffel et al. 2020)",
+        exclude_if=lambda causal: causal,
+    )
 
     @model_validator(mode="after")
     def _divisible(self) -> TransformerConfig:
@@ -47,11 +56,13 @@ class TransformerConfig(ModelConfig):
             raise ValueError(f"width must be divisible by heads, got width {self.width} and {self.heads} heads")
         if self.positions == "rope" and (self.head_width or self.width // self.heads) % 2:
             raise ValueError(f"head_width must be even for rope, got {self.head_width or self.width // self.heads}")
+        if not self.causal and (self.window is not None or self.positions == "alibi"):
+            raise ValueError("windows and alibi look back: they need causal=True")
         return self
 
 
 class Attention(Mixer):
-    """Multi-head causal softmax attention. State: the key-value cache, 2 * heads * head_width numbers a token.
+    """Multi-head softmax attention, causal by default. State: the cache, 2 * heads * head_width numbers a token.
 
     Keys are kept as they were made and rotated when they are used, by their place in the cache: only distances
     matter, so that the cache of a sliding window needs no counter of the tokens before it.
@@ -66,11 +77,12 @@ class Attention(Mixer):
         relative: Literal["none", "rope", "alibi"] = "none",
         window: int | None = None,
         scale: float | None = None,
+        causal: bool = True,
     ) -> None:
         super().__init__()
         self.heads, self.head_width = heads, head_width or width // heads
         self.scale = self.head_width**-0.5 if scale is None else scale
-        self.relative, self.window = relative, window
+        self.relative, self.window, self.causal = relative, window, causal
         inner = self.heads * self.head_width
         self.query = nn.Linear(width, inner, bias=bias)
         self.key = nn.Linear(width, inner, bias=bias)
@@ -136,16 +148,18 @@ class Attention(Mixer):
         return self.keep(*self.extend(x, state))
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
+        if state is not None and not self.causal:
+            raise InputError("attention to the whole context takes it in one piece: with causal=False nothing is added")
         keys, values = self.extend(x, state)
         tokens, past = x.shape[1], keys.shape[2] - x.shape[1]
         queries = self.place(self.split(self.query(x)), past)
-        mask = self.mask(tokens, keys.shape[2], x)
+        mask = self.mask(tokens, keys.shape[2], x) if self.causal else None
         mixed = F.scaled_dot_product_attention(
             queries,
             self.place(keys, 0),
             values,
             attn_mask=mask,
-            is_causal=bool(mask is None and tokens > 0),
+            is_causal=bool(self.causal and mask is None and tokens > 0),
             scale=self.scale,
         )
         return self.merge(mixed), self.keep(keys, values)
@@ -166,13 +180,20 @@ class Attention(Mixer):
         return torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        weights = self.attend(state, x)
-        own = self.split(self.value(x))
+        if torch.compiler.is_compiling() or torch.is_grad_enabled():  # gradients keep all scores anyway
+            return self.answer(state, x)
+        scores_each = state[0][..., 0].numel() + 1  # a query's, over the whole batch
+        parts = x.split(max(1, SCORES // scores_each), dim=1)
+        return torch.cat([self.answer(state, part) for part in parts], dim=1)
+
+    def answer(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        """`decode`, all queries at once."""
+        weights, own = self.attend(state, x), self.split(self.value(x))
         return self.merge(weights[..., :-1] @ state[1] + weights[..., -1:] * own)
 
 
 class Transformer(SequenceModel):
-    """Causal Transformer."""
+    """Transformer: causal, or (`causal=False`) with the whole context in sight of each of its tokens."""
 
     Config = TransformerConfig
     state_formula = "2 * heads * head_width * N, N at most window - 1"
@@ -183,4 +204,4 @@ class Transformer(SequenceModel):
     def build_mixer(cls, config: TransformerConfig, layer: int) -> Mixer:
         c = config
         relative = c.positions if c.positions in ("rope", "alibi") else "none"
-        return Attention(c.width, c.heads, c.head_width, c.bias, relative, c.window, c.scale)
+        return Attention(c.width, c.heads, c.head_width, c.bias, relative, c.window, c.scale, c.causal)

@@ -1,6 +1,7 @@
 """Number formats: rounding to p bits, and arithmetic with every intermediate rounded."""
 
 from separatrix.numerics.arithmetic import Arithmetic
+from separatrix.numerics.exact import Grid
 from separatrix.numerics.formats import FORMATS, TORCH, Fixed, Float, Format, Real, parse
 
-__all__ = ["FORMATS", "TORCH", "Arithmetic", "Fixed", "Float", "Format", "Real", "parse"]
+__all__ = ["FORMATS", "TORCH", "Arithmetic", "Fixed", "Float", "Format", "Grid", "Real", "parse"]

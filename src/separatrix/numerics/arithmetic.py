@@ -38,10 +38,10 @@ class Arithmetic:
         return self.round(a * b)
 
     def total(self, x: Float[Tensor, "*B N"]) -> Float[Tensor, "*B"]:
-        """The sum over the last dimension, in the order of this arithmetic."""
+        """The sum over the last dimension, in the order of this arithmetic. One by one, zeros are passed over."""
         if self.order == "sequential":
-            total = x[..., 0]
-            for i in range(1, x.shape[-1]):
+            total = x.new_zeros(x.shape[:-1])
+            for i in _used(x):
                 total = self.add(total, x[..., i])
             return total
         while x.shape[-1] > 1:
@@ -69,13 +69,19 @@ class Arithmetic:
     def softmax(self, scores: Float[Tensor, "*B N"]) -> Float[Tensor, "*B N"]:
         """exp(s - max) over their sum. Scores of -inf get weight 0."""
         exponentials = self.round(torch.exp(self.add(scores, -scores.amax(dim=-1, keepdim=True))))
+        exponentials = exponentials.masked_fill(scores == -torch.inf, 0.0)  # fixed point has no -inf: it saturates
         return self.round(exponentials / self.total(exponentials)[..., None])
 
     def average(self, weights: Float[Tensor, "*B Q N"], values: Float[Tensor, "*B N D"]) -> Float[Tensor, "*B Q D"]:
-        """Values added up with weights."""
+        """Values added up with weights. One by one, weights of 0 are passed over."""
         if self.order == "pairwise":
             return self.total(self.multiply(weights[..., :, None, :], values.transpose(-1, -2)[..., None, :, :]))
         y = weights.new_zeros(*weights.shape[:-1], values.shape[-1])
-        for i in range(weights.shape[-1]):
+        for i in _used(weights):
             y = self.add(y, self.multiply(weights[..., i, None], values[..., None, i, :]))
         return y
+
+
+def _used(x: Float[Tensor, "*B N"]) -> list[int]:
+    """Where along the last dimension there is anything but zeros."""
+    return torch.nonzero((x != 0).reshape(-1, x.shape[-1]).any(dim=0)).flatten().tolist()

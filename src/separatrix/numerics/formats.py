@@ -47,6 +47,14 @@ class Format(ABC):
     def round_number(self, x: float) -> float:
         """`round` of one number, without tensors."""
 
+    @abstractmethod
+    def exact_up_to(self, unit: float) -> float:
+        """The largest bound up to which every multiple of `unit`, a power of two, is a value; 0 when `unit` is none."""
+
+    def vanishes(self, gap: float) -> bool:
+        """Whether exp(-gap) rounds to 0, even if the exponential is 1% too large."""
+        return gap > 0 and self.round_number(1.01 * math.exp(-gap)) == 0
+
     def holds(self, x: FloatArray[Tensor, "*B"]) -> bool:
         """Whether all of these are values of the format."""
         wide = x.double()
@@ -79,6 +87,12 @@ class Real(Format):
 
     def round_number(self, x: float) -> float:
         return x
+
+    def exact_up_to(self, unit: float) -> float:
+        return math.inf
+
+    def vanishes(self, gap: float) -> bool:
+        return gap == math.inf
 
 
 @dataclass(frozen=True)
@@ -145,6 +159,9 @@ class Float(Format):
             return math.nan if self.finite else math.copysign(math.inf, x)
         return x
 
+    def exact_up_to(self, unit: float) -> float:
+        return min(unit * 2 ** (self.mantissa + 1), self.largest) if self.smallest <= unit <= self.largest else 0.0
+
 
 @dataclass(frozen=True)
 class Fixed(Format):
@@ -183,6 +200,9 @@ class Fixed(Format):
             return x
         low, high = -self.largest - self.smallest, self.largest
         return low if x <= low else high if x >= high else round(x / self.smallest) * self.smallest
+
+    def exact_up_to(self, unit: float) -> float:
+        return self.largest if self.smallest <= unit <= self.largest else 0.0
 
 
 FORMATS: dict[str, Format] = {

@@ -6,6 +6,7 @@ from separatrix.ops.diagonal_scan import diagonal_scan
 from separatrix.ops.linear_recurrence import linear_recurrence
 from separatrix.ops.native import Status, backend, status, use
 from separatrix.ops.selective_scan import selective_scan
+from separatrix.ops.slstm import slstm_scan, slstm_step
 
 __all__ = [
     "Status",
@@ -16,6 +17,8 @@ __all__ = [
     "diagonal_scan",
     "linear_recurrence",
     "selective_scan",
+    "slstm_scan",
+    "slstm_step",
     "status",
     "use",
 ]

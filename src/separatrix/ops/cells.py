@@ -1,10 +1,11 @@
-"""Elman, GRU and LSTM recurrences, given the input's share of the gates."""
+"""Elman, GRU and LSTM layers over a sequence."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,52 +21,64 @@ _GATES = {"elman_tanh": 1, "elman_relu": 1, "gru": 3, "lstm": 4}
 
 def cell_scan(
     kind: Kind,
-    gates: Tensor,
+    x: Tensor,
+    weight_in: Tensor,
     weight: Tensor,
+    bias: Tensor,
     h: Tensor,
     c: Tensor | None = None,
     bias_new: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states after every token, and the last hidden and cell state (an empty tensor where there is no cell).
 
-    gates: Float[B, N, G * H], W_ih x + b_ih + b_hh in PyTorch's order (LSTM i, f, g, o; GRU r, z, n); for a GRU
-           without b_hh of n, which is `bias_new` because the reset gate multiplies it
-    weight: Float[G * H, H], W_hh
+    x: Float[B, N, I]
+    weight_in, weight: Float[G * H, I] and Float[G * H, H], W_ih and W_hh in PyTorch's order (LSTM i, f, g, o;
+          GRU r, z, n)
+    bias: Float[G * H], b_ih + b_hh; for a GRU without b_hh of n, which is `bias_new` because the reset gate
+          multiplies it
     h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
     """
     count = _GATES[kind]
-    if gates.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
-        shapes = f"{tuple(gates.shape)} and {tuple(weight.shape)}"
-        raise InputError(f"{kind}: gates must be (B, N, {count}H) and weight ({count}H, H), got {shapes}")
-    batch, length, width = *gates.shape[:2], weight.shape[1]
+    if x.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
+        shapes = f"{tuple(x.shape)} and {tuple(weight.shape)}"
+        raise InputError(f"{kind}: x must be (B, N, I) and weight ({count}H, H), got {shapes}")
+    (batch, _, inputs), width = x.shape, weight.shape[1]
     check(
         kind,
-        gates,
-        gates=(gates, (batch, length, count * width)),
+        x,
+        weight_in=(weight_in, (count * width, inputs)),
         weight=(weight, (count * width, width)),
+        bias=(bias, (count * width,)),
         h=(h, (batch, width)),
         c=(c, (batch, width)),
         bias_new=(bias_new, (width,)),
     )
     if (kind == "lstm") != (c is not None) or (kind == "gru") != (bias_new is not None):
         raise InputError(f"{kind}: an LSTM, and only an LSTM, takes c; a GRU, and only a GRU, takes bias_new")
-    if not takes(gates):
-        return reference(kind, gates, weight, h, c, bias_new)
-    save = recording(gates, weight, h, c, bias_new)
-    return _forward(kind, gates, weight, h, c, bias_new, save)[:3]
+    if not takes(x):
+        return reference(kind, x, weight_in, weight, bias, h, c, bias_new)
+    save = recording(x, weight_in, weight, bias, h, c, bias_new)
+    return _forward(kind, x, weight_in, weight, bias, h, c, bias_new, save)[:3]
 
 
 def reference(
-    kind: Kind, gates: Tensor, weight: Tensor, h: Tensor, c: Tensor | None = None, bias_new: Tensor | None = None
+    kind: Kind,
+    x: Tensor,
+    weight_in: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    c: Tensor | None = None,
+    bias_new: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same, token by token in plain PyTorch."""
-    outputs = []
-    for t in range(gates.shape[1]):
+    outputs, gates = [], F.linear(x, weight_in, bias)
+    for t in range(x.shape[1]):
         h, c = cell_step(kind, gates[:, t], weight, h, c, bias_new)
         outputs.append(h)
-    y = torch.stack(outputs, dim=1) if outputs else gates[..., : weight.shape[1]]
-    return y, h, gates.new_zeros(0) if c is None else c
+    y = torch.stack(outputs, dim=1) if outputs else x.new_zeros(*x.shape[:2], weight.shape[1])
+    return y, h, x.new_zeros(0) if c is None else c
 
 
 def cell_step(
@@ -76,7 +89,7 @@ def cell_step(
     c: Float[Tensor, "B H"] | None = None,
     bias_new: Float[Tensor, " H"] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """One token: the new hidden and cell state."""
+    """One token: the new hidden and cell state. gates: W_ih x + bias."""
     hidden = h @ weight.T
     if c is not None:  # LSTM
         enter, forget, new, leave = (gates + hidden).chunk(4, dim=-1)
@@ -96,43 +109,64 @@ def _saved_gates(kind: str) -> int:
 
 
 def _shapes(
-    kind: str, gates: Tensor, weight: Tensor, h: Tensor, c: Tensor | None, bias_new: Tensor | None, save: bool
+    kind: str,
+    x: Tensor,
+    weight_in: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    c: Tensor | None,
+    bias_new: Tensor | None,
+    save: bool,
 ) -> tuple[Tensor, ...]:
-    batch, length, width = *gates.shape[:2], weight.shape[1]
-    saved = gates.new_empty((batch, length, _saved_gates(kind) * width) if save else 0)
-    cells = gates.new_empty((batch, length, width) if save and c is not None else 0)
-    after = gates.new_empty(0) if c is None else gates.new_empty(c.shape)
-    return gates.new_empty(batch, length, width), gates.new_empty(h.shape), after, saved, cells
+    batch, length, width = *x.shape[:2], weight.shape[1]
+    saved = x.new_empty((length, batch, _saved_gates(kind) * width) if save else 0)  # as the kernel goes along them
+    cells = x.new_empty((length, batch, width) if save and c is not None else 0)
+    after = x.new_empty(0) if c is None else x.new_empty(c.shape)
+    return x.new_empty(batch, length, width), x.new_empty(h.shape), after, saved, cells
+
+
+def _sizes(kind: str, x: Tensor, weight: Tensor) -> tuple[int, ...]:
+    return (*x.shape, weight.shape[1], _CODES[kind])
 
 
 def _run(
-    kind: str, gates: Tensor, weight: Tensor, h: Tensor, c: Tensor | None, bias_new: Tensor | None, save: bool
+    kind: str,
+    x: Tensor,
+    weight_in: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    h: Tensor,
+    c: Tensor | None,
+    bias_new: Tensor | None,
+    save: bool,
 ) -> tuple[Tensor, ...]:
-    gates, weight, h = token_rows(gates), weight.contiguous(), h.contiguous()
-    c, bias_new = (None if x is None else x.contiguous() for x in (c, bias_new))
-    outputs = _shapes(kind, gates, weight, h, c, bias_new, save)
-    kernel("cell_forward", gates)(
-        *outputs[0].shape,
-        _CODES[kind],
-        *rows(gates),
-        *(address(x) for x in (weight, bias_new, h, c)),
-        *(address(x) if x.numel() else 0 for x in outputs),
+    x = token_rows(x)
+    weight_in, weight, bias, h = (t.contiguous() for t in (weight_in, weight, bias, h))
+    c, bias_new = (None if t is None else t.contiguous() for t in (c, bias_new))
+    outputs = _shapes(kind, x, weight_in, weight, bias, h, c, bias_new, save)
+    kernel("cell_forward", x)(
+        *_sizes(kind, x, weight),
+        *rows(x),
+        *(address(t) for t in (weight_in, weight, bias, bias_new, h, c)),
+        *(address(t) if t.numel() else 0 for t in outputs),
     )
     return outputs
 
 
-def _backward_shapes(kind: str, weight: Tensor, h: Tensor, c: Tensor | None, y: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    gates = y.new_empty(*y.shape[:2], weight.shape[0])
-    return (
-        gates,
-        y.new_empty(y.shape if kind == "gru" else 0),
-        y.new_empty(h.shape),
-        y.new_empty(0 if c is None else c.shape),
-    )
+def _backward_shapes(
+    kind: str, x: Tensor, weight_in: Tensor, weight: Tensor, h: Tensor, c: Tensor | None, *_: Any
+) -> tuple[Tensor, ...]:
+    bias_new = x.new_empty(weight.shape[1] if kind == "gru" else 0)
+    before = x.new_empty(h.shape), x.new_empty(0 if c is None else c.shape)
+    weights = weight_in.new_empty(weight_in.shape), weight.new_empty(weight.shape)
+    return x.new_empty(x.shape), *weights, weight.new_empty(weight.shape[0]), bias_new, *before
 
 
 def _run_backward(
     kind: str,
+    x: Tensor,
+    weight_in: Tensor,
     weight: Tensor,
     h: Tensor,
     c: Tensor | None,
@@ -143,50 +177,48 @@ def _run_backward(
     grad_h: Tensor,
     grad_c: Tensor,
 ) -> tuple[Tensor, ...]:
-    weight, h, y = weight.contiguous(), h.contiguous(), y.contiguous()
+    x = token_rows(x)
+    weight_in, weight, h, y, grad_y = (t.contiguous() for t in (weight_in, weight, h, y, grad_y))
     c = None if c is None else c.contiguous()
-    grad_y, grad_h, grad_c = grad_y.contiguous(), grad_h.contiguous(), grad_c.contiguous()
-    outputs = _backward_shapes(kind, weight, h, c, y)
-    kernel("cell_backward", y)(
-        *y.shape,
-        _CODES[kind],
-        *(address(x) for x in (weight, h, c, y, saved, cells, grad_y, grad_h, grad_c)),
-        *(address(x) if x.numel() else 0 for x in outputs),
+    outputs = _backward_shapes(kind, x, weight_in, weight, h, c)
+    outputs[-2].copy_(grad_h)
+    if c is not None:
+        outputs[-1].copy_(grad_c)
+    kernel("cell_backward", x)(
+        *_sizes(kind, x, weight),
+        *rows(x),
+        *(address(t) for t in (weight_in, weight, h, c, y, saved, cells, grad_y)),
+        *(address(t) if t.numel() else 0 for t in outputs),
     )
     return outputs
 
 
 _backward = operator(
     "cell_scan_backward",
-    "(str kind, Tensor weight, Tensor h, Tensor? c, Tensor y, Tensor saved, Tensor cells, Tensor grad_y, "
-    "Tensor grad_h, Tensor grad_c) -> (Tensor, Tensor, Tensor, Tensor)",
+    "(str kind, Tensor x, Tensor weight_in, Tensor weight, Tensor h, Tensor? c, Tensor y, Tensor saved, Tensor cells, "
+    "Tensor grad_y, Tensor grad_h, Tensor grad_c) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     _run_backward,
     _backward_shapes,
 )
 
 
 def _setup(ctx: Any, inputs: tuple, output: tuple) -> None:
-    ctx.kind, _, weight, h, c, bias_new, _ = inputs
-    ctx.save_for_backward(weight, h, c, bias_new, output[0], *output[3:])
+    ctx.kind, x, weight_in, weight, _, h, c, _, _ = inputs
+    ctx.save_for_backward(x, weight_in, weight, h, c, output[0], *output[3:])
     ctx.mark_non_differentiable(*output[3:])
 
 
 def _gradient(ctx: Any, grad_y: Tensor, grad_h: Tensor, grad_c: Tensor, *_: Tensor) -> tuple:
-    weight, h, c, bias_new, y, saved, cells = ctx.saved_tensors
-    gates, hidden_new, before, cell_before = _backward(ctx.kind, weight, h, c, y, saved, cells, grad_y, grad_h, grad_c)
-    through = gates  # what meets W_hh: for a GRU's n, the gradient behind the reset gate
-    if ctx.kind == "gru":
-        through = torch.cat([gates[..., : 2 * h.shape[1]], hidden_new], dim=-1)
-    past = torch.cat([h[:, None], y[:, :-1]], dim=1) if y.shape[1] else y
-    grad_weight = through.flatten(0, 1).T @ past.flatten(0, 1) if ctx.needs_input_grad[2] else None
-    grad_bias = None if bias_new is None else hidden_new.sum((0, 1))
-    return None, gates, grad_weight, before, None if c is None else cell_before, grad_bias, None
+    grads = _backward(ctx.kind, *ctx.saved_tensors, grad_y, grad_h, grad_c)
+    x, weight_in, weight, bias, bias_new, before, cell_before = grads
+    cell, new = ctx.kind == "lstm", ctx.kind == "gru"
+    return None, x, weight_in, weight, bias, before, cell_before if cell else None, bias_new if new else None, None
 
 
 _forward = operator(
     "cell_scan",
-    "(str kind, Tensor gates, Tensor weight, Tensor h, Tensor? c, Tensor? bias_new, bool save) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "(str kind, Tensor x, Tensor weight_in, Tensor weight, Tensor bias, Tensor h, Tensor? c, Tensor? bias_new, "
+    "bool save) -> (Tensor, Tensor, Tensor, Tensor, Tensor)",
     _run,
     _shapes,
     (_setup, _gradient),

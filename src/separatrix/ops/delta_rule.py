@@ -11,8 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.ops.chunks import check_heads, chunked
 from separatrix.ops.fla import fast
 from separatrix.ops.linear_attention import above_diagonal, in_chunks, out_of_chunks
+from separatrix.ops.native import takes
 
 CHUNK = 32
 """Tokens in a chunk, where the caller names no other."""
@@ -35,6 +37,10 @@ def delta_rule(
         run = fast("gated_delta_rule", "chunk_gated_delta_rule", v)
         if run is not None:
             return run(q, k, v, g=log_decay, beta=beta, state=state)
+    tokens = (batch, length, heads)
+    check_heads("delta_rule", q, k, v, state, beta=(beta, tokens), log_decay=(log_decay, tokens))
+    if takes(v):
+        return chunked(q, k, v, log_decay, beta, state, chunk)
     state = v.new_zeros(batch, heads, k.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state

@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.ops.chunks import check_heads, chunked
 from separatrix.ops.fla import fast
+from separatrix.ops.native import takes
 
 CHUNK = 64
 """Tokens in a chunk, where the caller names no other."""
@@ -37,6 +39,10 @@ def decayed_attention(
     if length and (run := fast("simple_gla", "chunk_simple_gla", v)) is not None:
         q, k = q.expand(-1, -1, heads, -1), k.expand(-1, -1, heads, -1)
         return run(q, k, v, g=log_decay.expand(batch, -1, -1), state=state)
+    log_decay = log_decay.expand(batch, -1, -1)
+    check_heads("decayed_attention", q, k, v, state, log_decay=(log_decay, (batch, length, heads)))
+    if takes(v):
+        return chunked(q, k, v, log_decay, None, state, chunk)
     state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
@@ -108,10 +114,14 @@ def gated_attention(
     batch, length, heads, width = v.shape
     if length and (run := fast("gla", "chunk_gla", v)) is not None:
         return run(q, k, v, g=log_decay, state=state)
+    chunk = min(chunk, GATED_CHUNK)
+    check_heads("gated_attention", q, k, v, state, log_decay=(log_decay, tuple(k.shape)))
+    if takes(v):
+        return chunked(q, k, v, log_decay, None, state, chunk)
     state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
-    chunk = min(chunk, length, GATED_CHUNK)
+    chunk = min(chunk, length)
     q, k, v, steps = (in_chunks(x, chunk) for x in (q, k, v, log_decay))  # (B, H, T, C, ·)
     first = steps[..., :1, :]  # growth is counted from after the first token: a chunk of 1 cannot overflow
     since = steps.cumsum(-2) - first  # <= 0

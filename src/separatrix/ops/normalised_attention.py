@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from separatrix.ops.linear_attention import CHUNK, above_diagonal, in_chunks, out_of_chunks
+from separatrix.ops.linear_attention import CHUNK, decayed_attention
 
 Memory: TypeAlias = tuple[Tensor, ...]
 """C (B, H, K, V), n (B, H, K) and m (B, H)."""
@@ -34,32 +35,41 @@ def normalised_attention(
         memory = (v.new_zeros(batch, heads, keys, width), v.new_zeros(batch, heads, keys), v.new_zeros(batch, heads))
     if not length:
         return torch.zeros_like(v), memory
-    chunk = min(chunk, length)
-    short = -length % chunk
-    if short:  # tokens that neither enter nor forget
-        log_enter = torch.nn.functional.pad(log_enter, (0, 0, 0, short), value=-torch.inf)
-    q, k, v, enter = (in_chunks(x, chunk) for x in (q, k, v, log_enter[..., None]))  # (B, H, T, C, ·)
-    total = in_chunks(log_forget[..., None], chunk).cumsum(-2)  # (B, H, T, C, 1)
-    pairs = total - total.transpose(-1, -2) + enter.transpose(-1, -2)  # how much j counts for at i
-    pairs = pairs.masked_fill(above_diagonal(chunk, v.device), -torch.inf)
-    nearest = pairs.amax(-1, keepdim=True)  # (B, H, T, C, 1)
-    scores = q @ k.transpose(-1, -2)
     state, normaliser, top = memory
-    outputs = []
-    for t in range(v.shape[2]):
-        passed = total[:, :, t] + top[..., None, None]  # (B, H, C, 1)
-        m = torch.maximum(nearest[:, :, t], passed)
-        weights = torch.exp(pairs[:, :, t] - m) * scores[:, :, t]
-        faded = q[:, :, t] * torch.exp(passed - m)
-        y = weights @ v[:, :, t] + faded @ state
-        weight = weights.sum(-1, keepdim=True) + faded @ normaliser[..., None]
-        outputs.append(y / torch.maximum(weight.abs(), torch.exp(-m)))
-        last, top = m[:, :, -1:], m[:, :, -1, 0].clone()  # a view would hold on to the chunk
-        kept = k[:, :, t] * torch.exp(total[:, :, t, -1:] - total[:, :, t] + enter[:, :, t] - last)
-        fade = torch.exp(passed[:, :, -1:] - last)
-        state = fade * state + kept.transpose(-1, -2) @ v[:, :, t]
-        normaliser = fade[..., 0] * normaliser + kept.sum(-2)
-    return out_of_chunks(torch.stack(outputs, dim=2), length), (state, normaliser, top)
+    tops = running_maximum(log_enter.detach(), log_forget.detach(), top.detach(), chunk)  # (B, N, H)
+    # What the maxima come to does not change the outputs, so they count as constants until the memory is handed on.
+    previous = torch.cat([top.detach()[:, None], tops[:, :-1]], dim=1)
+    enter = torch.exp(log_enter - tops)
+    held = torch.cat([state, normaliser[..., None]], dim=-1) * torch.exp(top - top.detach())[..., None, None]
+    counted = F.pad(v, (0, 1), value=1.0)  # the normaliser is what values of one would leave
+    y, held = decayed_attention(q, k * enter[..., None], counted, log_forget + (previous - tops), held, chunk)
+    weight = y[..., width:].abs()
+    y = y[..., :width] / torch.maximum(weight, torch.exp(-tops)[..., None])
+    last = last_maximum(log_enter, log_forget, top)
+    held = held * torch.exp(tops[:, -1] - last)[..., None, None]
+    return y, (held[..., :width].contiguous(), held[..., width].contiguous(), last)
+
+
+def running_maximum(
+    log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"], chunk: int
+) -> Float[Tensor, "B N H"]:
+    """The maxima m after every token from the one before the first: m_t = max(log f_t + m_{t-1}, log i_t)."""
+    parts = []
+    for enter, forget in zip(log_enter.split(chunk, dim=1), log_forget.split(chunk, dim=1), strict=True):
+        total = forget.cumsum(1)  # over one chunk only: over a long sequence, differences of sums lose their digits
+        best = torch.cat([top[:, None], enter - total], dim=1).cummax(1).values[:, 1:]
+        parts.append(total + best)
+        top = parts[-1][:, -1]
+    return torch.cat(parts, dim=1)
+
+
+def last_maximum(
+    log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"]
+) -> Float[Tensor, "B H"]:
+    """The maximum after the last token, with its gradient: the largest of what the tokens still count for then."""
+    after = log_forget.flip(1).cumsum(1).flip(1)  # (B, N, H), the forgetting from each token on
+    since = torch.cat([after[:, 1:], torch.zeros_like(top)[:, None]], dim=1)
+    return torch.maximum((log_enter + since).amax(1), top + after[:, 0])
 
 
 def normalised_step(

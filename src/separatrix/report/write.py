@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-import jinja2
-import vl_convert
-from markupsafe import Markup, escape
-
 from separatrix import __version__
+from separatrix.experiments.frame import frame
 from separatrix.experiments.result import Result
-from separatrix.experiments.store import Store, frame
-from separatrix.report import answer, export, frontiers, panels, theme
+from separatrix.experiments.store import Store
+from separatrix.report import answer, document, export, frontiers, panels, theme
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
@@ -69,9 +61,9 @@ def _draw(store: Store, section: Section, figure: Figure) -> Drawn:
 def _page(
     store: Store, collection: Collection, sections: Sequence[Section], drawn: dict[str, list[Drawn]], table: bytes
 ) -> str:
-    scripts = [_runtime(), _asset("page.js")]
+    scripts = document.scripts()
     figures = [one for group in drawn.values() for one in group]
-    return _template().render(
+    return document.template("index.html").render(
         title=collection.preset.about if collection.preset else "What was measured here",
         preset=collection.preset.name if collection.preset else None,
         url=store.url,
@@ -87,10 +79,10 @@ def _page(
         labels={label for section in sections for label in section.labels},
         trials=sorted((_trial_row(result) for result in collection.results), key=_order),
         environments=_environments(collection.results),
-        csv=_data_uri("text/csv", table),
-        style=_asset("style.css"),
+        csv=document.data_uri("text/csv", table),
+        style=document.asset("style.css"),
         scripts=scripts,
-        policy=_policy(scripts),
+        policy=document.policy(scripts),
         data={
             "charts": {one.id: one.specification for one in figures},
             "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
@@ -163,45 +155,3 @@ def _environments(results: Sequence[Result]) -> list[tuple[str, str]]:
         (plural(number, "trial"), ", ".join(f"{name} {value}" for name, value in json.loads(text).items()))
         for text, number in met.most_common()
     ]
-
-
-# the pieces of the file ----------------------------------------------------------------------------------------------
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters |= {
-        "data_uri": lambda text, kind: _data_uri(kind, text.encode()),
-        "count": count,
-        "unbroken": _unbroken,
-    }
-    return environment.from_string(_asset("index.html"))
-
-
-def _unbroken(text: str) -> Markup:
-    """Escaped text in which labels such as `TF-(1, 64)` stay on one line."""
-    return Markup(re.sub(r"\S+-\(\d+, \d+\)", r'<span class="nobr">\g<0></span>', str(escape(text))))
-
-
-@cache
-def _asset(name: str) -> str:
-    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
-
-
-@cache
-def _runtime() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script; slow to bundle, so only once a process."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-
-
-def _data_uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """The page's Content-Security-Policy: no network at all, and no script but these, whatever the data holds."""
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
-    )
-    return f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"

@@ -130,15 +130,30 @@ class AssociativeRecall(Task):
         book = torch.full((len(context), self.keys), self.values, dtype=torch.int64, device=context.device)
         return book.scatter_(1, keys, values).gather(1, queries)
 
-    def recurrent_bits(self) -> float:
-        """log2 of C(K, k) V^(k - 1) max(V, k), for models right on absent keys too.
+    def asked(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Bool[Tensor, "B Q"]:
+        if self.absent:
+            return super().asked(context, queries)
+        return (queries[:, :, None] == context[:, None, 0::2]).any(dim=2)
 
-        Proof: after the whole context every table is a class of its own. One token earlier it is a table without the
-        value of one of its k keys. (For present keys alone k log2 V, and no more than O(log k + log log K) above it:
-        contexts that agree on the keys they share may share a state.)
+    def recurrent_bits(self) -> float:
+        """log2 of C(K, k) V^(k - 1) max(V, k) where absent keys are asked too; else V^(k - 1) max(V, min(2k - 1, K)).
+
+        Proof: after the whole context every table is a class of its own, and so are the V^k tables of the same keys
+        when only those are asked. One token earlier there is a table of k - 1 pairs and a last key. Let 2k - 1 keys (or
+        all K) stand in a circle, each the last key after any values of k - 1 keys that follow it: of any two, one has
+        the other's last key in its table, and when the value to come is another one, asking for it tells them apart.
+        The first number is exact. The second is what pairwise contradictions give: at most log2(k ln(K V) + 1) + 1.5
+        bits short of what random functions that agree with a table at its keys achieve.
         """
-        tables = log2_binomial(self.keys, self.pairs) + self.pairs * math.log2(self.values)
-        return tables + max(0.0, math.log2(self.pairs / self.values))
+        if self.absent:
+            return self.table_bits()
+        most = max(self.values, min(2 * self.pairs - 1, self.keys))
+        return (self.pairs - 1) * math.log2(self.values) + math.log2(most)
+
+    def table_bits(self) -> float:
+        """log2 of C(K, k) V^(k - 1) max(V, k): the tables there are, which suffice whichever keys are asked."""
+        rest = log2_binomial(self.keys, self.pairs) + (self.pairs - 1) * math.log2(self.values)
+        return rest + math.log2(max(self.values, self.pairs))
 
     def attention_bits(self) -> float:
         """A lower bound, k log2 V: the values held, one fixed key asked."""
@@ -147,3 +162,19 @@ class AssociativeRecall(Task):
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""
         return 1.0 if self.absent else accuracy_ceiling(self.pairs, self.values, state_bits)
+
+    def show(self, context: Tensor) -> str:
+        words = [
+            f"→{token - self.value_offset}" if (place % 2 if self.shared else token >= self.keys) else str(token)
+            for place, token in enumerate(context.tolist())
+        ]
+        return " ".join(words).replace(" →", "→")
+
+    def read(self, text: str) -> Tensor:
+        """As `Task.read`; a value may also stand behind an arrow, → or ->, by its number."""
+        words = text.replace("->", "→").replace("→", " →").split()
+        tokens = (str(self._number(word[1:]) + self.value_offset) if word[0] == "→" else word for word in words)
+        return super().read(" ".join(tokens))
+
+    def show_answer(self, answer: int) -> str:
+        return "absent" if answer == self.values else str(answer)

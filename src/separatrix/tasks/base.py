@@ -17,6 +17,9 @@ from separatrix.errors import InputError
 
 T = TypeVar("T", bound="Task")
 
+END = "end"
+"""How the only query of a decision is shown: the end of the string."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -126,6 +129,10 @@ class Task(Config):
         """Which contexts belong to the task's domain (all of them, unless the task is a promise problem)."""
         return torch.ones(len(context), dtype=torch.bool, device=context.device)
 
+    def asked(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Bool[Tensor, "B Q"]:
+        """Which queries of the task's domain may be asked of which contexts (all of all, unless it promises less)."""
+        return torch.ones(queries.shape[:2], dtype=torch.bool, device=context.device)
+
     def at_length(self: T, length: int) -> T:
         """The same task at another context length."""
         return self.replace(length=length)
@@ -152,8 +159,8 @@ class Task(Config):
         return " ".join(str(token) for token in context.tolist())
 
     def show_query(self, query: Tensor) -> str:
-        """One query as a readable word."""
-        return str(query.item())
+        """One query as a readable word; the only one there is of a decision is `end`."""
+        return END if self.query_values == range(1) else str(query.item())
 
     def show_answer(self, answer: int) -> str:
         """One answer as a readable word."""
@@ -171,7 +178,7 @@ class Task(Config):
 
     def read_query(self, text: str) -> Tensor:
         """The query a person typed, as `show_query` prints it: Int[], or Float[d] for vector tasks."""
-        query = torch.tensor(self._number(text))
+        query = torch.tensor(0 if text == END and self.query_values == range(1) else self._number(text))
         if int(query) not in self.query_values:
             first, last = self.query_values[0], self.query_values[-1]
             raise InputError(f"{self.name}: expected a query from {first} to {last}, got {text}")

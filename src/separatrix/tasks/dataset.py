@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
@@ -13,14 +12,17 @@ from separatrix.errors import InputError
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.streams import Split, stream
 
-BLOCK = 256
-"""Examples drawn at a time: example i is row i mod 256 of block i // 256, and so depends on nothing else."""
+BLOCK_NUMBERS = 2**20
+"""Numbers in the contexts drawn at a time, about: enough for generators to be at their fastest, 8 MiB of memory."""
 
 Example = dict[str, torch.Tensor]
 
 
 class TaskDataset(IterableDataset[Example]):
     """Examples of a task: `context`, `queries`, `targets`, `groups`; one by one, or in batches. Memory: one block.
+
+    Examples are drawn in blocks of b: example i is row i mod b of block i // b. b is a power of two, at most 4,096 and
+    chosen by the task and the context length alone, so that an example depends on nothing else.
 
     In batches, worker w of a DataLoader's W yields the batches w, w + W, …, which the loader puts in their order again:
     the same batches for any number of workers. One by one, worker w yields the blocks w, w + W, …: the same examples,
@@ -40,6 +42,8 @@ class TaskDataset(IterableDataset[Example]):
         super().__init__()
         self.task, self.examples, self.seed, self.split = task, examples, seed, split
         self.queries, self.length, self.batch_size = queries, length, batch_size
+        numbers = (length or task.length) * (task.vector_size or 1)
+        self.block_size = 1 << min(12, max(0, (BLOCK_NUMBERS // numbers).bit_length() - 1))
         self._last: tuple[int, Batch] | None = None
 
     def __len__(self) -> int:
@@ -50,7 +54,7 @@ class TaskDataset(IterableDataset[Example]):
     def __iter__(self) -> Iterator[Example]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        size = self.batch_size or BLOCK
+        size = self.batch_size or self.block_size
         for index in count(first, step):
             if self.examples is not None and index * size >= self.examples:
                 return
@@ -64,17 +68,16 @@ class TaskDataset(IterableDataset[Example]):
         """Examples first … last - 1, as far as there are any, as tensors with these in their first dimension."""
         last = last if self.examples is None else min(last, self.examples)
         parts = []
-        for index in range(first // BLOCK, -(-last // BLOCK)):
-            begin = max(first - index * BLOCK, 0)
-            parts.append(
-                {name: tensor[begin : last - index * BLOCK] for name, tensor in vars(self.block(index)).items()}
-            )
+        for index in range(first // self.block_size, -(-last // self.block_size)):
+            begin = index * self.block_size
+            wanted = slice(max(first - begin, 0), last - begin)
+            parts.append({name: tensor[wanted] for name, tensor in vars(self.block(index)).items()})
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     def block(self, index: int) -> Batch:
-        """Block `index`: BLOCK examples, a function of (task, seed, split, index) alone."""
+        """Block `index`, a function of (task, length, queries, seed, split, index) alone."""
         if self._last is None or self._last[0] != index:  # small batches take several turns at one block
-            drawn = self.task.sample(BLOCK, stream(self.seed, self.split, index), self.queries, self.length)
+            drawn = self.task.sample(self.block_size, stream(self.seed, self.split, index), self.queries, self.length)
             self._last = index, drawn
         return self._last[1]
 
@@ -99,18 +102,3 @@ def as_dataset(
             raise InputError(f"{name} must be at least 1, got {value}")
     task.check_request(1, queries, length)
     return TaskDataset(task, examples, seed, split, queries, length, batch_size)
-
-
-def as_hf_dataset(task: Task, examples: int, seed: int = 0, split: Split = "train", queries: int | None = None) -> Any:
-    """A Hugging Face `Dataset` of the same examples (extra `hf`), written block by block."""
-    try:
-        from datasets import Dataset  # noqa: PLC0415
-    except ImportError:
-        raise InputError("Hugging Face data sets need the extra `hf`: pip install 'separatrix[hf]'") from None
-    source = as_dataset(task, examples, seed, split, queries)
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for example in source:
-            yield {name: tensor.tolist() for name, tensor in example.items()}
-
-    return Dataset.from_generator(rows)

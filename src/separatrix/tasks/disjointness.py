@@ -30,6 +30,8 @@ class Disjointness(TwoStrings):
 
     @model_validator(mode="after")
     def _negatives_fit(self) -> Disjointness:
+        if len(set(self.negatives)) < len(self.negatives):
+            raise ValueError(f"disjointness: negatives must not repeat a kind, got {list(self.negatives)}")
         if not self.lengths:
             raise ValueError(f"disjointness: several common elements need a length of 4 at least, got {self.length}")
         return self
@@ -76,3 +78,6 @@ class Disjointness(TwoStrings):
     def attention_bits(self) -> float:
         """The first set held, in either layout: n."""
         return float(self.length // 2)
+
+    def show_answer(self, answer: int) -> str:
+        return "disjoint" if answer else "in common"

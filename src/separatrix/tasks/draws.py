@@ -19,6 +19,13 @@ def sort_rows(keys: Tensor) -> Tensor:
     return keys.sort(dim=-1).values
 
 
+def true_places(mask: Bool[Tensor, "*shape"]) -> Int[Tensor, " true"]:
+    """Where a mask is true, counting through its rows. On the CPU NumPy takes a tenth of PyTorch's time."""
+    if mask.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return mask.flatten().nonzero()[:, 0]
+
+
 def distinct(population: int, count: int, batch_size: int, generator: torch.Generator) -> Int[Tensor, "B k"]:
     """`count` distinct numbers below `population` for each row, every ordered choice equally likely.
 
@@ -50,15 +57,47 @@ def several(population: int, count: int, batch_size: int, generator: torch.Gener
     return torch.randint(population, (batch_size, count), generator=generator, device=generator.device)
 
 
-def places(
-    count: Int[Tensor, " B"], n: int, generator: torch.Generator, among: Bool[Tensor, "B n"] | None = None
-) -> Bool[Tensor, "B n"]:
-    """For each row a uniform choice of that many of n places, or of those in `among`, which has enough."""
+def places(count: Int[Tensor, " B"], n: int, generator: torch.Generator) -> Bool[Tensor, "B n"]:
+    """For each row a uniform choice of that many of n places."""
     keys = _shuffled(len(count), n, generator)
-    if among is not None:
-        keys.masked_fill_(~among, (1 << 63) - 1)  # sorted behind all the others
     last = sort_rows(keys).gather(1, (count - 1).clamp(min=0)[:, None])
     return (keys <= last) & (count > 0)[:, None]
+
+
+def ragged_places(
+    count: Int[Tensor, " B"], sizes: Int[Tensor, " B"], generator: torch.Generator
+) -> Bool[Tensor, " sizes"]:
+    """For each row a uniform choice of `count` of its `sizes` places; the places of all rows, one row after the other.
+
+    The chosen ones, or the others where they are fewer, are drawn with replacement and drawn again where the place was
+    taken: by symmetry every choice stays equally likely. Quick where few are drawn of many, or many.
+    """
+    fewer = torch.minimum(count, sizes - count)
+    first, total = sizes.cumsum(0) - sizes, int(sizes.sum())
+    taken = torch.zeros(total, dtype=torch.bool, device=count.device)
+    drawn_by = torch.empty(total, dtype=torch.int64, device=count.device)
+    row = torch.repeat_interleave(fewer)
+    while len(row):
+        place = first.index_select(0, row) + below(sizes.index_select(0, row), total, generator)
+        name = torch.arange(len(row), device=row.device)
+        drawn_by.scatter_(0, place, name)  # whichever of several is written last: all of one place are of one row
+        again = taken.index_select(0, place) | (drawn_by.index_select(0, place) != name)
+        taken.index_fill_(0, place, True)
+        row = row.index_select(0, true_places(again))
+    return taken ^ torch.repeat_interleave(fewer < count, sizes, output_size=total)
+
+
+def one_place(among: Bool[Tensor, "B n"], generator: torch.Generator) -> Int[Tensor, " B"]:
+    """A uniform one of each row's true places; every row has one at least."""
+    many = among.sum(dim=1)
+    which = many.cumsum(dim=0) - many + below(many, among.shape[1], generator)
+    return true_places(among).index_select(0, which) % among.shape[1]
+
+
+def below(sizes: Int[Tensor, " n"], most: int, generator: torch.Generator) -> Int[Tensor, " n"]:
+    """A random number in 0 … size - 1 for each of the sizes, which are at most `most`; uniform to most / 2^61."""
+    bits = _BITS - most.bit_length()
+    return torch.randint(1 << bits, sizes.shape, generator=generator, device=sizes.device).mul_(sizes) >> bits
 
 
 def weighted(

@@ -32,6 +32,8 @@ class Equality(TwoStrings):
     def _distances_fit(self) -> Equality:
         if self.distances is not None and not all(1 <= d <= self.length // 2 for d in self.distances):
             raise ValueError(f"equality: distances must be in 1 … {self.length // 2}, got {list(self.distances)}")
+        if self.distances is not None and len(set(self.distances)) < len(self.distances):
+            raise ValueError(f"equality: distances must not repeat one, got {list(self.distances)}")
         return self
 
     @property
@@ -85,3 +87,6 @@ class Equality(TwoStrings):
     def attention_bits(self) -> float:
         """The first string held, in either layout: n log2 S."""
         return self.length // 2 * math.log2(self.alphabet)
+
+    def show_answer(self, answer: int) -> str:
+        return "equal" if answer else "not equal"

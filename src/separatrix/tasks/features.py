@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Literal
 
 import torch
@@ -11,9 +12,11 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.config import Config
+from separatrix.tasks.bitstrings import pack, unpack
+from separatrix.tasks.draws import below, true_places
 
-_PACKED = 3
-"""Bits of the widest feature whose truth table fits in a byte."""
+_SLICED = 6
+"""Bits of the widest feature that is evaluated as a polynomial of its bits; others are looked up in their tables."""
 
 
 class Feature(Config):
@@ -33,10 +36,10 @@ class Feature(Config):
 
 
 class FeatureBank:
-    """M features at work on B strings, which are columns: each position is one stretch of memory.
+    """M features at work on B strings of N bits, in bytes of 0 and 1.
 
-    Narrow features get positions of their own a second time, so that all look at s bits; the bits that do not count
-    are ignored in the tables.
+    Features of few bits are evaluated eight strings to a byte. Narrow features get positions of their own a second
+    time, so that all look at s bits; the bits that do not count are ignored in the tables. Equal tables are kept once.
     """
 
     def __init__(self, features: Sequence[Feature], device: torch.device) -> None:
@@ -45,73 +48,108 @@ class FeatureBank:
         for feature in features:
             spare = self.width - len(feature.positions)
             positions.append([*feature.positions, *[feature.positions[0]] * spare])
-            tables.append(list(feature.table) * 2**spare)
+            tables.append(feature.table * 2**spare)
+        kinds = {table: kind for kind, table in enumerate(dict.fromkeys(tables))}
         self.sizes = torch.tensor([len(feature.positions) for feature in features], device=device)
-        self.positions = torch.tensor(positions, device=device)
-        self.tables = torch.tensor(tables, dtype=torch.uint8, device=device)
+        self.positions = torch.tensor(positions, device=device).T.contiguous()
+        self.kind = torch.tensor([kinds[table] for table in tables], device=device)
+        self.tables = torch.tensor(list(kinds), dtype=torch.uint8, device=device)
         self.ones = self.tables.sum(dim=1)
-        self.codes = self.tables.argsort(dim=1, descending=True, stable=True)  # those with value 1 first
-        self.packed = (self.tables[:, :8] << torch.arange(min(8, 2**self.width), device=device)).sum(1).byte()
 
-    def values(self, bits: UInt8[Tensor, "N B"]) -> UInt8[Tensor, "M B"]:
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def values(self, bits: UInt8[Tensor, "B N"]) -> UInt8[Tensor, "B M"]:
         """Every feature's value on every string."""
-        kind = torch.uint8 if self.width <= _PACKED else torch.int32
-        code = torch.zeros(len(self.positions), bits.shape[1], dtype=kind, device=bits.device)
-        for j, position in enumerate(self.positions.T):
-            code |= bits.index_select(0, position).to(kind) << j
-        if self.width <= _PACKED:
-            return self.packed[:, None] >> code & 1
-        return self.tables.gather(1, code.long())
+        if self.width > _SLICED:
+            code = torch.zeros(len(bits), len(self), dtype=torch.int64, device=bits.device)
+            for j, position in enumerate(self.positions):
+                code |= bits.index_select(1, position).long() << j
+            return self.tables[self.kind, code]
+        packed, value = pack(bits), self._polynomials
+        for position in self.positions:
+            value = value[0::2] ^ (value[1::2] & packed.index_select(0, position))
+        return unpack(value[0], len(bits))
 
-    def changeable(self, values: UInt8[Tensor, "M B"], wished: Bool[Tensor, " B"]) -> Bool[Tensor, "M B"]:
+    def changeable(self, values: UInt8[Tensor, "B M"], wished: Bool[Tensor, " B"]) -> Bool[Tensor, "B M"]:
         """Which features have another value than their string wishes and can take it."""
-        possible = torch.where(wished, (self.ones > 0)[:, None], (self.ones < self.tables.shape[1])[:, None])
-        return (values != wished) & possible
+        other = values ^ wished.to(torch.uint8)[:, None]
+        return (other & self._can_be.index_select(0, wished.long())).view(torch.bool)
 
-    def set(
+    def turn(
         self,
-        bits: UInt8[Tensor, "N B"],
+        bits: UInt8[Tensor, "B N"],
         string: Int[Tensor, " pairs"],
         feature: Int[Tensor, " pairs"],
-        wished: Bool[Tensor, " B"],
         generator: torch.Generator,
-    ) -> UInt8[Tensor, "N B"]:
-        """The strings after these features of theirs were given the value their string wishes.
+    ) -> None:
+        """Give, in place, features of strings the value they do not have.
 
         One random bit of a feature turns where that is enough, otherwise its bits become a random assignment with the
         value. Features that share bits may spoil one another's.
         """
-        device, places, wish = bits.device, self.positions[feature], wished[string]
-        binary = torch.arange(self.width, device=device)
-        now = (bits[places, string[:, None]].long() << binary).sum(dim=1)
-        near = now[:, None] ^ (1 << binary)
-        enough = self.tables[feature[:, None], near] == wish[:, None]
-        draws = torch.rand(near.shape, generator=generator, device=device).masked_fill_(~enough, -1)
-        single = near.gather(1, draws.argmax(dim=1, keepdim=True))[:, 0]
-        ones = self.ones[feature]
-        options = torch.where(wish, ones, self.tables.shape[1] - ones)
-        drawn = torch.randint(1 << 62, (len(feature),), generator=generator, device=device) % options
-        anywhere = self.codes[feature, torch.where(wish, drawn, ones + drawn)]
-        turned = torch.where(enough.any(dim=1), single, anywhere) ^ now
-        turns = (turned[:, None] >> binary & 1 == 1) & (binary < self.sizes[feature, None])
-        flips = torch.zeros(bits.numel(), dtype=torch.uint8, device=device)
-        flips[(places * bits.shape[1] + string[:, None])[turns]] = 1
-        return bits ^ flips.view(bits.shape)
+        flat, begin = bits.view(-1), string * bits.shape[1]
+        places = [begin + position.index_select(0, feature) for position in self.positions]
+        now = [flat.index_select(0, place) for place in places]
+        code = torch.zeros_like(string)
+        for j, bit in enumerate(now):
+            code |= bit.long() << j
+        turned = self._turned(feature, code, generator)
+        for j, (place, bit) in enumerate(zip(places, now, strict=True)):
+            turns = true_places(turned & 1 << j != 0)
+            flat.scatter_(0, place.index_select(0, turns), 1 - bit.index_select(0, turns))
 
+    def _turned(
+        self, feature: Int[Tensor, " pairs"], code: Int[Tensor, " pairs"], generator: torch.Generator
+    ) -> Int[Tensor, " pairs"]:
+        """The bits of a feature that turn, as a code."""
+        kind, codes = self.kind.index_select(0, feature), self.tables.shape[1]
+        enough = self._enough.view(-1).index_select(0, kind * codes + code)
+        many, single = self._members
+        which = below(many.index_select(0, enough), self.width, generator)
+        turned = single.view(-1).index_select(0, enough * self.width + which)
+        stuck = true_places(turned == 0)
+        if len(stuck):
+            kind, code, feature = kind[stuck], code[stuck], feature[stuck]
+            ones, value = self.ones[kind], self.tables[kind, code] == 1
+            which = below(torch.where(value, codes - ones, ones), codes, generator)
+            anywhere = self._sorted_codes[kind, torch.where(value, ones + which, which)]
+            turned[stuck] = (anywhere ^ code) & (1 << self.sizes[feature]) - 1
+        return turned
 
-def random_bits(places: int, strings: int, generator: torch.Generator) -> UInt8[Tensor, "N B"]:
-    """Uniform bits, eight to a byte drawn."""
-    count, device = places * strings, generator.device
-    words = torch.empty(-(-count // 64), dtype=torch.int64, device=device).random_(-(2**63), None, generator=generator)
-    bits = words.view(torch.uint8)[:, None] >> torch.arange(8, dtype=torch.uint8, device=device) & 1
-    return bits.flatten()[:count].view(places, strings)
+    @cached_property
+    def _polynomials(self) -> UInt8[Tensor, "codes M 1"]:
+        """Each feature as a polynomial modulo 2: the coefficient (0 or 255) of the product of the bits in each code."""
+        coefficients = self.tables.T.clone()
+        for j in range(self.width):
+            halves = coefficients.view(-1, 2, 1 << j, len(self.tables))
+            halves[:, 1] ^= halves[:, 0]
+        return (coefficients * 255)[:, self.kind, None]
 
+    @cached_property
+    def _can_be(self) -> UInt8[Tensor, "2 M"]:
+        """Whether each feature ever is 0, and ever 1."""
+        return torch.stack([self.ones < self.tables.shape[1], self.ones > 0])[:, self.kind].to(torch.uint8)
 
-def columns(context: Int[Tensor, "B N"]) -> UInt8[Tensor, "N B"]:
-    """Strings as columns of bytes."""
-    return context.to(torch.uint8).T.contiguous()
+    @cached_property
+    def _enough(self) -> Int[Tensor, "kinds codes"]:
+        """The single bits, as a code, that change a table's value when they turn."""
+        codes = torch.arange(self.tables.shape[1], device=self.tables.device)
+        changing = torch.zeros(self.tables.shape, dtype=torch.int32, device=self.tables.device)
+        for j in range(self.width):
+            changing |= (self.tables != self.tables[:, codes ^ 1 << j]).to(torch.int32) << j
+        return changing
 
+    @cached_property
+    def _members(self) -> tuple[Int[Tensor, " codes"], Int[Tensor, "codes s"]]:
+        """How many bits each code has, and each of them by itself, the others 0."""
+        binary = torch.arange(self.width, device=self.tables.device)
+        there = torch.arange(self.tables.shape[1], device=self.tables.device)[:, None] >> binary & 1
+        place = torch.where(there == 1, there.cumsum(dim=1) - 1, self.width)
+        single = torch.zeros(len(there), self.width + 1, dtype=torch.int64, device=there.device)
+        return there.sum(dim=1), single.scatter_(1, place, there << binary)[:, :-1].contiguous()
 
-def rows(bits: UInt8[Tensor, "N B"]) -> Int[Tensor, "B N"]:
-    """Strings as rows of tokens."""
-    return bits.T.contiguous().long()
+    @cached_property
+    def _sorted_codes(self) -> Int[Tensor, "kinds codes"]:
+        """The codes of each table, those of value 1 first."""
+        return self.tables.argsort(dim=1, descending=True, stable=True)

@@ -14,6 +14,9 @@ from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.ceiling import accuracy_ceiling
 from separatrix.tasks.draws import several
 
+PADDING = "·"
+"""How padding is shown."""
+
 
 class IndexLookup(Task):
     """Index lookup over an alphabet of S tokens: the query is a position, the answer the token that stands there.
@@ -64,6 +67,9 @@ class IndexLookup(Task):
         padding = context == self.alphabet
         return ~padding[:, 0] & (padding.long().diff(dim=1) >= 0).all(dim=1)
 
+    def asked(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Bool[Tensor, "B Q"]:
+        return self.answer(context, queries) != self.alphabet
+
     def sample(
         self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
     ) -> Batch:
@@ -95,3 +101,9 @@ class IndexLookup(Task):
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling; none is proved for mixed lengths."""
         return 1.0 if self.mixed_lengths else accuracy_ceiling(self.length, self.alphabet, state_bits)
+
+    def show(self, context: Tensor) -> str:
+        return " ".join(PADDING if token == self.alphabet else str(token) for token in context.tolist())
+
+    def read(self, text: str) -> Tensor:
+        return super().read(text.replace(PADDING, f" {self.alphabet} ") if self.mixed_lengths else text)

@@ -11,11 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.nn.functional import normalize, one_hot, pad
+from torch.nn.functional import normalize, pad
 
 from separatrix.errors import InputError
 from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.bitstrings import random_bits
+from separatrix.tasks.draws import one_place, true_places
 from separatrix.tasks.packing import cube_points, sphere_points
+from separatrix.tasks.ways import GreatCircle, Turns, Way
 
 ROUNDS = 200
 """How often contexts without an admissible query are drawn again before the margin counts as out of reach."""
@@ -111,29 +114,26 @@ class NearestNeighbor(Task):
         points, labels, start, own = self._draw(batch_size, n // 2, count, generator)
         other = labels[:, None, :] != labels.gather(1, start)[:, :, None]
         other.scatter_(2, start[..., None], ~other.any(dim=2, keepdim=True))  # with one label only, stay
-        goal = torch.multinomial(other.flatten(0, 1).float(), 1, generator=generator).view_as(start)
+        goal = one_place(other.flatten(0, 1), generator).view_as(start)
         asked = self._vectors(self._between(points, labels, start, goal, own, generator))
         context = self._context(points, labels)
-        groups = (self.margins(context, asked) * 10).long().clamp(0, len(self.groups) - 1)
-        return Batch(context, asked, self.answer(context, asked), groups)
+        targets, margins = self._judged(context, asked)
+        return Batch(context, asked, targets, (margins * 10).long().clamp(0, len(self.groups) - 1))
 
     def _draw(
         self, batch: int, k: int, count: int, generator: torch.Generator
     ) -> tuple[Float[Tensor, "B k d"], Int[Tensor, "B k"], Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
         """Points and labels, and `count` random points of the margin asked for with the margins they have."""
-        device = generator.device
-        points = torch.zeros(batch, k, self.dimension, device=device)
-        labels, start = (torch.zeros(batch, n, dtype=torch.int64, device=device) for n in (k, count))
-        own, best = torch.zeros(batch, count, device=device), 0.0
-        left = torch.arange(batch, device=device)
+        points, labels = self._points(batch, k, generator), self._labels(batch, k, generator)
+        start, own = self._starts(points, labels, count, generator)
+        best = own.max()
         for _ in range(ROUNDS):
-            points[left] = self._points(len(left), k, generator)
-            labels[left] = torch.randint(self.labels, (len(left), k), generator=generator, device=device)
-            start[left], own[left] = self._starts(points[left], labels[left], count, generator)
-            best = max(best, float(own[left].max()))
-            left = left[own[left].amin(dim=1) < self.margin]
+            left = true_places((own < self.margin).any(dim=1))
             if not len(left):
                 return points, labels, start, own
+            points[left], labels[left] = self._points(len(left), k, generator), self._labels(len(left), k, generator)
+            start[left], own[left] = self._starts(points[left], labels[left], count, generator)
+            best = torch.maximum(best, own[left].max())
         raise InputError(
             f"nearest-neighbor: a margin of {self.margin} is out of reach for {k} points in {self.dimension} "
             f"dimensions (best in {ROUNDS} draws: {best:.3f}): lower the margin or the number of points, or raise the "
@@ -145,23 +145,25 @@ class NearestNeighbor(Task):
     ) -> tuple[Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
         """Uniform points among those of the margin asked for (any, where there are none), and their margins."""
         start = torch.randint(labels.shape[1], (len(labels), count), generator=generator, device=labels.device)
-        picked = points.gather(1, start[..., None].expand(-1, -1, self.dimension))
-        own = _margin(picked @ points.mT, labels, labels.gather(1, start))
-        (poor,) = torch.nonzero((own < self.margin).any(dim=1), as_tuple=True)
+        own = _margins(_at(points, start) @ points.mT, *_sides(labels, labels.gather(1, start)))
+        poor = true_places((own < self.margin).any(dim=1))
         if len(poor):  # few, unless the margin is wide: only these need the margins of all their points
-            all_own = _margin(points[poor] @ points[poor].mT, labels[poor], labels[poor])
-            fit = (all_own >= self.margin).float()
-            fit += ~fit.any(dim=1, keepdim=True)
-            another = torch.multinomial(fit, count, replacement=True, generator=generator)
+            all_own = _margins(points[poor] @ points[poor].mT, *_sides(labels[poor], labels[poor]))
+            fit = all_own >= self.margin
+            fit |= ~fit.any(dim=1, keepdim=True)
+            another = one_place(fit.repeat_interleave(count, dim=0), generator).view(len(poor), count)
             start[poor] = torch.where(own[poor] < self.margin, another, start[poor])
             own[poor] = all_own.gather(1, start[poor])
         return start, own
 
     def _points(self, batch: int, k: int, generator: torch.Generator) -> Float[Tensor, "B k d"]:
-        shape, device = (batch, k, self.dimension), generator.device
         if self.geometry == "cube":
-            return (torch.randint(2, shape, generator=generator, device=device) * 2 - 1) / math.sqrt(self.dimension)
-        return normalize(torch.randn(shape, generator=generator, device=device), dim=2)
+            bits = random_bits(batch * k, self.dimension, generator).view(batch, k, self.dimension)
+            return bits.float().mul_(2).sub_(1).div_(math.sqrt(self.dimension))
+        return normalize(torch.randn(batch, k, self.dimension, generator=generator, device=generator.device), dim=2)
+
+    def _labels(self, batch: int, k: int, generator: torch.Generator) -> Int[Tensor, "B k"]:
+        return torch.randint(self.labels, (batch, k), generator=generator, device=generator.device)
 
     def _between(
         self,
@@ -173,35 +175,42 @@ class NearestNeighbor(Task):
         generator: torch.Generator,
     ) -> Float[Tensor, "B Q d"]:
         """Queries on the way from one point to another, by bisection, where the margin is a random admissible one."""
-        here, there = (points.gather(1, which[..., None].expand(-1, -1, self.dimension)) for which in (start, goal))
-        device, label = points.device, labels.gather(1, start)
-        target = self.margin + torch.rand(own.shape, generator=generator, device=device) * (own - self.margin)
+        here, there = _at(points, start), _at(points, goal)
+        target = self.margin + torch.rand(own.shape, generator=generator, device=own.device) * (own - self.margin)
         target = target.clamp(min=self.margin + 1e-6)  # room for rounding
-        turn = torch.rand(here.shape, generator=generator, device=device)  # when each bit of a cube's point turns
-
-        def at(share: Tensor) -> Tensor:
-            if self.geometry == "cube":
-                return torch.where(turn < share[..., None], there, here)
-            return normalize(torch.lerp(here, there, share[..., None]), dim=2)
-
+        way: Way = (
+            GreatCircle(here, there, points) if self.geometry == "sphere" else Turns(here, there, points, generator)
+        )
+        sides = _sides(labels, labels.gather(1, start))
         low, high = torch.zeros_like(target), torch.ones_like(target)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            enough = _margin(at(middle) @ points.mT, labels, label) >= target
+            enough = _margins(way.scores(middle), *sides) >= target
             low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-        return at(low)
+        found = way.at(low)
+        enough = _margins(found @ points.mT, *sides) >= self.margin
+        return torch.where(enough[..., None], found, here)
 
     def _vectors(self, points: Float[Tensor, "B Q d"]) -> Float[Tensor, "B Q D"]:
         return pad(points, (0, self.labels))
 
     def _context(self, points: Float[Tensor, "B k d"], labels: Int[Tensor, "B k"]) -> Float[Tensor, "B N D"]:
-        codes = pad(one_hot(labels, self.labels).to(points), (self.dimension, 0))
-        return torch.stack([self._vectors(points), codes], dim=2).flatten(1, 2)
+        context = points.new_zeros(*labels.shape, 2, self.vector_size)
+        context[:, :, 0, : self.dimension] = points
+        context[:, :, 1, self.dimension :].scatter_(2, labels[..., None], 1)
+        return context.flatten(1, 2)
 
     # oracle ----------------------------------------------------------------------------------------------------------
     def _scores(self, context: Tensor, queries: Tensor) -> tuple[Float[Tensor, "B Q k"], Int[Tensor, "B k"]]:
         d = self.dimension
         return queries[..., :d] @ context[:, 0::2, :d].transpose(1, 2), context[:, 1::2, d:].argmax(dim=-1)
+
+    def _judged(
+        self, context: Float[Tensor, "B N d"], queries: Float[Tensor, "B Q d"]
+    ) -> tuple[Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
+        scores, labels = self._scores(context, queries)
+        nearest = labels.gather(1, scores.argmax(dim=-1))
+        return nearest, _margins(scores, *_sides(labels, nearest))
 
     def answer(self, context: Float[Tensor, "B N d"], queries: Float[Tensor, "B Q d"]) -> Int[Tensor, "B Q"]:
         scores, labels = self._scores(context, queries)
@@ -209,8 +218,7 @@ class NearestNeighbor(Task):
 
     def margins(self, context: Float[Tensor, "B N d"], queries: Float[Tensor, "B Q d"]) -> Float[Tensor, "B Q"]:
         """The nearest point's inner product less the best of another label (2, the largest there is, without any)."""
-        scores, labels = self._scores(context, queries)
-        return _margin(scores, labels, labels.gather(1, scores.argmax(dim=-1)))
+        return self._judged(context, queries)[1]
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
@@ -229,7 +237,7 @@ class NearestNeighbor(Task):
     def show(self, context: Tensor) -> str:
         d = self.dimension
         pairs = zip(context[0::2, :d].tolist(), context[1::2, d:].argmax(dim=-1).tolist(), strict=True)
-        return "  ".join(f"{_vector(point)}→{label}" for point, label in pairs)
+        return "  ".join(f"{self._shown(point)}→{label}" for point, label in pairs)
 
     def read(self, text: str) -> Float[Tensor, "N D"]:
         pairs = re.findall(r"\(([^)]*)\)\s*(?:→|->)\s*(\d+)", text)
@@ -243,8 +251,12 @@ class NearestNeighbor(Task):
         return self._context(points[None], labels[None])[0]
 
     def read_query(self, text: str) -> Float[Tensor, " D"]:
+        inner = text.strip("() ")
         try:
-            values = [float(word) for word in text.strip("() ").replace(",", " ").split()]
+            if self.geometry == "cube" and set(inner) <= {"+", "-"}:
+                values = [float(f"{sign}1") / math.sqrt(self.dimension) for sign in inner]
+            else:
+                values = [float(word) for word in inner.replace(",", " ").split()]
         except ValueError:
             values = []
         if len(values) != self.dimension:
@@ -252,17 +264,29 @@ class NearestNeighbor(Task):
         return self._vectors(torch.tensor([[values]]))[0, 0]
 
     def show_query(self, query: Tensor) -> str:
-        return _vector(query[: self.dimension].tolist())
+        return self._shown(query[: self.dimension].tolist())
+
+    def _shown(self, point: Sequence[float]) -> str:
+        if self.geometry == "cube":
+            return "(" + "".join("+" if value > 0 else "-" for value in point) + ")"
+        return "(" + ", ".join(f"{value:+.2f}" for value in point) + ")"
 
 
-def _margin(
-    scores: Float[Tensor, "B Q k"], labels: Int[Tensor, "B k"], label: Int[Tensor, "B Q"]
-) -> Float[Tensor, "B Q"]:
-    """The largest score of a point of this label less the largest of another one, at most 2."""
+def _at(points: Float[Tensor, "B k d"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
+    return points.gather(1, which[..., None].expand(-1, -1, points.shape[2]))
+
+
+def _sides(
+    labels: Int[Tensor, "B k"], label: Int[Tensor, "B Q"]
+) -> tuple[Float[Tensor, "B Q k"], Float[Tensor, "B Q k"]]:
+    """What hides the points of other labels when it is added to scores, and what hides those of this label."""
     same = labels[:, None, :] == label[..., None]
-    best, other = (scores.masked_fill(hidden, -torch.inf).amax(dim=-1) for hidden in (~same, same))
-    return (best - other).clamp(max=2.0)
+    nothing = torch.zeros(same.shape, device=labels.device)
+    return nothing.masked_fill(~same, -torch.inf), nothing.masked_fill(same, -torch.inf)
 
 
-def _vector(values: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:+.2f}" for value in values) + ")"
+def _margins(
+    scores: Float[Tensor, "B Q k"], others: Float[Tensor, "B Q k"], mates: Float[Tensor, "B Q k"]
+) -> Float[Tensor, "B Q"]:
+    """The largest score of a point of the label less the largest of another one, at most 2."""
+    return ((scores + others).amax(dim=-1) - (scores + mates).amax(dim=-1)).clamp(max=2.0)

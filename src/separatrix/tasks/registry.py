@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from separatrix.errors import unknown
+from separatrix.errors import InputError, unknown
 from separatrix.tasks.base import Task
 from separatrix.tasks.user import looks_like_a_file, user_family
 
@@ -20,6 +20,7 @@ _FAMILIES = {
     "parity": "state_tracking:Parity",
     "modular-counter": "state_tracking:ModularCounter",
     "group-word": "state_tracking:GroupWord",
+    "automaton": "automaton:FiniteAutomaton",
 }
 
 
@@ -35,6 +36,8 @@ def family(name: str) -> type[Task]:
     """
     if looks_like_a_file(name):
         return user_family(name)
+    if name.endswith(".py"):
+        raise InputError(f"{name} may hold several tasks: name one, as in {name}:function")
     if name not in _FAMILIES:
         raise unknown("task", name, _FAMILIES)
     module, attribute = _FAMILIES[name].split(":")

@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
-from separatrix.tasks.draws import places
-from separatrix.tasks.features import Feature, FeatureBank, columns, random_bits, rows
+from separatrix.tasks.bitstrings import ones, random_bits
+from separatrix.tasks.draws import ragged_places, true_places
+from separatrix.tasks.features import Feature, FeatureBank
 from separatrix.tasks.logarithms import log2_add, log2_binomial
 from separatrix.tasks.streams import stream
 
@@ -36,7 +37,7 @@ class SparseThreshold(Task):
     Half of the strings are to be answered 1. Half are uniform, as far as that gives the answer wished; the others are
     uniform ones moved to the threshold, the hard ones: as many random features as it takes are set to 1, or to 0,
     until exactly t of them, or t - 1, have value 1. Where features exclude one another and 64 rounds do not get there,
-    the last attempt stays: the label is always the oracle's.
+    the last attempt stays, "towards the threshold": kinds and labels say what came out, not what was meant.
     """
 
     summary: ClassVar[str] = "do enough of these sparse features hold?"
@@ -54,16 +55,24 @@ class SparseThreshold(Task):
             raise ValueError("sparse-threshold: give features with instance custom, and only then")
         if self.instance == "custom" and self.threshold is None:
             raise ValueError("sparse-threshold: a custom function needs a threshold")
+        for field, instances in (("threshold", ("inner-product", "custom")), ("clauses", ("k-cnf", "k-dnf"))):
+            if getattr(self, field) is not None and self.instance not in instances:
+                raise ValueError(f"sparse-threshold: {field} is for {' and '.join(instances)}, not {self.instance}")
         if self.instance in ("inner-product", "disjointness", "equality") and self.length % 2:
             raise ValueError(f"sparse-threshold: {self.instance} needs an even length, got {self.length}")
         if self.instance in ("k-cnf", "k-dnf") and self.k > self.length:
             raise ValueError(f"sparse-threshold: clauses of {self.k} literals do not fit in {self.length} bits")
+        if (self.clauses or 0) > self.length:
+            raise ValueError(f"sparse-threshold: clauses must be at most the length {self.length}, got {self.clauses}")
         if self.features is not None:
             out = [f.positions for f in self.features if max(f.positions) >= self.length]
             if out:
                 raise ValueError(f"sparse-threshold: positions must be below {self.length}, got {list(out[0])}")
             if len(self.features) > self.length:
                 raise ValueError(f"sparse-threshold: at most {self.length} features, got {len(self.features)}")
+        most = self.length // 2 if self.features is None else len(self.features)
+        if (self.threshold or 0) > most:
+            raise ValueError(f"sparse-threshold: a threshold of {self.threshold} is never reached by {most} features")
         return self
 
     @property
@@ -76,7 +85,7 @@ class SparseThreshold(Task):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return ("uniform", "at the threshold", "below the threshold")
+        return ("uniform", "at the threshold", "below the threshold", "towards the threshold")
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -101,46 +110,47 @@ class SparseThreshold(Task):
             return _at_length(self, n).sample(batch_size, generator, count)
         device = generator.device
         bank, threshold = _bank(self, device)
-        bits = random_bits(n, batch_size, generator)
+        bits = random_bits(batch_size, n, generator)
         wished, hard = torch.randint(2, (2, batch_size), generator=generator, device=device).bool()
         target = torch.where(wished, threshold, threshold - 1)
-        ones = bank.values(bits).sum(dim=0)
-        moved = ((ones >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank.positions)))
-        self._move(bits, moved, target, generator)
-        context = rows(bits)
+        held = ones(bank.values(bits))
+        moved = ((held >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank)))
+        context = self._moved(bits, torch.where(moved, target, held), generator)
+        short = (threshold - self._held(context)).where(moved, -1)
+        groups = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
         asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        groups = torch.where(moved, torch.where(wished, 1, 2), 0)[:, None].expand(batch_size, count)
-        return Batch(context, asked, self.answer(context, asked), groups)
+        return Batch(context, asked, self.answer(context, asked), groups[:, None].expand(batch_size, count))
 
-    def _move(
-        self,
-        bits: UInt8[Tensor, "N B"],
-        moved: Bool[Tensor, " B"],
-        target: Int[Tensor, " B"],
-        generator: torch.Generator,
-    ) -> None:
-        """Set features of the moved strings, in place, until `target` of them have value 1."""
+    def _moved(
+        self, bits: UInt8[Tensor, "B N"], target: Int[Tensor, " B"], generator: torch.Generator
+    ) -> Int[Tensor, "B N"]:
+        """The strings after features of theirs were set until `target` of them have value 1."""
         bank, _ = _bank(self, bits.device)
-        which, current = torch.arange(len(moved), device=bits.device), bits.clone()
+        done = torch.empty(bits.shape, dtype=torch.int64, device=bits.device)
+        which = torch.arange(len(bits), device=bits.device)
         for _ in range(ROUNDS):
-            values = bank.values(current)
-            missing = torch.where(moved[which], target[which] - values.sum(dim=0), 0)
-            (off,) = torch.nonzero(missing, as_tuple=True)
-            if 3 * len(off) <= 2 * len(which):  # the others are done: put them back and go on with fewer
-                bits.index_copy_(1, which, current)
-                which, missing = which[off], missing[off]
-                current, values = current.index_select(1, off), values.index_select(1, off)
+            values = bank.values(bits)
+            missing = target[which] - ones(values)
+            off = true_places(missing != 0)
+            if 3 * len(off) <= 2 * len(which):  # put the strings that are done aside and go on with fewer
+                done[which] = bits.long()
+                which, missing, bits, values = which[off], missing[off], bits[off], values[off]
             if not len(which):
-                return
+                return done
             string, feature = _choose(bank.changeable(values, missing > 0), missing.abs(), generator)
-            current = bank.set(current, string, feature, missing > 0, generator)
-        bits.index_copy_(1, which, current)
+            bank.turn(bits, string, feature, generator)
+        done[which] = bits.long()
+        return done
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         if context.shape[1] != self.length:
             return _at_length(self, context.shape[1]).answer(context, queries)
-        bank, threshold = _bank(self, context.device)
-        return (bank.values(columns(context)).sum(dim=0) >= threshold).long()[:, None].expand(queries.shape)
+        at_least = self._held(context) >= _definition(self)[1]
+        return at_least.long()[:, None].expand(queries.shape)
+
+    def _held(self, context: Int[Tensor, "B N"]) -> Int[Tensor, " B"]:
+        """How many features have value 1."""
+        return ones(_bank(self, context.device)[0].values(context.to(torch.uint8)))
 
     # theory ----------------------------------------------------------------------------------------------------------
     def recurrent_bits(self) -> float:
@@ -170,20 +180,13 @@ ROUNDS = 64
 
 
 def _choose(
-    candidates: Bool[Tensor, "M B"], wanted: Int[Tensor, " B"], generator: torch.Generator
+    candidates: Bool[Tensor, "B M"], wanted: Int[Tensor, " B"], generator: torch.Generator
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
     """Strings and features: of each string's candidates as many as wanted, uniformly, or all where there are fewer."""
-    there = candidates.sum(dim=0)
-    wanted = torch.minimum(wanted, there)
-    if 4 * int(there.sum()) > candidates.numel():
-        string, feature = torch.nonzero(places(wanted, len(candidates), generator, candidates.T), as_tuple=True)
-        return string, feature
-    string, feature = torch.nonzero(candidates.T.contiguous(), as_tuple=True)  # few: number them and choose among those
-    rank = torch.arange(len(string), device=string.device) - (there.cumsum(dim=0) - there)[string]
-    most = int(there.max())
-    among = torch.arange(most, device=string.device) < there[:, None]
-    kept = places(wanted, most, generator, among)[string, rank]
-    return string[kept], feature[kept]
+    there = ones(candidates.view(torch.uint8))
+    chosen = true_places(ragged_places(torch.minimum(wanted, there), there, generator))
+    string = torch.repeat_interleave(there).index_select(0, chosen)
+    return string, true_places(candidates).index_select(0, chosen) - string * candidates.shape[1]
 
 
 def _majority_rows(length: int) -> int:
@@ -230,7 +233,7 @@ def _definition(task: SparseThreshold) -> tuple[tuple[Feature, ...], int]:
 def _formula(task: SparseThreshold) -> tuple[Feature, ...]:
     """Random clauses (k-cnf: false on one assignment of their bits) or terms (k-dnf: true on one)."""
     draw = random.Random(f"{task.instance}/{task.length}/{task.k}/{task.formula_seed}")
-    count = min(task.clauses or max(1, task.length // 2), task.length)
+    count = task.clauses or max(1, task.length // 2)
     exception = 0 if task.instance == "k-cnf" else 1
     features = []
     for _ in range(count):

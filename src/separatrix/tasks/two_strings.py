@@ -65,6 +65,6 @@ class TwoStrings(Task):
 
     def show(self, context: Tensor) -> str:
         if self.layout == "interleaved":
-            return super().show(context)
+            return "  ".join(super(TwoStrings, self).show(pair) for pair in context.split(2))
         first, second = context.chunk(2)
         return f"{super().show(first)} | {super().show(second)}"

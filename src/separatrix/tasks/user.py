@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import lru_cache
+from operator import index
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -44,7 +45,20 @@ def task(
     return decorate
 
 
-class UserTask(Task):
+class FromFile(Task):
+    """What tasks from files have besides: the file's hash, and pickling by name, for the workers of a data loader."""
+
+    source_sha256: str = Field(description="hash of the file the task stands in")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.name, {name: getattr(self, name) for name in type(self).model_fields})
+
+
+def _again(name: str, fields: dict[str, Any]) -> Task:
+    return user_family(name)(**fields)
+
+
+class UserTask(FromFile):
     """A task whose answers come from a user's function. Contexts and queries are uniform."""
 
     summary: ClassVar[str] = "a function of your own"
@@ -53,7 +67,6 @@ class UserTask(Task):
     alphabet: int = Field(2, ge=2, description="tokens are 0 … alphabet - 1")
     answer_count: int = Field(2, ge=1, description="answers are 0 … answer_count - 1")
     queries: int = Field(1, ge=1, description="queries are 0 … queries - 1")
-    source_sha256: str = Field(description="hash of the file the function stands in")
 
     @property
     def alphabet_size(self) -> int:
@@ -72,10 +85,17 @@ class UserTask(Task):
         return tuple(f"answer {i}" for i in range(self.answer_count))
 
     def valid(self, context: Int[Tensor, "B N"]) -> Bool[Tensor, " B"]:
-        check = type(self).valid_context
-        if check is None:
+        if type(self).valid_context is None:
             return super().valid(context)
-        return torch.tensor([bool(check(tuple(row))) for row in context.tolist()], device=context.device)
+        return torch.tensor([self.admits(tuple(row)) for row in context.tolist()], device=context.device)
+
+    def admits(self, context: tuple[int, ...]) -> bool:
+        """Whether a context belongs to the task. Raises InputError with the context when the user's `valid` raises."""
+        check = type(self).valid_context
+        try:
+            return check is None or bool(check(context))
+        except Exception as error:
+            raise InputError(f"{self.name}: valid raised {_said(error)} on context {list(context)}") from error
 
     def sample(
         self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
@@ -112,12 +132,16 @@ class UserTask(Task):
         """The function's answer, checked. Raises InputError with the example when it raises or answers out of range."""
         example = f"{self.name} on context {list(context)}, query {query}"
         try:
-            said = type(self).function(context, query)
+            said: Any = type(self).function(context, query)
         except Exception as error:
-            raise InputError(f"{example} raised {type(error).__name__}: {error}") from error
-        if not isinstance(said, int) or not 0 <= said < self.answer_count:
+            raise InputError(f"{example} raised {_said(error)}") from error
+        try:
+            answer = index(said)
+        except TypeError:
+            answer = -1
+        if not 0 <= answer < self.answer_count:
             raise InputError(f"{example} answered {said!r}: expected an int in 0 … {self.answer_count - 1}")
-        return int(said)
+        return answer
 
     def recurrent_bits(self) -> float:
         """0: nothing is proved without enumeration (`separatrix analyze`)."""
@@ -134,7 +158,7 @@ def _table(task: UserTask, length: int) -> Tensor:
     table = torch.full((task.alphabet**length, task.queries), -1, dtype=torch.int64)
     for code in range(len(table)):
         context = tuple(code // task.alphabet**i % task.alphabet for i in range(length))
-        if type(task).valid_context is None or type(task).valid_context(context):  # type: ignore[misc]
+        if task.admits(context):
             said = [task.ask(context, query) for query in range(task.queries)]
             if said != (again := [task.ask(context, query) for query in range(task.queries)]):
                 raise InputError(
@@ -144,25 +168,35 @@ def _table(task: UserTask, length: int) -> Tensor:
     return table
 
 
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def user_family(name: str) -> type[Task]:
     """The task class of `path/to/file.py:function` (or `:TaskSubclass`). The file is executed.
 
     Raises InputError when there is no such file or name, or the function says nothing of its alphabet.
     """
     path, _, attribute = name.rpartition(":")
-    module = _load(path)
-    members = {
-        k: v for k, v in vars(module).items() if callable(v) and getattr(v, "__module__", None) == module.__name__
-    }
+    try:
+        source = Path(path).read_bytes()
+    except OSError:
+        raise InputError(f"no Python file at {path}") from None
+    return _family(name, path, attribute, hashlib.sha256(source).hexdigest()[:16])
+
+
+@lru_cache(maxsize=64)
+def _family(name: str, path: str, attribute: str, digest: str) -> type[Task]:
+    """Made once while the file is the same, so that equal tasks have one class."""
+    members = _members(path)
     if attribute not in members:
         raise unknown(f"function in {path}", attribute, members)
     found: Any = members[attribute]
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
     identity: dict[str, Any] = {"name": (Literal[name], name), "source_sha256": (Literal[digest], digest)}
     if inspect.isclass(found):
         if not issubclass(found, Task):
             raise InputError(f"{name} is a class, but no Task: subclass separatrix.tasks.Task, or name a function")
-        return create_model(found.__name__, __base__=found, __doc__=found.__doc__, **identity)
+        return create_model(found.__name__, __base__=(FromFile, found), __doc__=found.__doc__, **identity)
     if len(inspect.signature(found).parameters) != 2:
         raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
     told = getattr(found, "__separatrix__", {})
@@ -179,19 +213,23 @@ def user_family(name: str) -> type[Task]:
     return family
 
 
-def _load(path: str) -> Any:
-    if not Path(path).is_file():
-        raise InputError(f"no Python file at {path}")
-    spec = importlib.util.spec_from_file_location(f"separatrix_user_{Path(path).stem}", path)
+def _members(path: str) -> dict[str, Any]:
+    """The functions and classes that a file defines, by name. The file is executed."""
+    module_name = f"separatrix_user_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{path} could not be executed: {type(error).__name__}: {error}") from error
-    return module
+        raise InputError(f"{path} could not be executed: {_said(error)}") from error
+    return {
+        name: member
+        for name, member in vars(module).items()
+        if callable(member) and getattr(member, "__module__", None) == module_name
+    }
 
 
 def looks_like_a_file(name: str) -> bool:

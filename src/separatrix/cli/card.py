@@ -1,0 +1,142 @@
+"""`separatrix card`: what an architecture can hold, on one page and in one JSON file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from separatrix.cli.output import Json
+
+if TYPE_CHECKING:
+    from separatrix.experiments.card.make import Watcher
+
+
+def card(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`), or path/to/file.py:Class")],
+    minutes: Annotated[float, typer.Option(help="wall-clock time for all of it", min=0.1)] = 10.0,
+    output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),
+    workers: Annotated[
+        int | None, typer.Option(help="processes, each with one thread [default: one per core]", min=1)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
+
+    Fields of the model are options. Trials are kept: the same command again goes on where the time ended.
+
+    Example: separatrix card mamba --width 64 --minutes 10
+    """
+    from separatrix.cli.options import assign
+    from separatrix.experiments.card import make_card, references, write_card
+    from separatrix.experiments.store import Store
+    from separatrix.models import architecture
+    from separatrix.report.card import write_card_page
+
+    options = assign(context.args, {"model": architecture(model).Config})["model"]
+    begun = time.perf_counter()
+    with watching(json) as watcher:
+        try:
+            made = make_card({"name": model, **options}, Store(output), minutes, workers, watcher=watcher)
+        except KeyboardInterrupt:
+            watcher.says("interrupted")
+            said = f"interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost"
+            print(f"separatrix: {said}: run the same command again to go on", file=sys.stderr)
+            raise typer.Exit(130) from None
+        watcher.says("page")
+        stem = output / file_name(made.label, made.model)
+        written = write_card(made, stem.with_suffix(".json"))
+        page = write_card_page([made], references(), stem.with_suffix(".html"))
+    if json:
+        print(written.read_text(encoding="utf-8"))
+    else:
+        summarise([made])
+        print(f"The page: {page}\nThe card: {written} ({made.seconds:.0f} s, {made.missing} trials not run)")
+    failed = [(q, trial) for q in made.questions for trial in q.trials if trial.status == "failed"]
+    for question, trial in failed:
+        print(f"separatrix: {question.title} at {question.length}, seed {trial.seed}: {trial.why}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def file_name(label: str, model: dict[str, Any]) -> str:
+    """A name for a card's files: the model's, its layers and width, and a mark of its settings."""
+    import hashlib
+
+    from separatrix.config import canonical_json
+    from separatrix.report.labels import short_name, slug
+
+    mark = hashlib.sha256(canonical_json(model).encode()).hexdigest()[:6]
+    return f"{slug(short_name(label))}-{mark}"
+
+
+def summarise(cards: Sequence[Any]) -> None:
+    """A table of what each card measured."""
+    from separatrix.cli.output import print_table
+    from separatrix.experiments.card.compare import compared
+    from separatrix.report.labels import percent
+
+    rows = []
+    for row in compared(cards):
+        cells = [
+            "–" if answer is None else f"{percent(answer.median or 0)} ({len(answer.measured)})"
+            for answer in row.answers
+        ]
+        recalled = [
+            f"{answer.recalled.recalled_bits:.1f} / {answer.recalled.state_bits:,}"
+            if answer and answer.recalled
+            else "–"
+            for answer in row.answers
+        ]
+        rows.append([row.title, row.length, *cells, *recalled, *([] if len(cards) == 1 else [row.like])])
+    names = [one.label for one in cards] if len(cards) > 1 else ["accuracy"]
+    held = [f"{name}: bits recalled / state" for name in names] if len(cards) > 1 else ["bits recalled / state"]
+    title = " beside ".join(one.label for one in cards)
+    columns = [
+        "task",
+        "N",
+        *(f"{name} (seeds)" for name in names),
+        *held,
+        *([] if len(cards) == 1 else ["like with like"]),
+    ]
+    print_table(title, columns, rows)
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator[Watcher]:
+    """A watcher that shows the phase, a bar over the trials and what each running one has reached, on stderr."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from separatrix.cli.progress import summary
+    from separatrix.experiments.card.make import Watcher
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, quiet=quiet)
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("begins", total=1)
+
+        class Shown(Watcher):
+            def says(self, text: str) -> None:
+                progress.update(bar, description=escape(text))
+
+            def plans(self, trials: Any, seconds: float) -> None:
+                done = int(progress.tasks[0].completed)
+                progress.update(bar, total=done + len(trials))
+                progress.console.print(f"{len(trials)} trials, at most {seconds:.0f} s left", highlight=False)
+
+            def runs(self, trials: Any) -> None:
+                progress.update(bar, description=escape(", ".join(trial.task.name for trial in trials) or "trials"))
+
+            def ends(self, trial: Any, result: Any) -> None:
+                progress.advance(bar)
+                progress.console.print(escape(summary(trial, result)), highlight=False)
+
+        yield Shown()

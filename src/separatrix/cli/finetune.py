@@ -1,0 +1,93 @@
+"""`separatrix finetune`: does training keep, or find again, what a theorem constructs?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from separatrix.cli import engines
+from separatrix.cli.output import Json, print_json, print_table
+
+
+def finetune(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="a construction (see `separatrix list constructions`)")],
+    noise: Annotated[str, typer.Option(help="relative noise on the weights")] = "0,0.01,0.1,0.3",
+    seeds: Annotated[str, typer.Option(help="seeds of noise and data")] = "0,1,2",
+    output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/finetune"),
+    engine: engines.Name = "local",
+    address: engines.Address = None,
+    workers: engines.Workers = None,
+    cpus: engines.Cpus = 1.0,
+    gpus: engines.Gpus = 0.0,
+    json: Json = False,
+) -> None:
+    """Train a construction further, from its own weights and from weights near them; compare what it attends to.
+
+    Fields of the task, the construction and the training are options. Accuracies are observed on test contexts.
+
+    Example: separatrix finetune index-lookup --length 32 --alphabet 8 --format real --steps 300
+    """
+    from separatrix import constructions
+    from separatrix.cli.options import assign
+    from separatrix.cli.progress import run_with_progress
+    from separatrix.config import Config
+    from separatrix.experiments.config import TrainingConfig
+    from separatrix.experiments.evaluation import evaluate
+    from separatrix.experiments.likeness import likeness
+    from separatrix.experiments.start import finetuning, start
+    from separatrix.experiments.store import Store
+    from separatrix.experiments.trained import load_trained
+    from separatrix.tasks import family
+
+    found = constructions.theorem(name)
+    sections: dict[str, type[Config]] = {
+        "construction": found.options,
+        "task": family(found.task),
+        "training": TrainingConfig,
+    }
+    given = assign(context.args, sections)
+    parameters = {**given["task"], **given["construction"]}
+    shares, runs = numbers(noise, float), numbers(seeds, int)
+    trials = [finetuning(name, parameters, share, seed, given["training"]) for share in shares for seed in runs]
+    runner, store = engines.chosen(engine, address, workers, cpus, gpus), Store(output)
+    results = run_with_progress(store, trials, runner, quiet=json)
+    built = constructions.create(name, **parameters).model
+    rows: list[dict[str, Any]] = []
+    for trial, result in zip(trials, results, strict=True):
+        training, task = trial.training, trial.task
+        begun = evaluate(
+            start(trial), task, trial.seed, "test", training.test_contexts, min(32, task.query_count), "cpu"
+        )
+        assert trial.start is not None
+        row = {
+            "noise": trial.start.noise,
+            "seed": trial.seed,
+            "accuracy before": begun.accuracy,
+            "accuracy after": result.test.accuracy if result.test else None,
+            "status": result.status,
+            "steps": result.steps,
+            "attention overlap": None,
+            "identity": result.identity,
+        }
+        if result.test is not None and trial.model.name == "transformer":
+            row["attention overlap"] = min(
+                head.overlap for head in likeness(load_trained(store, result.identity), built)
+            )
+        rows.append(row)
+    if json:
+        print_json({"construction": name, "parameters": parameters, "trials": rows})
+    else:
+        print_table(f"{name}, trained further (observed)", list(rows[0]), [list(row.values()) for row in rows])
+
+
+def numbers(text: str, kind: type) -> list[Any]:
+    """`0,0.1` as numbers. Raises InputError for anything else."""
+    from separatrix.errors import InputError
+
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"expected numbers such as 0,1,2, got {text!r}") from None

@@ -1,0 +1,76 @@
+"""Whether a number format rounds anything: sums of given numbers, taken in any order."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from separatrix.constructions.certificate import CertificateError
+from separatrix.numerics import Format, Real
+
+
+class Exactness:
+    """Sums that must not round. In real arithmetic there is nothing to check.
+
+    A sum is exact in any order, with or without fused multiply-adds, when all its terms are multiples of one unit (a
+    power of two the format holds), and neither its positive nor its negative terms add up to more than the format
+    holds all multiples of: no partial sum does then.
+    """
+
+    def __init__(self, number_format: Format) -> None:
+        self.format = number_format
+        self.rounds = not isinstance(number_format, Real)
+
+    def sums(self, mass: np.ndarray, unit: np.ndarray, what: str) -> None:
+        """Sums whose terms are multiples of `unit`; those of either sign add up to at most `mass`."""
+        if not self.rounds:
+            return
+        for largest, least in zip(mass.tolist(), unit.tolist(), strict=True):
+            if largest > 0 and largest > (bound := self.format.exact_up_to(least)):
+                raise CertificateError(
+                    f"{what} are rounded in {self.format}: they go up to {largest:g}, multiples of {least:g} are exact "
+                    f"up to {bound:g}"
+                )
+
+    def linear(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray, what: str) -> np.ndarray:
+        """X W^T + b, [M, D] to [M, O], of which CertificateError unless no sum rounds."""
+        if not self.rounds:
+            return x @ weight.T + bias
+        rise, fall, unit = signed(x, weight)
+        rise, fall = rise + np.maximum(bias, 0), fall + np.maximum(-bias, 0)
+        self.sums(np.maximum(rise, fall).max(axis=0, initial=0), np.minimum(unit, units(bias)), what)
+        return rise - fall
+
+    def add(self, *terms: np.ndarray, what: str) -> np.ndarray:
+        """The sum of arrays, of which CertificateError unless none rounds. Units are those of whole columns."""
+        total = sum(terms[1:], start=terms[0])
+        if self.rounds:
+            shaped = [np.broadcast_to(term, total.shape).reshape(-1, total.shape[-1]) for term in terms]
+            unit = np.min([column_units(term) for term in shaped], axis=0)
+            rise, fall = (sum(np.maximum(sign * term, 0) for term in shaped) for sign in (1, -1))
+            self.sums(np.maximum(rise, fall).max(axis=0, initial=0), unit, what)
+        return total
+
+
+def signed(x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The positive and the negative terms of x W^T, added up to [M, O] each, and what they are multiples of, [O]."""
+    high, low = np.maximum(x, 0), np.maximum(-x, 0)
+    up, down = np.maximum(weight, 0).T, np.maximum(-weight, 0).T
+    terms = np.where(weight != 0, units(weight) * column_units(x), np.inf)
+    return high @ up + low @ down, high @ down + low @ up, terms.min(axis=1, initial=np.inf)
+
+
+def units(x: np.ndarray) -> np.ndarray:
+    """The largest power of two that each number is a whole multiple of; infinity for 0."""
+    fraction, exponent = np.frexp(x)
+    whole = np.ldexp(fraction, 53).astype(np.int64)
+    lowest = (whole & -whole).astype(np.float64)
+    return np.where(x == 0, np.inf, np.ldexp(lowest, exponent - 53))
+
+
+def column_units(x: np.ndarray) -> np.ndarray:
+    """The largest power of two that all numbers of a column are whole multiples of; infinity for columns of 0."""
+    whole = np.rint(x)
+    if (whole != x).any() or np.abs(x).max(initial=0) >= 2**53:
+        return units(x).min(axis=0, initial=np.inf)
+    joined = np.bitwise_or.reduce(whole.astype(np.int64), axis=0)
+    return np.where(joined == 0, np.inf, (joined & -joined).astype(np.float64))

@@ -1,0 +1,77 @@
+"""What the tasks with finite automata mean, as plain machines over Python values: the checker's own definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from separatrix.constructions.certificate import CertificateError
+from separatrix.tasks import Task
+
+
+@dataclass(frozen=True)
+class Language:
+    """A machine read token by token. answer(state) is None where the string is no input of the task."""
+
+    start: Hashable
+    step: Callable[[Any, int], Hashable]
+    answer: Callable[[Any], int | None]
+
+
+def language(task: Task) -> Language:
+    """The definition of a task. Raises CertificateError for tasks that are solved by no finite automaton."""
+    told = task.model_dump()
+    kind = f"{task.name}, {told['layout']}" if "layout" in told else task.name
+    if kind not in LANGUAGES:
+        raise CertificateError(f"no finite automaton is known to the checker for {kind}")
+    return LANGUAGES[kind](task)
+
+
+def _dyck(task: Any) -> Language:
+    kinds, depth = task.kinds, task.depth
+
+    def step(stack: tuple[int, ...] | str, token: int) -> tuple[int, ...] | str:
+        if isinstance(stack, str):
+            return stack
+        if token < kinds:
+            return (*stack, token) if len(stack) < depth else "rejected"
+        return stack[:-1] if stack and stack[-1] == token - kinds else "rejected"
+
+    return Language((), step, lambda stack: int(stack == ()))
+
+
+def _interleaved(violated: Callable[[int, int], bool]) -> Callable[[Any], Language]:
+    """Two strings, symbol by symbol: is no pair violated?"""
+
+    def step(state: tuple[int | None, int], token: int) -> tuple[int | None, int]:
+        first, holds = state
+        return (token, holds) if first is None else (None, int(holds and not violated(first, token)))
+
+    return lambda task: Language((None, 1), step, lambda state: None if state[0] is not None else state[1])
+
+
+def _counter(modulus: Callable[[Any], int]) -> Callable[[Any], Language]:
+    return lambda task: Language(0, lambda count, token: (count + token) % modulus(task), lambda count: count)
+
+
+def _group(task: Any) -> Language:
+    table = task.elements
+    order = range(len(table))
+    identity = next(e for e in order if all(table[e][a] == a for a in order))
+    return Language(identity, lambda product, element: table[product][element], lambda product: product)
+
+
+def _automaton(task: Any) -> Language:
+    return Language(task.start, lambda state, token: task.transitions[state][token], lambda state: task.outputs[state])
+
+
+LANGUAGES: dict[str, Callable[[Any], Language]] = {
+    "bounded-dyck": _dyck,
+    "equality, interleaved": _interleaved(lambda x, y: x != y),
+    "disjointness, interleaved": _interleaved(lambda x, y: x == y == 1),
+    "parity": _counter(lambda task: 2),
+    "modular-counter": _counter(lambda task: task.modulus),
+    "group-word": _group,
+    "automaton": _automaton,
+}

@@ -1,0 +1,118 @@
+"""Finite automata with an answer in every state, for contexts of all lengths, and their minimal forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TypeVar
+
+import numpy as np
+
+from separatrix.errors import InputError
+from separatrix.tasks import Task
+from separatrix.tasks.automaton import FiniteAutomaton
+from separatrix.tasks.bounded_dyck import BoundedDyck
+from separatrix.tasks.state_tracking import GroupWord, ModularCounter, Parity
+
+H = TypeVar("H", bound=Hashable)
+Stack = tuple[int, ...] | None
+"""Open brackets, the innermost last; None after a mistake."""
+EMPTY: Stack = ()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A Moore machine that starts in state 0.
+
+    transitions[state, token] is the next state, outputs[state] the answer to the end of the string.
+    """
+
+    transitions: np.ndarray
+    outputs: np.ndarray
+
+    @property
+    def states(self) -> int:
+        """Number of states |Q|."""
+        return len(self.transitions)
+
+    @property
+    def alphabet(self) -> int:
+        """Number of tokens."""
+        return self.transitions.shape[1]
+
+    def minimal(self) -> Machine:
+        """The smallest machine with the same answers: reachable states, then Moore's partition refinement."""
+        classes, count = np.unique(self.outputs, return_inverse=True)[1], 0
+        while count < (count := int(classes.max()) + 1):
+            rows = np.column_stack([classes, classes[self.transitions]])
+            classes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+        firsts = np.unique(classes, return_index=True)[1]
+        quotient = classes[self.transitions[firsts]]
+        start = int(classes[0])
+        met = explored(start, self.alphabet, lambda state, token: int(quotient[state, token]))
+        return Machine(met[1], self.outputs[firsts][met[0]])
+
+
+def explored(start: H, alphabet: int, step: Callable[[H, int], H]) -> tuple[list[H], np.ndarray]:
+    """All states met from a start, in the order they are met, and their transitions by number."""
+    states, numbers, rows = [start], {start: 0}, []
+    for state in states:
+        row = []
+        for token in range(alphabet):
+            after = step(state, token)
+            if after not in numbers:
+                numbers[after] = len(states)
+                states.append(after)
+            row.append(numbers[after])
+        rows.append(row)
+    return states, np.array(rows)
+
+
+@singledispatch
+def minimal_machine(task: Task) -> Machine:
+    """The smallest automaton that solves a task at every length. Raises InputError for tasks that have none."""
+    raise InputError(
+        f"{task.name} is solved by no finite automaton known here: expected bounded-dyck, parity, modular-counter, "
+        "group-word or automaton"
+    )
+
+
+@minimal_machine.register
+def _(task: BoundedDyck) -> Machine:
+    """States: the stacks of height up to k, and rejection. All stacks differ: each is emptied by its own brackets."""
+    n, k = task.kinds, task.depth
+
+    def step(stack: Stack, token: int) -> Stack:
+        if stack is not None and token < n:
+            return (*stack, token) if len(stack) < k else None
+        return stack[:-1] if stack and stack[-1] == token - n else None
+
+    stacks, transitions = explored(EMPTY, 2 * n, step)
+    return Machine(transitions, np.array([int(stack == EMPTY) for stack in stacks]))
+
+
+@minimal_machine.register
+def _(task: Parity) -> Machine:
+    return Machine(np.array([[0, 1], [1, 0]]), np.arange(2))
+
+
+@minimal_machine.register
+def _(task: ModularCounter) -> Machine:
+    count = np.arange(task.modulus)
+    return Machine(np.column_stack([count, (count + 1) % task.modulus]), count)
+
+
+@minimal_machine.register
+def _(task: GroupWord) -> Machine:
+    """States: the products so far. The empty product, state 0 here, is the identity."""
+    table = np.array(task.elements)
+    identity = next(e for e in range(len(table)) if (table[e] == np.arange(len(table))).all())
+    products, transitions = explored(identity, len(table), lambda state, token: int(table[state, token]))
+    return Machine(transitions, np.array(products))
+
+
+@minimal_machine.register
+def _(task: FiniteAutomaton) -> Machine:
+    states, transitions = explored(task.start, task.alphabet_size, lambda state, token: task.transitions[state][token])
+    return Machine(transitions, np.array(task.outputs)[states]).minimal()

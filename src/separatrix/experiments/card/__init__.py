@@ -1,0 +1,19 @@
+"""Cards: what any architecture can hold, in minutes: a fixed battery of probes, beside stored references."""
+
+from separatrix.experiments.card.card import Card, Question, read_card, write_card
+from separatrix.experiments.card.compare import same_conditions
+from separatrix.experiments.card.make import make_card
+from separatrix.experiments.card.probes import Battery, Probe
+from separatrix.experiments.card.reference import references
+
+__all__ = [
+    "Battery",
+    "Card",
+    "Probe",
+    "Question",
+    "make_card",
+    "read_card",
+    "references",
+    "same_conditions",
+    "write_card",
+]

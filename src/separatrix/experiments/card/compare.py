@@ -1,0 +1,54 @@
+"""Cards beside one another: like with like only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from separatrix.config import Config
+from separatrix.experiments.card.card import Card, Question
+
+
+class Row(Config):
+    """One question as each of the cards answers it, in their order; None where a card did not ask or answer it."""
+
+    probe: str
+    title: str
+    length: int
+    like: bool = Field(description="whether all the cards that asked did so under the same conditions")
+    answers: list[Question | None]
+
+
+def same_conditions(a: Question, b: Question) -> bool:
+    """Whether two cards asked the same: task, length and training alike, settings that one version lacks left aside."""
+    same_size = a.resized == b.resized
+    return same_size and all(_agree(one, other) for one, other in ((a.task, b.task), (a.training, b.training)))
+
+
+def _agree(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """A later version may know more settings than an earlier one, never others."""
+    less, more = sorted((a, b), key=len)
+    return all(key in more and more[key] == value for key, value in less.items())
+
+
+def compared(cards: Sequence[Card]) -> list[Row]:
+    """Every question any of the cards asked, in the order of the first that did."""
+    asked = {(q.probe, q.length): q for card in reversed(cards) for q in reversed(card.questions)}
+    order = list(dict.fromkeys((q.probe, q.length) for card in cards for q in card.questions))
+    rows = []
+    for probe, length in order:
+        found = [card.question(probe, length) for card in cards]
+        answers = [question if question and question.measured else None for question in found]
+        met = [question for question in answers if question]
+        rows.append(
+            Row(
+                probe=probe,
+                title=asked[probe, length].title,
+                length=length,
+                like=all(same_conditions(met[0], other) for other in met[1:]),
+                answers=answers,
+            )
+        )
+    return rows

@@ -1,0 +1,86 @@
+"""Reference cards of the built-in families, stored with the library: one card a line, as `make references` wrote them.
+
+Speeds in them are of the machine that made them: only their ratios to the baseline of the same run mean something
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from separatrix.experiments.card.card import Card, Question, parse_card, write_whole
+from separatrix.experiments.card.compare import same_conditions
+from separatrix.experiments.card.make import Watcher, make_card
+from separatrix.experiments.card.probes import Planned, standard
+from separatrix.experiments.store import Store
+from separatrix.models.registry import names
+
+FILE = "references.jsonl"
+
+
+@cache
+def references() -> tuple[Card, ...]:
+    """The stored cards. Raises InputError when the file is damaged."""
+    text = files(__package__).joinpath(FILE).read_text(encoding="utf-8")
+    return tuple(parse_card(line, f"{FILE}, line {number + 1}") for number, line in enumerate(text.splitlines()))
+
+
+def reference(question: Question, card: Card) -> Question | None:
+    """What a reference answered under the same conditions as `question`, if it did."""
+    found = card.question(question.probe, question.length)
+    return found if found and found.measured and same_conditions(question, found) else None
+
+
+def families() -> list[dict[str, Any]]:
+    """The models that references are made of: every architecture at width 64, the Transformer with two layers too."""
+    two = {"name": "transformer", "layers": 2, "width": 64}
+    each = [{"name": name, "layers": 1, "width": 64} for name in names()]
+    return [each[0], two, *each[1:]]
+
+
+class _Lines(Watcher):
+    """One line a trial, for a log."""
+
+    def says(self, text: str) -> None:
+        print(f"  {text}", flush=True)
+
+    def plans(self, trials: Sequence[Planned], seconds: float) -> None:
+        print(f"  {len(trials)} trials", flush=True)
+
+    def ends(self, trial: Any, result: Any) -> None:
+        accuracy = f"{result.test.accuracy:.1%}" if result.test else result.error
+        print(
+            f"  {trial.label}: {accuracy}, {result.status} after {result.steps} steps, {result.seconds} s", flush=True
+        )
+
+
+def main() -> None:
+    """Make the references anew: `python -m separatrix.experiments.card.reference`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--store", default="runs/references", help="where trials are kept, so that it may be stopped")
+    parser.add_argument("--output", default=str(Path(__file__).with_name(FILE)))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=None,
+        help="for each model; 0 to take what has been run [default: until all is run]",
+    )
+    given = parser.parse_args()
+    battery = standard().replace(seeds=given.seeds)
+    store, lines = Store(given.store), []
+    for model in families():
+        print(f"{model['name']}, {model['layers']} layer(s)", flush=True)
+        card = make_card(model, store, minutes=given.minutes, workers=given.workers, battery=battery, watcher=_Lines())
+        lines.append(card.model_dump_json() + "\n")
+        write_whole(given.output, "".join(lines).encode())
+
+
+if __name__ == "__main__":
+    main()

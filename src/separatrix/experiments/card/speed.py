@@ -1,0 +1,129 @@
+"""How fast an architecture reads, trains and answers, beside a baseline timed in turn with it in the same run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from separatrix.experiments.card.card import Speed, SpeedAt, Timing
+from separatrix.experiments.config import TrialConfig
+from separatrix.models import SequenceModel, architecture, initialised
+from separatrix.tasks.streams import stream
+
+BASELINE: dict[str, Any] = {"name": "lstm", "layers": 1, "width": 64}
+LENGTHS = (128, 512)
+BATCH = 8
+REPEATS = 7
+
+
+def measure_speed(model: dict[str, Any], seconds: float, device: torch.device | str = "cpu") -> Speed:
+    """Time a model configuration on index lookup, one thread, lengths ascending until `seconds` would be exceeded."""
+    found: list[SpeedAt] = []
+    why = None
+    budget = time.perf_counter() + seconds
+    with one_thread():
+        for length in LENGTHS:
+            begun = time.perf_counter()
+            try:
+                found.append(_speed_at(model, length, budget, torch.device(device)))
+            except (RuntimeError, ValueError) as error:
+                why = f"it failed on contexts of {length} tokens ({error})"
+                break
+            taken = time.perf_counter() - begun
+            if length != LENGTHS[-1] and time.perf_counter() + taken * (LENGTHS[-1] / length) ** 2 / REPEATS > budget:
+                why = f"longer contexts than {length} do not fit into the {seconds:.0f} s for timing"
+                break
+    return Speed(
+        baseline=f"{BASELINE['name']}-({BASELINE['layers']}, {BASELINE['width']})",
+        batch_size=BATCH,
+        threads=1,
+        device=torch.device(device).type,
+        at=found,
+        why=why,
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread inside, as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _speed_at(model: dict[str, Any], length: int, budget: float, device: torch.device) -> SpeedAt:
+    jobs = [_jobs(settings, length, device) for settings in (model, BASELINE)]
+    times: dict[str, tuple[list[float], list[float]]] = {}
+    for kind in jobs[0]:
+        for job in jobs:
+            job[kind]()  # the first call pays for set-up
+        own: list[float] = []
+        base: list[float] = []
+        while len(own) < REPEATS and (len(own) < 2 or time.perf_counter() < budget):
+            for job, kept in zip(jobs, (own, base), strict=True):
+                kept.append(_timed(job[kind], device))
+        times[kind] = own, base
+    tokens = BATCH * length
+    return SpeedAt(
+        length=length,
+        prefill=_rate(*times["prefill"], tokens),
+        training=_rate(*times["training"], tokens),
+        decode=_latency(*times["decode"]),
+    )
+
+
+def _jobs(settings: dict[str, Any], length: int, device: torch.device) -> dict[str, Callable[[], Any]]:
+    config = TrialConfig(task={"name": "index-lookup", "length": length, "alphabet": 16}, model=settings)
+    model = initialised(architecture(config.model.name), config.task, config.model, seed=0).to(device)
+    batch = config.task.sample(BATCH, stream(0, "train"), queries=1).to(device)
+    with torch.no_grad():
+        state = model.prefill(batch.context[:1])
+
+    def train() -> None:
+        model.zero_grad(set_to_none=True)
+        logits = model(batch.context, batch.queries)
+        F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()).backward()
+
+    return {
+        "prefill": torch.no_grad()(lambda: model.prefill(batch.context)),
+        "training": train,
+        "decode": torch.no_grad()(lambda: _decode(model, state, batch.queries[:1])),
+    }
+
+
+def _decode(model: SequenceModel, state: Any, queries: torch.Tensor) -> torch.Tensor:
+    return model.decode(state, queries)
+
+
+def _timed(job: Callable[[], Any], device: torch.device) -> float:
+    begun = time.perf_counter()
+    job()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - begun
+
+
+def _rate(own: list[float], base: list[float], tokens: int) -> Timing:
+    speeds = [tokens / seconds for seconds in own]
+    return Timing(
+        value=round(median(speeds)),
+        low=round(min(speeds)),
+        high=round(max(speeds)),
+        ratio=round(median(base) / median(own), 4),
+        repeats=len(own),
+    )
+
+
+def _latency(own: list[float], base: list[float]) -> Timing:
+    return Timing(
+        value=median(own), low=min(own), high=max(own), ratio=round(median(base) / median(own), 4), repeats=len(own)
+    )

@@ -1,0 +1,78 @@
+"""Sums that no format rounds: numbers known as multiples of a power of two, up to a bound.
+
+A sum whose terms are multiples of u with absolute values adding up to B has only multiples of u up to B as partial
+sums, in any order, with or without fused multiply-adds. Where a format holds all of these, nothing is ever rounded.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from separatrix.numerics.formats import Format
+
+BLOCK = 2**14
+"""Rows looked at at a time."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is known of each coordinate of many vectors: a multiple of `unit`, absolutely at most `bound`.
+
+    unit:  Float64[D], powers of two; infinity for coordinates that are always 0
+    bound: Float64[D]
+    """
+
+    unit: Float[Tensor, " D"]
+    bound: Float[Tensor, " D"]
+
+    @classmethod
+    def of(cls, rows: Float[Tensor, "R D"]) -> Grid:
+        """The least grid that holds all these vectors."""
+        sizes, unit = rows.abs(), torch.full(rows.shape[1:], math.inf, dtype=torch.float64)
+        for block in sizes.split(BLOCK):
+            unit = torch.minimum(unit, _unit(block))
+        return cls(unit, sizes.amax(dim=0).double())
+
+    def plus(self, other: Grid) -> Grid:
+        """Sums of two vectors."""
+        return Grid(torch.minimum(self.unit, other.unit), self.bound + other.bound)
+
+    def linear(self, weight: Float[Tensor, "O D"], bias: Float[Tensor, " O"] | None = None) -> Grid:
+        """W x + b, its partial sums and its products."""
+        unit = (units_of(weight) * self.unit).amin(dim=1)
+        bound = weight.double().abs() @ self.bound
+        mapped = Grid(unit, bound)
+        return mapped if bias is None else mapped.plus(Grid(units_of(bias), bias.double().abs()))
+
+    def dot(self, other: Grid) -> Grid:
+        """Inner products, as a single coordinate."""
+        return Grid((self.unit * other.unit).amin()[None], (self.bound * other.bound).sum()[None])
+
+    def exact_in(self, format: Format) -> bool:
+        """Whether the format holds every multiple of the units up to the bounds."""
+        pairs = zip(self.unit.tolist(), self.bound.tolist(), strict=True)
+        return all(unit == math.inf or bound <= format.exact_up_to(unit) for unit, bound in pairs)
+
+
+def units_of(x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+    """The largest power of two each number is a multiple of, in float64; infinity for 0."""
+    mantissa, exponent = torch.frexp(x.double())
+    whole = torch.ldexp(mantissa, torch.tensor(53)).long()
+    return torch.where(whole == 0, math.inf, torch.ldexp((whole & -whole).double(), exponent - 53))
+
+
+def _unit(sizes: Float[Tensor, "R D"]) -> Float[Tensor, " D"]:
+    """The unit of each column of numbers that are at least 0."""
+    smallest = torch.where(sizes == 0, math.inf, sizes).amin(dim=0)
+    power = torch.exp2(torch.frexp(smallest).exponent.to(sizes.dtype) - 1).where(smallest.isfinite(), 1.0)
+    counted = sizes / power
+    if bool(
+        (counted == counted.round()).all()
+    ):  # none is finer than the power of two below the smallest: no need to look
+        return power.double().where(smallest.isfinite(), math.inf)
+    return units_of(sizes).amin(dim=0)

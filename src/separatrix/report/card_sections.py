@@ -1,0 +1,303 @@
+"""The sections of a card's page: recall, decisions, state and speed, each beside the references."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from separatrix.experiments.card.card import Question, SpeedAt, Timing
+from separatrix.report import card_charts, charts
+from separatrix.report.card_rows import MARK, Entrant, Field, grid_rows, growth_rows, recalled_rows
+from separatrix.report.card_words import GROWTH
+from separatrix.report.labels import count, listed, percent, short_name
+from separatrix.report.section import Column, Figure, Section, Table
+
+DRAWN = ("transformer", "lstm", "mamba")
+"""References whose states are drawn beside the card's; the table has all of them."""
+
+
+def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
+    """All sections with something to show."""
+    recall = [q for q in field.questions if q.ability == "recall"]
+    decided = [q for q in field.questions if q.ability != "recall"]
+    found = [_recall(field, recall)] if recall else []
+    found += [_decisions(field, decided)] if decided else []
+    return [
+        *found,
+        _state(field, hues),
+        *([_speed(field)] if any(e.card.speed and e.card.speed.at for e in field.subjects) else []),
+    ]
+
+
+# recall --------------------------------------------------------------------------------------------------------------
+def _recall(field: Field, asked: Sequence[Question]) -> Section:
+    questions = sorted(asked, key=lambda q: (q.resized, q.length))
+    columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
+    return Section(
+        id="recall",
+        title="Recall: how much of its context it holds",
+        about=questions[0].about,
+        measured=_conditions(questions),
+        figures=[
+            *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
+            *(figure for q in {q.probe: q for q in reversed(asked)}.values() if (figure := _recalled(field, q))),
+        ],
+        tables=[_frontier(field, questions)],
+    )
+
+
+def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
+    rows = grid_rows(field, questions, columns)
+    if not rows:
+        return []
+    models = [entrant.label for entrant in field.entrants if any(row["model"] == entrant.label for row in rows)]
+    met = [column for column in columns if any(row["column"] == column for row in rows)]
+    lines = [
+        f"{model}: " + ", ".join(f"{row['column']} {row['text']}" for row in rows if row["model"] == model)
+        for model in models
+    ]
+    see = "Median test accuracy over seeds; small, the range where seeds differ. ▸ marks what this page is about."
+    if any("≤" in row["small"] for row in rows):
+        see += " ≤ is the proved ceiling of any model whose state has that many bits."
+    return [
+        Figure(
+            name=name,
+            title=title,
+            see=see,
+            alt_text=f"Heat map of median test accuracy. {'; '.join(lines)}.",
+            rows=rows,
+            chart=charts.grid(rows, models, met, "task" if name == "decisions" else "context length N"),
+            width=max(3, len(met)) * 92,
+            page_width=210 + max(3, len(met)) * 110,
+            page_least=130 + len(met) * 74,
+        )
+    ]
+
+
+def _recalled(field: Field, question: Question) -> Figure | None:
+    rows = recalled_rows(field, question)
+    if not any(row["subject"] for row in rows):
+        return None
+    whole = next(q.recalled.context_bits for e in field.subjects if (q := field.answer(e, question)) and q.recalled)
+    crowded = len(rows) > 8
+    named = _named(rows) if crowded else {row["model"] for row in rows}
+    rows = [row | {"name": row["name"] if row["model"] in named else ""} for row in rows]
+    equal = ", at equal state" if question.resized else ""
+    return Figure(
+        name=f"recalled-{question.length}{'-equal-state' if question.resized else ''}",
+        title=f"Bits recalled against bits of state, N = {question.length}{equal}",
+        see="Each point is a model, the bar through it the 95% interval over contexts of the middle seed; dotted: the "
+        "bits of the whole context. Models further left hold the same with less state."
+        + (" Not all points are named: each tells its name when pointed at." if crowded else ""),
+        alt_text="; ".join(f"{row['model']} recalls {row['text']} in a state of {row['state']:,} bits" for row in rows)
+        + ".",
+        rows=rows,
+        chart=card_charts.recalled(rows, whole),
+    )
+
+
+def _named(rows: Sequence[dict]) -> set[str]:
+    """The points that get their names: the subjects, and references that do not stand too near a named one."""
+    top = max(row["recalled"] for row in rows) or 1.0
+    named: dict[str, tuple[float, float]] = {}
+    for row in sorted(rows, key=lambda row: (not row["subject"], -row["recalled"])):
+        place = math.log2(row["state"]) / 3.0, row["recalled"] / top * 14
+        if row["subject"] or all(abs(place[0] - x) > 1 or abs(place[1] - y) > 1 for x, y in named.values()):
+            named[row["model"]] = place
+    return set(named)
+
+
+def _frontier(field: Field, questions: Sequence[Question]) -> Table:
+    rows = []
+    for entrant in field.subjects:
+        for question in questions:
+            found = field.answer(entrant, question)
+            if found is None or (held := found.recalled) is None:
+                continue
+            others = [(e, q.recalled) for e, q in field.beside(question) if q.recalled]
+            best = max(others, key=lambda pair: pair[1].utilisation, default=None)
+            rows.append(
+                [
+                    entrant.label,
+                    f"{question.length} (width {found.model['width']})" if found.resized else str(question.length),
+                    percent(found.median or 0.0),
+                    f"{_bits(held.recalled_bits)} ({_bits(held.low)} to {_bits(held.high)})",
+                    count(held.context_bits),
+                    count(held.state_bits),
+                    f"{held.utilisation:.2g} ({held.low / held.state_bits:.2g} to {held.high / held.state_bits:.2g})",
+                    f"{best[1].utilisation:.2g}, {best[0].label}" if best else "none",
+                ]
+            )
+    return Table(
+        caption="Bits recalled and state utilisation, with 95% intervals over contexts",
+        columns=[
+            Column("Model"),
+            Column("N", numeric=True),
+            Column("Looked up", "observed", numeric=True),
+            Column("Bits recalled, at least", "observed", numeric=True),
+            Column("Bits of the context", numeric=True),
+            Column("State, bits", "observed", numeric=True),
+            Column("Bits recalled per state bit", "observed", numeric=True),
+            Column("Best reference, per state bit"),
+        ],
+        rows=rows,
+    )
+
+
+def _bits(bits: float) -> str:
+    return count(round(bits, 1))
+
+
+# decisions -----------------------------------------------------------------------------------------------------------
+def _decisions(field: Field, questions: Sequence[Question]) -> Section:
+    repeated = {q.title for q in questions if sum(other.title == q.title for other in questions) > 1}
+    columns = [f"{q.title}, {q.length}" if q.title in repeated else q.title for q in questions]
+    return Section(
+        id="decisions",
+        title="Brackets, equality and state tracking",
+        about="Tasks that need little state, if it is the right one.",
+        measured=_conditions(questions),
+        figures=_grid(field, "decisions", "Accuracy by task", questions, columns),
+        tables=[
+            Table(
+                caption="What each task asks, and what an exact recurrent model needs",
+                columns=[
+                    Column("Task"),
+                    Column("N", numeric=True),
+                    Column("State needed, bits", "proved", numeric=True),
+                    Column("Guessing", numeric=True),
+                    Column("What it shows"),
+                ],
+                rows=[
+                    [q.title, str(q.length), f"{q.recurrent_bits:.3g}", f"{q.chance:.1%}", q.about] for q in questions
+                ],
+            )
+        ],
+    )
+
+
+def _conditions(questions: Sequence[Question]) -> str:
+    """How the models were trained and tested."""
+    training = [question.training for question in questions]
+
+    def each(key: str) -> str:
+        return listed([f"{value:g}" for value in sorted({settings[key] for settings in training})])
+
+    random = {settings["lengths"] for settings in training} == {"random"}
+    return (
+        f"Every model under the same conditions: at most {each('steps')} steps of {each('batch_size')} contexts "
+        f"{'of random lengths up to N' if random else 'of length N'}, AdamW at {each('learning_rate')}, ended early "
+        f"when solved; tests on {each('test_contexts')} contexts never seen before. References have the seeds their "
+        "own cards name, one each where no range is shown."
+    )
+
+
+# state ---------------------------------------------------------------------------------------------------------------
+def _state(field: Field, hues: Mapping[str, int]) -> Section:
+    drawn = drawn_states(field)
+    rows = growth_rows(drawn)
+    lengths = sorted({n for entrant in field.entrants for n in entrant.card.state.lengths})
+    said = [f"{entrant.label.removeprefix(MARK)} {GROWTH[entrant.card.state.growth]}" for entrant in field.subjects]
+    return Section(
+        id="state",
+        title="State: what the past is reduced to",
+        about="Bits handed over from the context to the query, counted on the tensors themselves. "
+        + f"{'; '.join(said)}.",
+        figures=[
+            Figure(
+                name="state",
+                title="State against context length",
+                see="Measured by reading contexts of these lengths. Both axes are logarithmic.",
+                alt_text="; ".join(
+                    f"{e.label}: {e.card.state.bits[0]:,} bits at {e.card.state.lengths[0]} tokens, "
+                    f"{e.card.state.bits[-1]:,} at {e.card.state.lengths[-1]}"
+                    for e in drawn
+                )
+                + ".",
+                rows=rows,
+                chart=card_charts.growth([entrant.label for entrant in drawn], hues),
+            )
+        ],
+        tables=[
+            Table(
+                caption="Bits of state by context length",
+                columns=[Column("Model"), *(Column(f"N = {n}", "observed", numeric=True) for n in lengths),
+                         Column("Grows")],
+                rows=[_growth(entrant, lengths) for entrant in field.entrants],
+            )
+        ],
+    )  # fmt: skip
+
+
+def drawn_states(field: Field) -> list[Entrant]:
+    """The cards whose states are drawn: the subjects and one reference of each kind of growth."""
+    known = [e for e in field.references if e.card.model["name"] in DRAWN and e.card.model["layers"] == 1]
+    return [*field.subjects, *known]
+
+
+def _growth(entrant: Entrant, lengths: Sequence[int]) -> list[str]:
+    state = entrant.card.state
+    bits = dict(zip(state.lengths, state.bits, strict=True))
+    rate = f", {count(round(state.bits_per_token))} bits a token" if state.growth == "linear" else ""
+    return [
+        entrant.label,
+        *(count(bits[n]) if n in bits else "–" for n in lengths),
+        state.growth + rate + (" (the whole past)" if state.whole_past else ""),
+    ]
+
+
+# speed ---------------------------------------------------------------------------------------------------------------
+def _speed(field: Field) -> Section:
+    own = [(entrant, at) for entrant in field.subjects if entrant.card.speed for at in entrant.card.speed.at]
+    speed = next(e.card.speed for e in field.subjects if e.card.speed and e.card.speed.at)
+    devices = listed(sorted({e.card.environment["machine"] for e in field.subjects}))
+    longest = max(at.length for _, at in own)
+    baseline = f"{short_name(speed.baseline.partition('-(')[0])}-({speed.baseline.partition('-(')[2]}"
+    beside = [
+        (entrant, at)
+        for entrant in field.entrants
+        if entrant.card.speed and entrant.card.speed.baseline == speed.baseline
+        for at in entrant.card.speed.at
+        if at.length == longest
+    ]
+    return Section(
+        id="speed",
+        title="Speed: reading, training, answering",
+        about=f"One thread, {speed.device} ({devices}), {speed.batch_size} contexts at a time, float32. Speeds depend "
+        f"on the machine; their ratios to {baseline}, timed in turn in the same run, travel better.",
+        tables=[
+            Table(
+                caption="On the machine that made the card: median (lowest to highest repeat)",
+                columns=[
+                    Column("Model"),
+                    Column("N", numeric=True),
+                    Column("Prefill, tokens/s", "observed", numeric=True),
+                    Column("Training, tokens/s", "observed", numeric=True),
+                    Column("Decode, µs a query", "observed", numeric=True),
+                ],
+                rows=[_speeds(entrant, at) for entrant, at in own],
+            ),
+            Table(
+                caption=f"Times as fast as {baseline}, N = {longest}; above 1 is faster",
+                columns=[
+                    Column("Model"),
+                    Column("Prefill", "observed", numeric=True),
+                    Column("Training", "observed", numeric=True),
+                    Column("Decode", "observed", numeric=True),
+                ],
+                rows=[
+                    [entrant.label, *(f"{part.ratio:.2g} ×" for part in (at.prefill, at.training, at.decode))]
+                    for entrant, at in beside
+                ],
+            ),
+        ],
+    )
+
+
+def _speeds(entrant: Entrant, at: SpeedAt) -> list[str]:
+    return [entrant.label, str(at.length), _range(at.prefill), _range(at.training), _range(at.decode, 1e6)]
+
+
+def _range(timing: Timing, scale: float = 1.0) -> str:
+    value, low, high = (count(float(f"{scale * x:.3g}")) for x in (timing.value, timing.low, timing.high))
+    return f"{value} ({low} to {high})"
