@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,16 +36,48 @@ def best(run: Callable[[], Any], repeats: int) -> float:
     return min(seconds)
 
 
-def peak(run: Callable[[], Any]) -> int:
-    """Bytes of resident memory that `run` adds at its peak, as Linux tells them."""
+def peak(name: str, steps: bool, batch: int, length: int) -> int:
+    """Bytes of resident memory that one pass adds at its peak, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    answers = context.Queue()
+    process = context.Process(target=once, args=(name, steps, batch, length, answers))
+    process.start()
+    answer: int = answers.get()
+    process.join()
+    return answer
 
-    def memory(field: str) -> int:
+
+def once(name: str, steps: bool, batch: int, length: int, answers: Any) -> None:
+    def memory(field: str) -> int:  # now (VmRSS) or at the peak (VmHWM), as Linux tells them
         return 1024 * int(Path("/proc/self/status").read_text().partition(f"{field}:")[2].split()[0])
 
+    torch.set_num_threads(1)
+    passes(name, 2, 4)[steps]()  # what is loaded once
+    run = passes(name, batch, length)[steps]
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
     before = memory("VmRSS")
     run()
-    return memory("VmHWM") - before
+    answers.put(memory("VmHWM") - before)
+
+
+def passes(name: str, batch: int, length: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Forward and backward in chunks, and token by token."""
+    chunked, step, inputs, (_, heads, keys, values, _) = cases(batch, length)[name]
+
+    def fast() -> None:
+        chunked(*inputs)[0].sum().backward()
+
+    def slow() -> None:
+        state: Any = torch.zeros(batch, heads, keys, values)
+        if name == "mlstm":
+            state = (state, torch.zeros(batch, heads, keys), torch.zeros(batch, heads))
+        outputs = []
+        for t in range(length):
+            y, state = step(*(x[:, t] for x in inputs), state)
+            outputs.append(y)
+        torch.stack(outputs, dim=1).sum().backward()
+
+    return fast, slow
 
 
 def products(
@@ -125,26 +158,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for name, (chunked, step, inputs, sizes) in cases(arguments.batch, arguments.length).items():
-
-        def fast(chunked: Callable = chunked, inputs: list[Tensor] = inputs) -> None:
-            chunked(*inputs)[0].sum().backward()
-
-        def slow(step: Callable = step, inputs: list[Tensor] = inputs, sizes: tuple = sizes, name: str = name) -> None:
-            _, heads, keys, values, _ = sizes
-            batch = arguments.batch
-            state: Any = torch.zeros(batch, heads, keys, values)
-            if name == "mlstm":
-                state = (state, torch.zeros(batch, heads, keys), torch.zeros(batch, heads))
-            outputs = []
-            for t in range(arguments.length):
-                y, state = step(*(x[:, t] for x in inputs), state)
-                outputs.append(y)
-            torch.stack(outputs, dim=1).sum().backward()
-
+    batch, length = arguments.batch, arguments.length
+    for name, (*_, sizes) in cases(batch, length).items():
+        fast, slow = passes(name, batch, length)
         seconds, steps = best(fast, 7), best(slow, 1)
-        bound = best(products(arguments.batch, arguments.length, *sizes, "delta" in name), 7)
-        memory = {"MiB": peak(fast) / 2**20, "steps MiB": peak(slow) / 2**20}
+        bound = best(products(batch, length, *sizes, "delta" in name), 7)
+        memory = {"MiB": peak(name, False, batch, length) / 2**20, "steps MiB": peak(name, True, batch, length) / 2**20}
         rows.append({"model": name, "chunk": sizes[-1], "ms": seconds * 1e3, "steps ms": steps * 1e3,
                      "times faster than steps": steps / seconds, "products ms": bound * 1e3,
                      "times the products": seconds / bound, **memory})  # fmt: skip

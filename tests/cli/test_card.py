@@ -99,7 +99,8 @@ def cards(tmp_path) -> list[Path]:
     return [write_card(synthetic_cards.card(model), tmp_path / f"{model['name']}.json") for model in models]
 
 
-def test_cards_side_by_side(capsys, cards, tmp_path):
+def test_cards_side_by_side(capsys, cards, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     page = tmp_path / "both.html"
     code, out, _ = run(capsys, "compare", *map(str, cards), "--html", str(page), "--json")
     assert code == 0
@@ -114,7 +115,7 @@ def test_cards_side_by_side(capsys, cards, tmp_path):
     code, out, _ = run(capsys, "compare", *map(str, cards))
     assert code == 0
     assert "lstm-(1, 8) beside gru-(2, 16)" in out
-    assert "interleav" in out
+    assert "Interleaved equality" in out
 
 
 def test_cards_that_cannot_be_compared_are_one_line(capsys, cards):

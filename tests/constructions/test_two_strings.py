@@ -32,7 +32,11 @@ def test_every_input_is_right_by_the_certified_margin(name, parameters):
 @pytest.mark.parametrize("number_format", FORMATS)
 @pytest.mark.parametrize("layout", ["concatenated", "interleaved"])
 def test_every_input_is_right_with_every_result_rounded(number_format, layout):
-    for name, more in (("equality", {"length": 6}), ("equality", {"length": 4, "alphabet": 3}), ("disjointness", {"length": 6})):
+    for name, more in (
+        ("equality", {"length": 6}),
+        ("equality", {"length": 4, "alphabet": 3}),
+        ("disjointness", {"length": 6}),
+    ):
         built = create(name, **more, layout=layout, format=number_format)
         orders = ["sequential", "pairwise"] if built.certificate.order == "any" else ["sequential"]
         for order in orders:
@@ -82,7 +86,10 @@ def test_certificates_of_any_length_are_issued_from_sizes_alone():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"length": 2**17, "format": "e4m3"}, "e4m3 adds multiples of 4 exactly up to 64, the scores of the first layer"),
+        (
+            {"length": 2**17, "format": "e4m3"},
+            "e4m3 adds multiples of 4 exactly up to 64, the scores of the first layer",
+        ),
         ({"length": 2**9, "format": "e5m2"}, "e5m2 adds multiples of 8 exactly up to 64"),
         ({"length": 4, "alphabet": 17, "format": "e4m3"}, "the values of the second layer go up to 20"),
         ({"length": 4, "format": "fixed(4,2)"}, "adds multiples of"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kernel_cases import CHUNKED, OPS, case, distance, evaluate
 from torch import Tensor
 
-from separatrix import ops
+from separatrix import InputError, ops
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -98,6 +98,24 @@ def test_registered_as_operators(op: str) -> None:
     if operator is None:
         operator = (getattr(torch.ops.separatrix, function.__name__), [])
     torch.library.opcheck(operator[0].default, (*arguments, *operator[1]))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_second_derivatives_are_refused_or_right(op: str) -> None:
+    function, arguments = case(op, (2, 4, 3, 2), torch.float64)
+    inputs = [x for x in arguments if isinstance(x, Tensor)]
+
+    def penalty() -> list[Tensor]:
+        outputs = function(*arguments)
+        y = outputs[0] if isinstance(outputs, tuple) else outputs
+        y = torch.view_as_real(y) if y.is_complex() else y
+        first = torch.autograd.grad(y.sin().sum(), inputs[0], create_graph=True)[0]
+        return list(torch.autograd.grad(first.abs().square().sum(), inputs, allow_unused=True, materialize_grads=True))
+
+    with pytest.raises(InputError, match="no second derivatives"):
+        penalty()
+    with ops.use("reference"):
+        assert all(gradient.isfinite().all() for gradient in penalty())
 
 
 @pytest.mark.parametrize("op", OPS)

@@ -22,7 +22,9 @@ from separatrix.cli import (
     convert,
     doctor,
     finetune,
+    frontier,
     protocol,
+    recall,
     report,
     reproduce,
     sample,
@@ -61,6 +63,7 @@ app.command("reproduce")(reproduce.reproduce)
 app.command("train", context_settings=FREE_OPTIONS)(train.train)
 app.command("sweep")(sweep.sweep)
 app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
+app.command("frontier", context_settings=FREE_OPTIONS)(frontier.frontier)
 app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
@@ -73,6 +76,7 @@ app.command("protocol")(protocol.protocol)
 app.command("card", context_settings=FREE_OPTIONS)(card.card)
 app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
+app.command("recall")(recall.recall)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from separatrix.experiments.config import TrialConfig
     from separatrix.experiments.presets import Preset
+    from separatrix.experiments.result import Result
+    from separatrix.experiments.store import Store
 
 
 def reproduce(
@@ -30,9 +32,7 @@ def reproduce(
         list[str] | None,
         typer.Option("--set", help="change a setting in every panel: training.steps=500, seeds=[0,1], lengths=[20]"),
     ] = None,
-    only: Annotated[
-        list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.name=lstm")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="only trials with PATH=VALUE, e.g. model.name=lstm")] = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
     workers: engines.Workers = None,
@@ -74,7 +74,24 @@ def reproduce(
     store = Store(str(output or f"runs/{plan.name}{own}"))
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     results = run_with_progress(store, trials, runner, quiet=json)
+    _recall(plan, store, results, json)
     report_outcome(store, results, json)
+
+
+def _recall(plan: Preset, store: Store, results: Sequence[Result], quiet: bool) -> None:
+    """Measure what the models of the panels that ask for it hold of their contexts."""
+    from separatrix.experiments.recall import recall_all, recallable
+
+    asked = {
+        trial.identity()
+        for panel in plan.panels
+        for trial in panel.trials(plan.training)
+        if trial.task.length in panel.recall
+    }
+    chosen = [result for result in recallable(results) if result.identity in asked]
+    if chosen and not quiet:
+        typer.echo(f"measuring what {len(chosen)} trained models recall of their contexts", err=True)
+    recall_all(store, chosen)
 
 
 def _assignments(settings: Sequence[str]) -> dict[str, Any]:

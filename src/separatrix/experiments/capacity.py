@@ -3,11 +3,14 @@
 For contexts of independent uniform tokens a model whose cross-entropy at position i is CE_i bits retains at least
 sum_i max(0, log2 S - CE_i) bits: the answers' mutual information with the tokens is at most that of the state, and
 cross-entropy is at least conditional entropy. What is reported is an estimate of this lower bound from samples.
+In associative recall the values are the tokens, independent and uniform whatever the keys are.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,7 +22,8 @@ from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.evaluation import CHUNK
 from separatrix.models import state_bits
-from separatrix.tasks import Task
+from separatrix.tasks import Batch, Task
+from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.streams import stream
 
@@ -31,14 +35,45 @@ class Capacity(Config):
     low: float = Field(description="lower end of the confidence interval, in bits")
     high: float = Field(description="upper end of the confidence interval, in bits")
     confidence: float
-    context_bits: float = Field(description="bits of one context: N log2 S")
+    context_bits: float = Field(description="bits there are to recall: N log2 S, or those of the values")
     state_bits: int = Field(description="bits of the state as stored, measured")
     contexts: int = Field(description="contexts measured")
 
     @property
     def utilisation(self) -> float:
-        """Bits recalled per bit of state."""
+        """State utilisation: bits recalled per bit of state."""
         return self.recalled_bits / self.state_bits
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """What is there to recall: independent uniform symbols, each asked for by one query.
+
+    task: asks for every symbol of a context when it is sampled with `count` queries
+    """
+
+    task: Task
+    count: int
+    alphabet: int
+
+    @property
+    def bits(self) -> float:
+        """Bits of one symbol."""
+        return math.log2(self.alphabet)
+
+
+def symbols(task: Task) -> Symbols:
+    """What a context of the task gives to recall. Raises InputError when that is not independent uniform symbols."""
+    match task:
+        case IndexLookup():
+            return Symbols(task, task.length, task.alphabet)
+        case AssociativeRecall():
+            return Symbols(task.replace(absent=0.0), task.pairs, task.values)
+        case _:
+            raise InputError(
+                "bits recalled are defined for index-lookup and associative-recall (independent uniform symbols), "
+                f"got {task.name}"
+            )
 
 
 def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confidence: float = 0.95) -> Capacity:
@@ -46,17 +81,16 @@ def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confid
 
     The positions counted (those with log2 S - CE_i > 0) are chosen on one half of the contexts and measured on the
     other, so that choosing them does not inflate the estimate. The interval is Student's t over contexts.
-    Raises InputError for a task whose contexts are not independent uniform tokens, or fewer than 4 contexts.
+    Raises InputError for a task whose contexts are not independent uniform symbols, or fewer than 4 contexts.
     """
-    if not isinstance(task, IndexLookup):
-        raise InputError(f"bits recalled are defined for index-lookup (independent uniform tokens), got {task.name}")
+    asked = symbols(task)
     if contexts < 4:
         raise InputError(f"contexts must be at least 4, got {contexts}")
-    gains = position_gains(model, task, seed, contexts)
+    gains = position_gains(model, asked, seed, contexts)
     chosen = gains[: contexts // 2].mean(dim=0) > 0
     per_context = gains[contexts // 2 :][:, chosen].sum(dim=1)
     mean, margin = mean_and_margin(per_context, confidence)
-    context_bits = task.length * math.log2(task.alphabet)
+    context_bits = asked.count * asked.bits
     example = task.sample(1, stream(seed, "test", 0))
     return Capacity(
         recalled_bits=max(0.0, mean),
@@ -69,19 +103,24 @@ def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confid
     )
 
 
-@torch.no_grad()
-def position_gains(model: Any, task: IndexLookup, seed: int, contexts: int) -> Tensor:
-    """Float64[contexts, N]: log2 S minus the loss in bits, for every position of every context."""
-    device = next(model.parameters()).device
-    rows = []
+def batches(asked: Symbols, seed: int, contexts: int, device: torch.device) -> Iterator[Batch]:
+    """Contexts never trained on, each with a query for every symbol of it."""
     for chunk, first in enumerate(range(0, contexts, CHUNK)):
         size = min(CHUNK, contexts - first)
-        batch = task.sample(size, stream(seed, "test", chunk), queries=task.length).to(device)
+        yield asked.task.sample(size, stream(seed, "test", chunk), queries=asked.count).to(device)
+
+
+@torch.no_grad()
+def position_gains(model: Any, asked: Symbols, seed: int, contexts: int) -> Tensor:
+    """Float64[contexts, symbols]: log2 S minus the loss in bits, for every symbol of every context."""
+    device = next(model.parameters()).device
+    rows = []
+    for batch in batches(asked, seed, contexts, device):
         logits = model(batch.context, batch.queries)
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").double()
-        by_position = torch.empty(size, task.length, dtype=torch.float64, device=device)
+        by_position = torch.empty(len(batch.context), asked.count, dtype=torch.float64, device=device)
         by_position.scatter_(1, batch.groups, loss.view_as(batch.targets))
-        rows.append(math.log2(task.alphabet) - by_position.cpu() / math.log(2))
+        rows.append(asked.bits - by_position.cpu() / math.log(2))
     return torch.cat(rows)
 
 

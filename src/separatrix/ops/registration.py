@@ -21,18 +21,34 @@ def operator(
 ) -> Any:
     """Define `separatrix::name`; returns what to call.
 
-    run: on CPU tensors; shapes: on meta and fake tensors; gradient: (setup_context, backward) of register_autograd.
+    run: on CPU tensors; shapes: on meta and fake tensors; gradient: (setup_context, backward) of register_autograd,
+    None where there is none.
     """
     full = f"separatrix::{name}"
     torch.library.define(full, schema, tags=(torch.Tag.pt2_compliant_tag, torch.Tag.needs_fixed_stride_order))
     torch.library.impl(full, "cpu", run)
     torch.library.register_fake(full, shapes)
-    if gradient is not None:
-        torch.library.register_autograd(full, gradient[1], setup_context=gradient[0])
+    gradient = gradient or once_only(name)
+    torch.library.register_autograd(full, gradient[1], setup_context=gradient[0])
     call = getattr(torch.ops.separatrix, name).default
 
     torch.library.register_vmap(full, one_by_one(call))
-    return call if gradient is None else transformable(name, call, gradient)
+    return transformable(name, call, gradient)
+
+
+def once_only(name: str) -> tuple[Callable, Callable]:
+    """The gradient of what has none, such as a kernel's backward pass: a clear error instead of a silent zero."""
+
+    def setup(ctx: Any, inputs: tuple, output: Any) -> None:
+        pass
+
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        raise InputError(
+            f"{name.removesuffix('_backward')}: native kernels have no second derivatives: compute inside "
+            "`with separatrix.ops.use('reference')`, which has them"
+        )
+
+    return setup, backward
 
 
 def one_by_one(call: Callable) -> Callable:

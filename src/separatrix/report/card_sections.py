@@ -264,7 +264,7 @@ def _speed(field: Field) -> Section:
         id="speed",
         title="Speed: reading, training, answering",
         about=f"One thread, {speed.device} ({devices}), {speed.batch_size} contexts at a time, float32. Speeds depend "
-        f"on the machine; their ratios to {baseline}, timed in turn in the same run, travel better.",
+        f"on the machine; their ratios to {baseline}, timed in turn in the same run by processor time, travel better.",
         tables=[
             Table(
                 caption="On the machine that made the card: median (lowest to highest repeat)",

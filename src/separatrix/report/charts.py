@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,14 +21,21 @@ _TWO_LINES = "test(/[ -]/, datum.label) ? split(replace(datum.label, /[ -]/, '|'
 
 
 def grid(
-    rows: Sequence[Row], models: Sequence[str], columns: Sequence[str], title: str, pick: str = ""
+    rows: Sequence[Row],
+    models: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    pick: str = "",
+    needs: Mapping[str, str] | None = None,
+    holds: Mapping[str, str] | None = None,
 ) -> alt.LayerChart:
     """Accuracy by model (rows) and by length or kind (columns): median large; range and ceiling small.
 
     pick: the name of a field of `rows` to choose a value of, the greatest one at first; none when empty
+    needs, holds: what stands under the names of columns and of models
     """
-    two_lines = any(set(column) & set(" -") for column in columns)
-    chart, menu = _choosing(rows, pick)
+    two_lines = not needs and any(set(column) & set(" -") for column in columns)
+    chart, menu = choosing(rows, pick)
     base = chart.encode(
         x=alt.X(
             "column:N",
@@ -36,8 +44,8 @@ def grid(
             scale=alt.Scale(paddingInner=0.04, paddingOuter=0),
             axis=alt.Axis(
                 orient="top", labelAngle=0, ticks=False, domain=False, labelLimit=0,
-                labelPadding=20 if two_lines else 6,
-                labelExpr=_TWO_LINES if two_lines else "datum.label",
+                labelPadding=20 if two_lines or needs else 6,
+                labelExpr=_under(needs) if needs else _TWO_LINES if two_lines else "datum.label",
             ),
         ),
         y=alt.Y(
@@ -45,7 +53,10 @@ def grid(
             sort=list(models),
             title=None,
             scale=alt.Scale(paddingInner=0.08, paddingOuter=0),
-            axis=alt.Axis(ticks=False, domain=False, labelPadding=8, labelLimit=220),
+            axis=alt.Axis(
+                ticks=False, domain=False, labelPadding=8, labelLimit=220,
+                labelExpr=_under(holds) if holds else "datum.label",
+            ),
         ),
     )  # fmt: skip
     tooltip = [
@@ -74,7 +85,12 @@ def grid(
     layered = alt.LayerChart(
         layer=layers, height=(56 if any("\n" in row["small"] for row in rows) else CELL_HEIGHT) * len(models)
     )
-    return _with_menu(layered, menu)
+    return with_menu(layered, menu)
+
+
+def _under(words: Mapping[str, str]) -> str:
+    """An expression that puts words under each label that has some."""
+    return f"[datum.label, {json.dumps(dict(words), ensure_ascii=False)}[datum.label] || '']"
 
 
 def curves(
@@ -99,7 +115,7 @@ def curves(
     legend = alt.Legend(
         title=None, orient="top", columns=4, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
     )
-    chart, menu = _choosing(rows, "length")
+    chart, menu = choosing(rows, "length")
     base = chart.encode(
         x=alt.X(f"{x}:Q", title=title, axis=alt.Axis(grid=False, tickCount=6), scale=alt.Scale(nice=False, zero=True)),
         color=alt.Color("model:N", scale=colours, legend=legend),
@@ -144,10 +160,10 @@ def curves(
         level = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(strokeDash=[2, 4], color=alt.expr("ink"))
         layers.insert(0, level.encode(y=alt.Y("chance:Q", title="accuracy", scale=y_scale)))
     layered = alt.LayerChart(layer=layers, height=LINE_HEIGHT)
-    return _with_menu(layered, menu)
+    return with_menu(layered, menu)
 
 
-def _choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter | None]:
+def choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter | None]:
     """A chart of the rows, by their name, and a menu for one value of a field where there is more than one."""
     chart = alt.Chart(alt.NamedData(name=ROWS))
     values = sorted({row[pick] for row in rows}) if pick else []
@@ -157,5 +173,6 @@ def _choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter 
     return chart.transform_filter(f"datum.{pick} == {MENU}"), menu
 
 
-def _with_menu(chart: alt.LayerChart, menu: alt.Parameter | None) -> alt.LayerChart:
+def with_menu(chart: alt.LayerChart, menu: alt.Parameter | None) -> alt.LayerChart:
+    """The chart with the menu that `choosing` made, if it made one."""
     return chart if menu is None else chart.add_params(menu)

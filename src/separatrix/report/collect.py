@@ -12,7 +12,9 @@ from typing import Any, Literal
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig, trial_config
+from separatrix.experiments.frontier import Frontier, kept
 from separatrix.experiments.presets import Panel, Preset
+from separatrix.experiments.recall import Recall, stored
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.report.labels import FAMILIES, distinct_labels, plural, short_name, slug, variant_key
@@ -25,6 +27,8 @@ class Trial:
     result: Result
     label: str
     history: list[dict[str, float]]
+    recall: Recall | None = None
+    """What its model was found to hold of its context, where that was measured."""
 
     @property
     def length(self) -> int:
@@ -139,6 +143,7 @@ class Collection:
     panels: Sequence[PanelTrials]
     results: Sequence[Result]
     notes: Sequence[str]
+    frontiers: Sequence[Frontier] = ()
 
 
 def collect(store: Store) -> Collection:
@@ -166,10 +171,10 @@ def collect(store: Store) -> Collection:
         found: list[Result] = []
         missing: list[str] = []
         for config in panel.trials(preset.training if preset else {}):
-            if (stored := results.get(config.identity()) or _older(config, alike)) is None:
+            if (one := results.get(config.identity()) or _older(config, alike)) is None:
                 missing.append(_unfinished(store, config))
             else:
-                found.append(stored)
+                found.append(one)
         if found:
             panels.append(_panel(store, panel, found, missing))
             taken.update(result.identity for result in found)
@@ -177,7 +182,7 @@ def collect(store: Store) -> Collection:
             notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
     others = [result for result in results.values() if result.identity not in taken]
     panels += [_panel(store, panel, group, []) for panel, group in _by_task(others)]
-    return Collection(preset, _distinct_ids(panels), list(results.values()), notes)
+    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, kept(store))
 
 
 def runs_code(*named: dict[str, Any]) -> bool:
@@ -233,6 +238,7 @@ def _panel(store: Store, panel: Panel, results: Sequence[Result], missing: Seque
             result,
             labels[variant_key(result.config["model"], result.config["training"])],
             [] if (history := store.history(result.identity)) is None else history.to_dicts(),
+            stored(store, result),
         )
         for result in results
     ]

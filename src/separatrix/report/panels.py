@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from separatrix.report import charts, series
+from separatrix.bounds.sizes import attention_capacity
+from separatrix.report import charts, recalled, series
 from separatrix.report.collect import Cell, PanelTrials
 from separatrix.report.labels import count, listed, percent, plural, span
 from separatrix.report.section import Column, Figure, Section, Table
@@ -21,6 +22,7 @@ def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
         drawn = [_accuracy(panel)] if panel.panel.draw == "heatmap" else []
         drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
         drawn += [_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel)
+        drawn += recalled.figures(panel, hues)
     return Section(
         id=panel.id,
         title=panel.panel.title,
@@ -29,7 +31,7 @@ def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
         measured=_measured(panel),
         notes=_notes(panel),
         figures=drawn,
-        tables=_tables(panel) if panel.measured else [],
+        tables=[*_tables(panel), *recalled.tables(panel)] if panel.measured else [],
     )
 
 
@@ -39,17 +41,37 @@ def _accuracy(panel: PanelTrials) -> Figure:
     see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
     if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
+    needs, holds = _needs(panel), _holds(panel)
+    if needs:
+        see += " Under each length: the bits any exact recurrent state needs (proved); under each model: those it has."
     return Figure(
         name="accuracy",
         title="Test accuracy by model and context length",
         see=see,
         alt_text="Heat map of median test accuracy. " + _by_model(panel),
         rows=rows,
-        chart=charts.grid(rows, panel.labels, [str(length) for length in panel.lengths], "context length N"),
+        chart=charts.grid(
+            rows, panel.labels, [str(length) for length in panel.lengths], "context length N", needs=needs, holds=holds
+        ),
         width=max(3, len(panel.lengths)) * 84,
         page_width=190 + max(3, len(panel.lengths)) * 120,
         page_least=110 + len(panel.lengths) * 40,
     )
+
+
+def _needs(panel: PanelTrials) -> dict[str, str]:
+    """What an exact recurrent model's state must have at each length; nothing where no recurrent model is shown."""
+    cells = {length: cell.one for (_, length), cell in panel.cells.items() if cell.one.kind == "recurrent"}
+    return {str(length): f"≥ {count(trial.result.recurrent_bits)} bits" for length, trial in cells.items()}
+
+
+def _holds(panel: PanelTrials) -> dict[str, str]:
+    """The bits of each model's state; of those that grow with the length, that they do."""
+    held: dict[str, str] = {}
+    for (label, _), cell in panel.cells.items():
+        grows = cell.one.kind == "attention"
+        held[label] = "state grows with N" if grows else f"{count(cell.one.result.state_bits)} bits"
+    return held
 
 
 def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
@@ -178,7 +200,8 @@ def _row(label: str, cell: Cell) -> list[str]:
         holder = "the state of a recurrent model" if kind == "recurrent" else "whatever state is handed over"
         bound = f"{count(result.recurrent_bits)} bits in {holder}"
     elif cell.one.model["layers"] == 1:
-        bound = f"{count(result.attention_bits)} bits through one attention layer"
+        carried = attention_capacity(cell.one.model["width"], cell.one.model.get("heads", 1), 32, cell.one.length)
+        bound = f"{count(result.attention_bits)} bits through one attention layer, which can send {count(carried)}"
     else:
         bound = "none proved for two or more attention layers"
     return [

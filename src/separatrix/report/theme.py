@@ -48,6 +48,7 @@ def config(mode: Mode) -> dict[str, Any]:
             {"name": "turn", "value": _TURN[mode]},
             {"name": "palette", "value": _PALETTE[mode]},
             {"name": "ink", "value": ink["soft"]},
+            {"name": "strong", "value": ink["text"]},
         ],
         "view": {"stroke": None},
         "axis": axis,

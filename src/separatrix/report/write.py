@@ -12,7 +12,7 @@ from separatrix import __version__
 from separatrix.experiments.frame import frame
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
-from separatrix.report import answer, document, export, panels, theme
+from separatrix.report import answer, document, export, frontiers, panels, theme
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
@@ -37,8 +37,10 @@ def write_report(store: Store) -> str:
     The page is one file that opens from disk and loads nothing. Raises InputError when no trial has finished.
     """
     collection = collect(store)
-    hues = theme.hues(panel.labels for panel in collection.panels)
-    sections = [panels.section(panel, hues) for panel in collection.panels]
+    searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
+    hues = theme.hues([*(panel.labels for panel in collection.panels), *searched])
+    sections = [frontiers.section(each, hues) for each in collection.frontiers]
+    sections += [panels.section(panel, hues) for panel in collection.panels]
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)

@@ -130,11 +130,11 @@ class SparseThreshold(Task):
         which = torch.arange(len(bits), device=bits.device)
         for _ in range(ROUNDS):
             values = bank.values(bits)
-            missing = target[which] - ones(values)
-            off = true_places(missing != 0)
+            missing = target - ones(values)
+            off = true_places(missing)
             if 3 * len(off) <= 2 * len(which):  # put the strings that are done aside and go on with fewer
                 done[which] = bits.long()
-                which, missing, bits, values = which[off], missing[off], bits[off], values[off]
+                which, target, missing, bits, values = (x[off] for x in (which, target, missing, bits, values))
             if not len(which):
                 return done
             string, feature = _choose(bank.changeable(values, missing > 0), missing.abs(), generator)

@@ -78,7 +78,8 @@ def make_card(
 ) -> Card:
     """Put a model, e.g. {"name": "lstm", "width": 64}, to a battery of probes and return what it did.
 
-    minutes: wall-clock time for all of it; None to run the whole battery however long it takes
+    minutes: wall-clock time for all of it; None to run the whole battery however long it takes; 0 to run no trial and
+             take what the store holds
     workers: processes of one thread each (default: one per core)
     Trials are kept in `store`: what has been run there is not run again, and what is cut off goes on next time.
     Raises InputError for an unknown or impossible model, and when the minutes do not allow one trial of each probe.
@@ -90,8 +91,8 @@ def make_card(
     watcher.says("state and speed")
     with one_thread():
         built = initialised(architecture(subject.model.name), subject.task, subject.model, seed=0)
-        state = measure_state(subject, seconds=min(20.0, clock.seconds / 30))
-        speed = measure_speed(model, seconds=min(30.0, clock.seconds / 20))
+        state = measure_state(subject, seconds=min(20.0, clock.seconds / 30 or 20.0))
+        speed = measure_speed(model, seconds=min(30.0, clock.seconds / 20 or 30.0))
     trials = battery.trials(model)
     with one_thread():
         results = _run(battery, trials, store, engine, clock, watcher)
@@ -120,6 +121,8 @@ def _run(
     costs = Costs()
     by_identity = {planned.config.identity(): planned for planned in trials}
     results = {name: result for name in by_identity if (result := store.result(name)) is not None}
+    if not clock.seconds:
+        return results
     waiting = [planned for planned in trials if not planned.impossible and planned.config.identity() not in results]
     watcher.says("pace of a few steps")
     least = [planned for planned in battery.least(trials) if planned in waiting]
@@ -133,6 +136,8 @@ def _run(
     def ended(trial: TrialConfig, result: Result) -> None:
         results[result.identity] = result
         costs.learn(by_identity[result.identity], result)
+        if result.test and by_identity[result.identity].probe.recalled:
+            _recalled(store, by_identity[result.identity])  # while the clock runs, not after it
         watcher.ends(trial, result)
 
     while batch := fitting([(p, costs.seconds(p, store)) for p in waiting], engine.workers, clock.left):
@@ -201,7 +206,7 @@ def _trial(store: Store, planned: Planned, result: Result | None) -> Trial:
         steps=result.steps,
         seconds=result.seconds,
         fingerprint=result.fingerprint,
-        recalled=_recalled(store, identity, planned) if test and planned.probe.recalled else None,
+        recalled=_recalled(store, planned) if test and planned.probe.recalled else None,
     )
 
 
@@ -212,8 +217,9 @@ def _why_not(store: Store, planned: Planned) -> str:
     return f"the time was up at step {said['step']} of {said['steps']}" if said else "did not fit into the time"
 
 
-def _recalled(store: Store, identity: str, planned: Planned) -> Capacity | None:
+def _recalled(store: Store, planned: Planned) -> Capacity:
     """Bits recalled, measured once and kept beside the trial."""
+    identity = planned.config.identity()
     place = f"trials/{identity}/recalled.json"
     if (kept := store.read_json(place)) is not None:
         return Capacity(**kept)
@@ -230,6 +236,8 @@ def _words(battery: Battery, minutes: float | None) -> str:
     )
     if minutes is None:
         return order + "All of it was run."
+    if not minutes:
+        return order + "What had been run of it already was taken; nothing was run anew."
     return order + (
         f"A few steps of each were timed on the machine, and what fitted into {minutes:g} minutes was run; "
         "time saved by trials that solved their task early was given to the next ones in order."

@@ -66,7 +66,12 @@ def main() -> None:
     parser.add_argument("--output", default=str(Path(__file__).with_name(FILE)))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--workers", type=int, default=None)
-    parser.add_argument("--minutes", type=float, default=None, help="for each model [default: until all is run]")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=None,
+        help="for each model; 0 to take what has been run [default: until all is run]",
+    )
     given = parser.parse_args()
     battery = standard().replace(seeds=given.seeds)
     store, lines = Store(given.store), []

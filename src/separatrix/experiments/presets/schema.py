@@ -36,6 +36,7 @@ class Panel(Config):
     seeds: list[int] = Field(min_length=1)
     training: Settings = {}
     training_at: dict[int, Settings] = Field({}, description="training settings of one length, over those of all")
+    recall: list[int] = Field([], description="lengths at which bits recalled and rate–accuracy curves are measured")
 
     def trials(self, training: Settings) -> list[TrialConfig]:
         """The panel's trials. Its training settings override the preset's, those of a length override both.
@@ -68,6 +69,9 @@ class Panel(Config):
         for model in self.models:
             own = model.get("lengths", self.lengths)
             self._check_lengths(f" of {model.get('name')}", model.get("training_at", {}), own)
+        for length in self.recall:
+            if length not in self.lengths:
+                raise InputError(f"panel {self.id}: recall names length {length}, which is not in {self.lengths}")
         seen: set[str] = set()
         for trial in self.trials(training):
             if (identity := trial.identity()) in seen:

@@ -1,0 +1,181 @@
+"""`separatrix frontier`: the smallest model that training finds at each length, beside what is proved and built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from separatrix.cli import engines
+from separatrix.cli.output import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from separatrix.experiments.frontier import Frontier, FrontierPlan, Point
+
+
+def frontier(
+    context: typer.Context,
+    task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
+    models: Annotated[str, typer.Option(help="models, by commas; NAME:LAYERS for more than one layer")],
+    lengths: Annotated[str, typer.Option(help="context lengths, by commas: 20,50,100")],
+    widths: Annotated[str | None, typer.Option(help="widths to try, by commas [default: 2, 3, 4, 6, … 512]")] = None,
+    seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
+    needed: Annotated[int | None, typer.Option(help="seeds that must reach it [default: more than half]")] = None,
+    target: Annotated[float, typer.Option(help="test accuracy to reach")] = 0.99,
+    output: Annotated[
+        Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/frontier-TASK]")
+    ] = None,
+    engine: engines.Name = "local",
+    address: engines.Address = None,
+    workers: engines.Workers = None,
+    cpus: engines.Cpus = 1.0,
+    gpus: engines.Gpus = 0.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what the search may cost, and stop.")] = False,
+    json: Json = False,
+) -> None:
+    """Find the smallest width, and state, that reaches a target at each length: doubling, then bisection.
+
+    Every trial is kept: a search that was stopped, or is asked for more lengths, goes on from what is known. Fields of
+    the task and the training are options, and so are fields of the models.
+
+    Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
+    """
+    from separatrix.cli.progress import run_with_progress
+    from separatrix.experiments.frontier import search
+    from separatrix.experiments.store import Store
+    from separatrix.report import write_report
+
+    plan = _plan(context.args, task, models, lengths, widths, seeds, needed, target)
+    url = str(output or f"runs/frontier-{task.rpartition(':')[2]}")
+    if dry_run:
+        _describe(plan, url, json)
+        return
+    runner = engines.chosen(engine, address, workers, cpus, gpus)
+    store = Store(url)
+    found = search(plan, store, lambda trials: run_with_progress(store, trials, runner, quiet=json))
+    page = write_report(store)
+    if json:
+        print_json({"output": store.url, "report": page, **found.model_dump(mode="json"), "growth": _growths(found)})
+    else:
+        _print(found)
+        print(f"The page: {page}")
+
+
+def _plan(
+    arguments: list[str],
+    task: str,
+    models: str,
+    lengths: str,
+    widths: str | None,
+    seeds: str,
+    needed: int | None,
+    target: float,
+) -> FrontierPlan:
+    from separatrix.cli.options import assign
+    from separatrix.config import Config
+    from separatrix.errors import InputError
+    from separatrix.experiments.config import TrainingConfig
+    from separatrix.experiments.frontier import WIDTHS, FrontierPlan
+    from separatrix.models import architecture
+    from separatrix.tasks import family
+
+    chosen: list[dict[str, Any]] = []
+    for word in filter(None, (part.strip() for part in models.split(","))):
+        name, _, layers = word.partition(":") if ".py:" not in word else (word, "", "")
+        if layers and not layers.isdigit():
+            raise InputError(f"expected a model such as transformer or transformer:2, got {word!r}")
+        architecture(name)
+        chosen.append({"name": name, "layers": int(layers or 1)})
+    if not chosen:
+        raise InputError("name at least one model, such as --models lstm,transformer")
+    sections: dict[str, type[Config]] = {"task": family(task), "training": TrainingConfig}
+    sections |= {name: architecture(name).Config for name in {model["name"] for model in chosen}}
+    given = assign(arguments, sections)
+    fields = {name: given[name] for name in sections if name not in ("task", "training")}
+    every = {field: value for own in fields.values() for field, value in own.items()}
+    for model in chosen:
+        known = architecture(model["name"]).Config.model_fields
+        model |= {field: value for field, value in every.items() if field in known}
+    if "width" in every:
+        raise InputError("the width is what is searched: give --widths 8,16,32 for those to try")
+    seed_list = _numbers("seeds", seeds)
+    return FrontierPlan(
+        task={"name": task, **given["task"]},
+        models=chosen,
+        lengths=_numbers("lengths", lengths),
+        widths=list(WIDTHS) if widths is None else _numbers("widths", widths),
+        seeds=seed_list,
+        needed=len(set(seed_list)) // 2 + 1 if needed is None else needed,
+        target=target,
+        training=given["training"],
+    )
+
+
+def _numbers(name: str, text: str) -> list[int]:
+    from separatrix.errors import InputError
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdigit() for word in words):
+        raise InputError(f"expected --{name} as whole numbers by commas, such as 20,50,100, got {text!r}")
+    return [int(word) for word in words]
+
+
+def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
+    from separatrix.errors import InputError
+    from separatrix.experiments.cost import estimated_cost
+    from separatrix.experiments.frontier import worst_case
+    from separatrix.experiments.store import Store
+
+    try:
+        store = Store(url, create=False)
+    except InputError:
+        store = None  # nothing known yet
+    trials = worst_case(plan, store)
+    cost = estimated_cost(trials)
+    if as_json:
+        print_json(
+            {"trials_at_most": len(trials), "core_hours_at_most": round(cost.hours, 3), "plan": plan.model_dump()}
+        )
+        return
+    cells = len(plan.models) * len(plan.lengths)
+    print(f"{cells} searches over {len(plan.widths)} widths, {len(plan.seeds)} seeds each, {url}")
+    print(f"at most {len(trials)} trials, if no width but the largest is enough: {cost}")
+
+
+def _print(found: Frontier) -> None:
+    from separatrix.experiments.frontier_bounds import known_sizes
+
+    rows = [[*_row(point), *known_sizes(found.plan, point)] for point in found.points]
+    print_table(
+        f"{found.plan.task['name']}: smallest width that reaches {found.plan.target:.0%} in {found.plan.needed} of "
+        f"{len(found.plan.seeds)} seeds (observed)",
+        ["model", "N", "width", "not reached at", "seeds", "95% interval", "state, bits", "proved", "constructed"],
+        rows,
+    )
+    for growth in _growths(found):
+        print(growth["sentence"])
+
+
+def _row(point: Point) -> list[Any]:
+    name = f"{point.model['name']}-{point.model.get('layers', 1)}"
+    if point.status == "not reached":
+        return [name, point.length, "not reached within this training", point.below, "", "", None]
+    if point.low is None or point.high is None:
+        return [name, point.length, "not finished", point.below, "", "", None]
+    seeds = f"{point.reached} of {point.seeds}"
+    return [
+        name,
+        point.length,
+        point.width,
+        point.below,
+        seeds,
+        f"{point.low:.0%} … {point.high:.0%}",
+        point.state_bits,
+    ]
+
+
+def _growths(found: Frontier) -> list[dict[str, Any]]:
+    from separatrix.experiments.frontier_bounds import growths
+
+    return growths(found)
