@@ -117,9 +117,8 @@ class SparseThreshold(Task):
         moved = ((held >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank)))
         context = self._moved(bits, torch.where(moved, target, held), generator)
         short = (threshold - self._held(context)).where(moved, -1)
-        groups = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
-        asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        return Batch(context, asked, self.answer(context, asked), groups[:, None].expand(batch_size, count))
+        group = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
+        return self.decision(context, group, count)
 
     def _moved(
         self, bits: UInt8[Tensor, "B N"], target: Int[Tensor, " B"], generator: torch.Generator
