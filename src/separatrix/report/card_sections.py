@@ -40,7 +40,7 @@ def _recall(field: Field, asked: Sequence[Question]) -> Section:
         measured=_conditions(questions),
         figures=[
             *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
-            *(figure for q in {q.probe: q for q in reversed(asked)}.values() if (figure := _recalled(field, q))),
+            *(figure for q in _most_answered(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
