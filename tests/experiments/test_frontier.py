@@ -214,4 +214,3 @@ def test_a_real_search_trains_and_finds(tmp_path):
     store = Store(tmp_path / "run")
     (point,) = search(asked, store, LocalEngine(workers=1)).points
     assert (point.status, point.width, point.below) == ("reached", 16, 1)
-

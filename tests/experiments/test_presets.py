@@ -73,7 +73,11 @@ def test_settings_of_a_length_lie_between_the_panel_s_and_the_model_s(tmp_path):
     [
         ("seeds = [0, 1]", "seeds = [0, 0]", "panel a asks twice for lstm-(1, 4) equality N=4 seed 0"),
         ("warmup = 5", "warmup = 50", "panel a, lstm at length 4: .*warmup must be shorter than steps"),
-        ("lengths = [4, 8]", "lengths = [4, 8]\ntraining_at = { 6 = { steps = 9 } }", "names length 6, which is not in"),
+        (
+            "lengths = [4, 8]",
+            "lengths = [4, 8]\ntraining_at = { 6 = { steps = 9 } }",
+            "names length 6, which is not in",
+        ),
         ("lengths = [4, 8]", "lengths = [4, 8]\nrecall = [6]", "recall names length 6, which is not in"),
         ("lengths = [4, 8]", "lengths = [4, 7]", "panel a, lstm at length 7: .*even"),
     ],
