@@ -30,8 +30,8 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
 
 
 # recall --------------------------------------------------------------------------------------------------------------
-def _recall(field: Field, asked: Sequence[Question]) -> Section:
-    questions = sorted(asked, key=lambda q: (q.resized, q.length))
+def _recall(field: Field, questions: Sequence[Question]) -> Section:
+    questions = sorted(questions, key=lambda q: (q.resized, q.length))
     columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
     return Section(
         id="recall",
@@ -44,6 +44,16 @@ def _recall(field: Field, asked: Sequence[Question]) -> Section:
         ],
         tables=[_frontier(field, questions)],
     )
+
+
+def _most_answered(field: Field, questions: Sequence[Question]) -> list[Question]:
+    """The length of each probe that most cards answer, the longest of several."""
+    best: dict[str, tuple[int, Question]] = {}
+    for question in questions:
+        answers = sum(field.answer(entrant, question) is not None for entrant in field.entrants)
+        if answers >= best.get(question.probe, (0, question))[0]:
+            best[question.probe] = answers, question
+    return [question for _, question in best.values()]
 
 
 def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
