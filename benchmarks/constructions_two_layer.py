@@ -23,7 +23,7 @@ from separatrix.constructions import Construction, within_guarantee
 from separatrix.tasks import Batch
 from separatrix.tasks.streams import stream
 
-BATCH = 10_000
+BATCH = 2_000
 
 BUILT: dict[str, tuple[str, dict[str, Any]]] = {
     "equality": ("equality", {"length": 32}),

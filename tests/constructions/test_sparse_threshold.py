@@ -13,6 +13,7 @@ from separatrix.constructions import CertificateError
 from separatrix.constructions.average import share
 from separatrix.constructions.check import check
 from separatrix.constructions.features import plan
+from separatrix.constructions.precision import first_failure
 from separatrix.constructions.rounded import RoundedTransformer
 from separatrix.errors import InputError
 from separatrix.numerics import parse
@@ -58,7 +59,7 @@ def functions(draw):
         positions = draw(st.permutations(range(length)))[:size]
         table = draw(st.lists(st.integers(0, 1), min_size=2**size, max_size=2**size))
         features.append({"positions": positions, "table": table})
-    threshold = draw(st.integers(1, len(features) + 1))
+    threshold = draw(st.integers(1, len(features)))
     return {"length": length, "instance": "custom", "features": features, "threshold": threshold}
 
 
@@ -118,6 +119,15 @@ def test_counts_are_exact_as_far_as_the_format_holds_whole_numbers(number_format
     assert check(built.model, built.certificate).margin == built.certificate.margin
     with pytest.raises(CertificateError, match="the sums of equal weights go up to"):
         create("sparse-threshold", length=longest + 1, format=number_format)
+
+
+@pytest.mark.parametrize(("number_format", "longest"), [("e4m3", 15), ("e5m2", 7)])
+def test_one_bit_more_than_is_proved_fails_and_the_string_is_shown(number_format, longest):
+    found = first_failure("sparse-threshold", number_format)
+    assert (found.certified, found.length) == (longest, longest + 1)
+    assert found.verdict.fails
+    (failure,) = found.verdict.failures
+    assert failure.answered != failure.expected == int(sum(failure.context) > (longest + 1) // 2)
 
 
 def test_long_counts_are_certified_without_trying_them():

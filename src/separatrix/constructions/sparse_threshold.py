@@ -73,7 +73,7 @@ def _slope(evaluation: Evaluation) -> int:
 
 def _scores(evaluation: Evaluation) -> int:
     """The largest sum of the terms of a score of the first layer."""
-    return max(3, evaluation.space.size("place"))
+    return max(3, evaluation.space.size("place")) if evaluation.plan.heads else 0
 
 
 def _config(evaluation: Evaluation) -> TransformerConfig:
