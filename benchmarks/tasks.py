@@ -27,7 +27,7 @@ from separatrix.tasks.walks import sample_walks
 
 LENGTHS = (100, 400, 1000)
 TOKENS = 400_000
-"""Tokens of a batch, so that short contexts come in many rows."""
+"""Tokens of a batch, so that short contexts come in many rows; a tenth of them where tokens are vectors."""
 
 CYCLE = {"transitions": [[(i + 1) % 12, i] for i in range(12)], "outputs": list(range(12))}
 
@@ -99,43 +99,40 @@ def numpy_mqar(examples: int, length: int, pairs: int, vocabulary: int, power: f
     return inputs, labels
 
 
-def generator_rows() -> dict[str, Callable[[int], Callable[[], object]]]:
-    """For each row, what draws one batch at a length."""
-    rows: dict[str, Callable[[int], Callable[[], object]]] = {}
+Draw = Callable[[], object]
+
+
+def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
+    """For each row, how many tokens a batch has and what draws it."""
+    many, few = max(1, TOKENS // length), max(1, TOKENS // (10 * length))
+    sizes = {"N": length, "N/2": length // 2}
+    rows: dict[str, tuple[int, Draw]] = {}
     for name, parameters in FAMILIES:
-
-        def draw(length: int, name: str = name, parameters: dict[str, Any] = parameters) -> Callable[[], object]:
-            sizes = {"N": length, "N/2": length // 2}
-            fitted = {
-                key: sizes.get(value, value) if isinstance(value, str) else value for key, value in parameters.items()
-            }
-            task = tasks.create(name, length=length, **fitted)
-            return lambda: task.sample(batch(length), stream(0, "train"))
-
+        fitted = {key: sizes[value] if value in ("N", "N/2") else value for key, value in parameters.items()}
+        task = tasks.create(name, length=length, **fitted)
+        count = many if task.vector_size is None else few
         shown = "" if parameters is CYCLE else ", ".join(f"{key} {value}" for key, value in parameters.items())
-        rows[f"{name} {shown}".strip()] = draw
-    rows["limit: random tokens alone"] = lambda n: (
-        lambda: torch.randint(64, (batch(n), n), generator=stream(0, "train"))
+        rows[f"{name} {shown}".strip()] = (
+            count * length,
+            lambda task=task, count=count: task.sample(count, stream(0, "train")),
+        )
+    bank = FeatureBank(
+        tasks.create("sparse-threshold", length=length, instance="k-cnf").definition()[0], torch.device("cpu")
     )
-    rows["limit of k-cnf: bits drawn, every clause evaluated once"] = evaluate_once
-    rows["limit of bounded-dyck: its walks alone"] = lambda n: (
-        lambda: sample_walks(n, 10, torch.zeros(batch(n), dtype=torch.bool), stream(0, "train"), longest=n)
-    )
-    rows["limit of nearest-neighbor: 64 normal deviates a point"] = lambda n: (
-        lambda: torch.randn(batch(n), n // 2, 64, generator=stream(0, "train"))
-    )
-    return rows
-
-
-def batch(length: int) -> int:
-    """Rows of a batch."""
-    return max(1, TOKENS // length)
-
-
-def evaluate_once(length: int) -> Callable[[], object]:
-    features, _ = tasks.create("sparse-threshold", length=length, instance="k-cnf").definition()
-    bank = FeatureBank(features, torch.device("cpu"))
-    return lambda: bank.values(random_bits(batch(length), length, stream(0, "train"))).long()
+    walks = torch.zeros(many, dtype=torch.bool)
+    limits: dict[str, tuple[int, Draw]] = {
+        "random tokens alone": (many, lambda: torch.randint(64, (many, length), generator=stream(0, "train"))),
+        "k-cnf: bits drawn, every clause evaluated once": (
+            many,
+            lambda: bank.values(random_bits(many, length, stream(0, "train"))),
+        ),
+        "bounded-dyck: its walks alone": (many, lambda: sample_walks(length, 10, walks, stream(0, "train"))),
+        "nearest-neighbor: 64 normal deviates a point": (
+            few,
+            lambda: torch.randn(few, length // 2, 64, generator=stream(0, "train")),
+        ),
+    }
+    return rows | {f"limit of {name}": (count * length, draw) for name, (count, draw) in limits.items()}
 
 
 def main() -> None:
@@ -149,12 +146,13 @@ def main() -> None:
         return not asked.words or any(word in row for word in asked.words)
 
     rates: dict[str, list[float]] = {}
-    for row, draw in generator_rows().items():
-        if wanted(row):
-            rates[row] = [batch(n) * n / seconds(draw(n)) / 1e6 for n in LENGTHS]
+    for length in LENGTHS:
+        for row, (tokens, draw) in rows_at(length).items():
+            if wanted(row):
+                rates.setdefault(row, []).append(tokens / seconds(draw) / 1e6)
     for length, pairs in STREAMS:
         if wanted(row := f"mqar, length {length}, {pairs} pairs"):
-            many = batch(length)
+            many = TOKENS // length
             spent = seconds(lambda n=length, k=pairs, b=many: mqar(b, stream(0, "train"), n, k))
             rates[row] = [many * length / spent / 1e6]
     others: dict[str, float] = {}
