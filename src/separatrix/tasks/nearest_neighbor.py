@@ -24,6 +24,8 @@ from separatrix.tasks.ways import GreatCircle, Turns, Way
 
 ROUNDS = 200
 """How often contexts without an admissible query are drawn again before the margin counts as out of reach."""
+GAPS = 2**22
+"""Inner products between points that are looked at together."""
 HALVINGS = 16
 """Steps of the bisection that finds where on its way a query has its margin."""
 
@@ -125,13 +127,13 @@ class NearestNeighbor(Pairs):
         start = torch.randint(labels.shape[1], (len(labels), count), generator=generator, device=labels.device)
         own = margins(_at(points, start) @ points.mT, *sides(labels, labels.gather(1, start)))
         poor = true_places((own < self.margin).any(dim=1))
-        if len(poor):  # few, unless the margin is wide: only these need the margins of all their points
-            all_own = margins(points[poor] @ points[poor].mT, *sides(labels[poor], labels[poor]))
+        for rows in poor.split(max(1, GAPS // labels.shape[1] ** 2)):  # only these need the margins of all their points
+            all_own = margins(points[rows] @ points[rows].mT, *sides(labels[rows], labels[rows]))
             fit = all_own >= self.margin
             fit |= ~fit.any(dim=1, keepdim=True)
-            another = one_place(fit.repeat_interleave(count, dim=0), generator).view(len(poor), count)
-            start[poor] = torch.where(own[poor] < self.margin, another, start[poor])
-            own[poor] = all_own.gather(1, start[poor])
+            another = one_place(fit.repeat_interleave(count, dim=0), generator).view(len(rows), count)
+            start[rows] = torch.where(own[rows] < self.margin, another, start[rows])
+            own[rows] = all_own.gather(1, start[rows])
         return start, own
 
     def _points(self, batch: int, k: int, generator: torch.Generator) -> Float[Tensor, "B k d"]:

@@ -131,8 +131,9 @@ class SparseThreshold(Task):
             values = bank.values(bits)
             missing = target - ones(values)
             off = true_places(missing)
-            if 3 * len(off) <= 2 * len(which):  # put the strings that are done aside and go on with fewer
-                done[which] = bits.long()
+            if 8 * len(off) <= 7 * len(which):  # put the strings that are done aside and go on with fewer
+                there = true_places(missing == 0)
+                done[which[there]] = bits[there].long()
                 which, target, missing, bits, values = (x[off] for x in (which, target, missing, bits, values))
             if not len(which):
                 return done
