@@ -136,8 +136,8 @@ class AssociativeRecall(Pairs):
         return rest + math.log2(max(self.values, self.pairs))
 
     def attention_bits(self) -> float:
-        """A lower bound, k log2 V: the values held, one fixed key asked."""
-        return self.pairs * math.log2(self.values)
+        """A lower bound, k log2 V: the values held, one fixed key asked; log2(V + 1) for one pair and absent keys."""
+        return max(self.pairs * math.log2(self.values), math.log2(self.values + 1) if self.absent else 0.0)
 
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""
