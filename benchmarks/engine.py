@@ -52,37 +52,62 @@ def median(action: Callable[[], object], repeats: int, clock: Callable[[], float
     return statistics.median(seconds)
 
 
+ALONE = """
+import json, sys, time, torch
+sys.path.insert(0, sys.argv[1])
+from engine import trial
+from separatrix.experiments.trainer import Trainer
+torch.set_num_threads(1)
+config = trial(**json.loads(sys.argv[2]))
+begun = time.process_time()
+trainer = Trainer(config)
+list(trainer.run())
+trainer.test()
+print(time.process_time() - begun)
+"""
+
+
 def overhead() -> dict[str, float]:
     """Engine and store, as a share of one-minute trials: short ones are run, and their extra cost is set against 60 s.
 
     What grows with a trial's length is measured apart: a checkpoint every five seconds and a word at each validation,
     both with the time the disk takes.
     """
+    import torch
+
     from separatrix.experiments.local import LocalEngine
+    from separatrix.experiments.process import settled
     from separatrix.experiments.store import Store
     from separatrix.experiments.trainer import Trainer
 
-    short = {"steps": 400, "validation_contexts": 256, "test_contexts": 1024}
+    torch.set_num_threads(1)
+    short = {"steps": 400}
     trials = [trial(seed=seed, **short) for seed in range(8)]
-    begun = cpu(resource.RUSAGE_SELF)
-    trainer = Trainer(trials[0])
-    for _ in trainer.run():
-        pass
-    trainer.test()
-    alone = cpu(resource.RUSAGE_SELF) - begun
+
+    def trained_alone() -> float:
+        arguments = [os.path.dirname(__file__), json.dumps(short)]
+        done = subprocess.run([sys.executable, "-c", ALONE, *arguments], env={**os.environ, **settled()},
+                              check=True, capture_output=True, text=True)  # fmt: skip
+        return float(done.stdout)
+
+    alone = [trained_alone()]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         children, parent = cpu(resource.RUSAGE_CHILDREN), cpu(resource.RUSAGE_SELF)
         LocalEngine(workers=2).run(store, trials)
         total = cpu(resource.RUSAGE_CHILDREN) - children + cpu(resource.RUSAGE_SELF) - parent
+        alone += [trained_alone(), trained_alone()]
+        trainer = Trainer(trials[0])
+        trainer.train_to(2)
         checkpoint = trainer.checkpoint()
         write = median(lambda: store.write("checkpoint", checkpoint), 20, time.perf_counter)
         word = median(lambda: store.write("progress", b"0" * 200, durable=False), 50, time.perf_counter)
-    extra = total / len(trials) - alone
-    validations = MINUTE * short["steps"] / trainer.training.validate_every / alone
+    training = statistics.median(alone)
+    extra = total / len(trials) - training
+    validations = MINUTE / training * short["steps"] / trainer.training.validate_every
     growing = MINUTE / 5 * (write + median(trainer.checkpoint, 20)) + validations * word
     return {
-        "training, validation and test of a short trial (s)": alone,
+        "training, validation and test of a short trial (s)": training,
         "engine's extra for each of 8 trials, its workers' start among it (s)": extra,
         "checkpoints and words of a one-minute trial (s)": growing,
         "overhead of one-minute trials (%)": 100 * (extra + growing) / MINUTE,
