@@ -26,8 +26,8 @@ from separatrix.tasks.features import FeatureBank
 from separatrix.tasks.walks import sample_walks
 
 LENGTHS = (100, 400, 1000)
-TOKENS = 400_000
-"""Tokens of a batch, so that short contexts come in many rows; a tenth of them where tokens are vectors."""
+TOKENS = 2**20
+"""Tokens of a batch, as many as data sets draw at a time; a tenth of them where tokens are vectors."""
 
 CYCLE = {"transitions": [[(i + 1) % 12, i] for i in range(12)], "outputs": list(range(12))}
 

@@ -115,11 +115,11 @@ def test_blocks_are_as_large_as_the_task_allows_and_no_larger():
     def size(**task) -> int:
         return as_dataset(sx.tasks.create(**task)).block_size
 
-    assert size(name="parity", length=1) == 4096
+    assert size(name="parity", length=1) == 8192
     assert size(name="parity", length=1000) == 1024
     assert size(name="parity", length=10**7) == 1
     assert size(name="nearest-neighbor", points=100, dimension=62) == 64
-    assert as_dataset(sx.tasks.create("parity", length=1000), length=10).block_size == 4096
+    assert as_dataset(sx.tasks.create("parity", length=1000), length=10).block_size == 8192
 
 
 def test_no_examples(task):

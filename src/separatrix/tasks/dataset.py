@@ -21,7 +21,7 @@ Example = dict[str, torch.Tensor]
 class TaskDataset(IterableDataset[Example]):
     """Examples of a task: `context`, `queries`, `targets`, `groups`; one by one, or in batches. Memory: one block.
 
-    Examples are drawn in blocks of b: example i is row i mod b of block i // b. b is a power of two, at most 4,096 and
+    Examples are drawn in blocks of b: example i is row i mod b of block i // b. b is a power of two, at most 8,192 and
     chosen by the task and the context length alone, so that an example depends on nothing else.
 
     In batches, worker w of a DataLoader's W yields the batches w, w + W, …, which the loader puts in their order again:
@@ -43,7 +43,7 @@ class TaskDataset(IterableDataset[Example]):
         self.task, self.examples, self.seed, self.split = task, examples, seed, split
         self.queries, self.length, self.batch_size = queries, length, batch_size
         numbers = (length or task.length) * (task.vector_size or 1)
-        self.block_size = 1 << min(12, max(0, (BLOCK_NUMBERS // numbers).bit_length() - 1))
+        self.block_size = 1 << min(13, max(0, (BLOCK_NUMBERS // numbers).bit_length() - 1))
         self._last: tuple[int, Batch] | None = None
 
     def __len__(self) -> int:
