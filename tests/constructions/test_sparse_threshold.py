@@ -59,7 +59,7 @@ def functions(draw):
         positions = draw(st.permutations(range(length)))[:size]
         table = draw(st.lists(st.integers(0, 1), min_size=2**size, max_size=2**size))
         features.append({"positions": positions, "table": table})
-    threshold = draw(st.integers(1, len(features) + 1))
+    threshold = draw(st.integers(1, len(features)))
     return {"length": length, "instance": "custom", "features": features, "threshold": threshold}
 
 
