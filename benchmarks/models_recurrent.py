@@ -3,7 +3,8 @@
 python benchmarks/models_recurrent.py [--json] [--lengths 100 400] [--widths 32 64 128 256] [--batch 64]
 
 The limit is the layer's multiply-adds (two products forward, four backward) at the rate of a product that stays in the
-cache; what is counted is the processor's time, which other programs on the machine disturb least.
+cache, measured at the start: a fraction above 1 says that the machine was busier then. What is counted is the
+processor's time, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations

@@ -32,6 +32,18 @@ CASES = [
     Case("sparse-threshold", {"length": 3}, [1, 0, 1], 0, 1),
     Case("sparse-threshold", {"length": 4}, [1, 0, 1, 0], 0, 0),
     Case("sparse-threshold", {"length": 4, "instance": "inner-product", "threshold": 2}, [1, 1, 1, 1], 0, 1),
+    Case(
+        "sparse-threshold",
+        {
+            "length": 3,
+            "instance": "custom",
+            "threshold": 2,
+            "features": [{"positions": [0, 1], "table": [0, 0, 0, 1]}, {"positions": [2, 1], "table": [0, 1, 1, 0]}],
+        },
+        [1, 1, 0],
+        0,
+        1,
+    ),
     Case("associative-recall", {"pairs": 2, "keys": 4, "values": 3}, [2, 5, 0, 6], 0, 2),
     Case("associative-recall", {"pairs": 2, "keys": 4, "values": 3}, [2, 5, 0, 6], 1, 3),  # an absent key
     Case("associative-recall", {"pairs": 2, "keys": 4, "values": 4, "shared": True}, [2, 1, 0, 3], 2, 1),

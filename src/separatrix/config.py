@@ -51,6 +51,8 @@ def one_line(error: ValidationError, config: type[BaseModel]) -> str:
             return f"{config.__name__}: unknown key {path!r}: {hint}(valid: {', '.join(valid)})"
         case "missing":
             return f"{config.__name__}: {path!r} is required and was not given"
+        case "tuple_type" | "list_type":
+            return f"{config.__name__}: {path}: input should be a list such as [1, 2], got {problem['input']!r}"
         case "value_error":
             cause = problem["ctx"]["error"]
             return f"{path}: {cause}" if path and path not in str(cause) else str(cause)

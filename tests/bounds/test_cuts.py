@@ -84,7 +84,7 @@ ENUMERABLE = [
     create("associative-recall", pairs=3, keys=3, values=2),
     create("associative-recall", pairs=2, keys=3, values=2, absent=0.5),
     create("associative-recall", pairs=2, keys=4, values=2, absent=0.5),
-    create("associative-recall", pairs=1, keys=4, values=3, absent=1.0),
+    create("associative-recall", pairs=1, keys=4, values=3, absent=0.1),
     create("sparse-threshold", length=7),
     create("sparse-threshold", length=8, instance="equality"),
     create("sparse-threshold", length=8, instance="disjointness"),

@@ -61,7 +61,7 @@ def test_formats(number_format):
 
 
 def test_formats_that_fail():
-    with pytest.raises(CertificateError, match=r"does not hold the weights"):
+    with pytest.raises(CertificateError, match=r"does not hold the weights .*; e.g. 1 1 1 1 1 1 is answered"):
         create(6, 16, format="fixed(2)")
     with pytest.raises(CertificateError, match=r"in fixed\(2,0\), token 3 at position 0 is answered 1"):
         create(6, 5, format="fixed(2,0)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import separatrix as sx
+import separatrix.constructions.check
 from separatrix.bounds.known_upper import elman_upper, recurrent_upper
 
 BUILT = [
@@ -29,6 +30,15 @@ def test_built_networks_have_the_size_that_is_stated(name, parameters):
     assert upper.size == built.width == sx.state_numbers(built.model.prefill(_one(built.task)))
     assert recurrent_upper(built.task).size <= upper.size or name == "shift-register"
     assert built.task.recurrent_bits() <= upper.size
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [*BUILT, ("automaton", {"length": 8}), ("equality-fingerprint", {"length": 8})]
+)
+def test_saved_networks_are_verified_from_their_files(name, parameters, tmp_path):
+    built = sx.constructions.create(name, format="bf16", **parameters)
+    verdict = sx.constructions.check.check_file(built.save(tmp_path / "built.safetensors"))
+    assert verdict.margin == built.certificate.margin == 1
 
 
 def _one(task):

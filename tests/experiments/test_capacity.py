@@ -70,5 +70,30 @@ def test_the_interval_covers_the_truth(task):
 
 
 def test_other_tasks_are_refused():
-    with pytest.raises(InputError, match="defined for index-lookup"):
+    with pytest.raises(InputError, match="defined for index-lookup and associative-recall"):
         bits_recalled(Remembers(0, 2), sx.tasks.create("equality", length=4), seed=0)
+
+
+def test_associative_recall_counts_the_values_of_its_pairs():
+    """A model that knows the values of the first three pairs, by their keys, recalls three values."""
+
+    class Pairs(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unused = nn.Parameter(torch.zeros(1))
+
+        def prefill(self, context):
+            return (context[:, :6],)
+
+        def forward(self, context, queries):
+            keys, values = context[:, 0:6:2], context[:, 1:6:2] - 16
+            found = queries[..., None] == keys[:, None]
+            right = (found * (values[:, None] + 1)).sum(-1) - 1
+            known = (nn.functional.one_hot(right.clamp(min=0), 5).float() + 1e-9).log()
+            unknown = torch.tensor([0.25, 0.25, 0.25, 0.25, 1e-9]).log().expand_as(known)
+            return torch.where((right >= 0)[..., None], known, unknown)
+
+    task = sx.tasks.create("associative-recall", pairs=8, keys=16, values=4, absent=0.5)
+    measured = bits_recalled(Pairs(), task, seed=0, contexts=64)
+    assert measured.context_bits == 8 * 2
+    assert measured.recalled_bits == pytest.approx(3 * 2, abs=1e-4)

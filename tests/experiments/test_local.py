@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -86,6 +88,27 @@ def test_equal_trials_run_once(tiny, tmp_path):
     )
     assert len(results) == 2
     assert len(ended) == 1
+
+
+SWEEP = """
+import sys
+from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.local import LocalEngine
+from separatrix.experiments.store import Store
+trials = [TrialConfig.model_validate_json(text) for text in sys.argv[2:]]
+print(*(result.fingerprint for result in LocalEngine(workers=1).run(Store(sys.argv[1]), trials)))
+"""
+
+
+def test_two_sweeps_in_one_folder_share_the_work(tiny, tmp_path):
+    trials = [tiny(seed=seed, steps=200) for seed in range(3)]
+    expected = [run_trial(Store(tmp_path / "alone"), trial).fingerprint for trial in trials]
+    command = [sys.executable, "-c", SWEEP, str(tmp_path / "both"), *(trial.model_dump_json() for trial in trials)]
+    sweeps = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [sweep.communicate()[0].split() for sweep in sweeps]
+    assert [sweep.returncode for sweep in sweeps] == [0, 0]
+    assert said == [expected, expected]
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_ctrl_c_leaves_a_resumable_run(tiny, tmp_path):

@@ -53,6 +53,83 @@ def test_wrong_preset_files_are_one_clear_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
+def write(tmp_path, text: str) -> presets.Preset:
+    (tmp_path / "mine.toml").write_text(text)
+    return presets.load(str(tmp_path / "mine.toml"))
+
+
+def test_settings_of_a_length_lie_between_the_panel_s_and_the_model_s(tmp_path):
+    text = PANEL.replace("training = { steps = 50, warmup = 5 }", "training = { steps = 50, warmup = 5 }\n"
+        "training_at = { 8 = { steps = 30, batch_size = 2 } }").replace(
+        "{ name = \"lstm\", width = 4 }", "{ name = \"lstm\", width = 4, training_at = { 8 = { batch_size = 3 } } }"
+    )  # fmt: skip
+    trials = write(tmp_path, text).trials()
+    found = {(t.model.name, t.task.length): (t.training.steps, t.training.batch_size) for t in trials}
+    assert found == {("lstm", 4): (50, 64), ("lstm", 8): (30, 3), ("gru", 4): (20, 64)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seeds = [0, 1]", "seeds = [0, 0]", "panel a asks twice for lstm-(1, 4) equality N=4 seed 0"),
+        ("warmup = 5", "warmup = 50", "panel a, lstm at length 4: .*warmup must be shorter than steps"),
+        (
+            "lengths = [4, 8]",
+            "lengths = [4, 8]\ntraining_at = { 6 = { steps = 9 } }",
+            "names length 6, which is not in",
+        ),
+        ("lengths = [4, 8]", "lengths = [4, 8]\nrecall = [6]", "recall names length 6, which is not in"),
+        ("lengths = [4, 8]", "lengths = [4, 7]", "panel a, lstm at length 7: .*even"),
+    ],
+)
+def test_contradictory_presets_are_one_clear_line(tmp_path, old, new, message):
+    with pytest.raises(InputError, match=message.replace("(", "\\(").replace(")", "\\)")) as caught:
+        write(tmp_path, PANEL.replace(old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_two_panels_of_one_id_are_refused(tmp_path):
+    again = PANEL.replace('about = "mine"', "")
+    with pytest.raises(InputError, match="two panels 'a'"):
+        write(tmp_path, PANEL + again)
+
+
+def test_panels_may_share_trials(tmp_path):
+    again = PANEL.replace('about = "mine"', "").replace('id = "a"', 'id = "b"')
+    both = write(tmp_path, PANEL + again)
+    assert len(both.trials()) == len(both.only("a").trials()) == len(both.only("b").trials())
+
+
+def test_settings_from_the_command_line_win_over_everything(tmp_path):
+    preset = write(tmp_path, PANEL)
+    changed = preset.changed({"training.steps": 7, "training.warmup": 1, "seeds": 3, "lengths": [6], "model.width": 5})
+    found = {(t.model.name, t.task.length, t.seed, t.training.steps, t.model.width) for t in changed.trials()}
+    assert found == {("lstm", 6, 3, 7, 5), ("gru", 6, 3, 7, 5)}
+    layout = preset.changed({"task.layout": "interleaved"})
+    assert all(trial.task.layout == "interleaved" for trial in layout.trials())
+    with pytest.raises(InputError, match="no setting 'steps': expected lengths, seeds, training.FIELD"):
+        preset.changed({"steps": 7})
+    with pytest.raises(InputError, match="warmup must be shorter than steps"):
+        preset.changed({"training.steps": 3}).trials()
+
+
+def test_the_laptop_preset_has_what_the_figures_ask_for():
+    panels = {panel.id: panel for panel in presets.load("laptop").panels}
+    lookup, widths = panels["index-lookup"], panels["mamba-widths"]
+    assert {lookup.lengths[0], lookup.lengths[-1]} == {20, 400}
+    families = {model["name"] for model in lookup.models}
+    assert families == {"transformer", "lstm", "linear-rnn", "dss", "retnet", "mamba"}
+    assert {model["name"] for model in widths.models} == {"mamba"}
+    assert {"figure2", "figure3", "figure4"} == {panel.figure for panel in panels.values()}
+    assert all(len(panel.seeds) >= 3 for panel in panels.values())
+
+
+def test_the_paper_preset_has_the_whole_grid_of_figure_three():
+    trials = presets.load("paper").only("figure3").trials()
+    grid = {(trial.task.length, trial.model.width) for trial in trials}
+    assert {(n, w) for n in (20, 50, 75, 100, 200, 400) for w in (32, 64, 256, 512, 1024)} <= grid
+
+
 def test_figures_of_a_preset():
     quick = presets.load("quick")
     assert {panel.figure for panel in quick.only("figure2").panels} == {"figure2"}

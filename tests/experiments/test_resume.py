@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from separatrix import InputError
+from separatrix.experiments.checkpoint import read_progress
 from separatrix.experiments.store import Store
 from separatrix.experiments.trainer import Trainer
 from separatrix.experiments.trial import CHECKPOINT_SECONDS, run_trial
@@ -69,6 +71,26 @@ def test_killed_with_sigkill(tiny, tmp_path, validations):
     child.wait()
     resumed = run_trial(store, config)
     assert resumed.fingerprint == whole.fingerprint
+
+
+def test_a_full_disk_loses_nothing(tiny, tmp_path, monkeypatch):
+    whole = run_trial(Store(tmp_path / "whole"), tiny())
+    store, room = Store(tmp_path / "full"), iter(range(4))  # config, and three checkpoints
+    flush = os.fsync
+
+    def fill_up(descriptor: int) -> None:
+        if next(room, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(descriptor)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fill_up)
+        with pytest.raises(InputError, match=r"cannot write .*checkpoint.safetensors: No space left on device\."):
+            run_trial(store, tiny())
+    assert store.result(tiny().identity()) is None
+    assert read_progress(store.read(f"trials/{tiny().identity()}/checkpoint.safetensors")).step == 30
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert run_trial(store, tiny()).fingerprint == whole.fingerprint
 
 
 def test_stored_results_are_not_run_again(tiny, tmp_path):

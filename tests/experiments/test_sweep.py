@@ -40,7 +40,10 @@ def test_every_case_with_every_combination_once(sweep):
 def test_select(sweep):
     chosen = select(sweep.trials(), ["model.name=lstm", "task.length=6"])
     assert {(t.model.name, t.task.length) for t in chosen} == {("lstm", 6)}
-    assert select(sweep.trials(), ["model.depth=3"]) == []
+    assert len(select(sweep.trials(), ["training.learning_rate=1e-3"])) == len(sweep.trials())
+    assert select(sweep.trials(), ["model.width=9"]) == []
+    with pytest.raises(InputError, match="unknown field 'model.widht': did you mean 'model.width'"):
+        select(sweep.trials(), ["model.widht=8"])
     with pytest.raises(InputError, match="a condition such as model.width=64, got 'lstm'"):
         select(sweep.trials(), ["lstm"])
 

@@ -24,6 +24,7 @@ NOT_ASSOCIATIVE = ((0, 1, 2), (1, 0, 0), (2, 1, 0))
         ("equality", {"length": 3}, "length must be even .*, got 3"),
         ("equality", {"length": 4, "distances": [3]}, r"distances must be in 1 … 2, got \[3\]"),
         ("equality", {"length": 4, "layout": "zipped"}, "layout"),
+        ("equality", {"length": 4, "distances": 1}, r"distances: input should be a list such as \[1, 2\], got 1"),
         ("disjointness", {"length": 4, "density": 0.7}, "less than or equal to 0.5, got 0.7"),
         ("sparse-threshold", {"length": 4, "instance": "custom"}, "give features with instance custom"),
         ("sparse-threshold", {"length": 4, "instance": "custom", "features": [{"positions": [0], "table": [0, 1]}]},
@@ -46,6 +47,9 @@ NOT_ASSOCIATIVE = ((0, 1, 2), (1, 0, 0), (2, 1, 0))
         ("associative-recall", {"length": 5}, "length must be even"),
         ("associative-recall", {"length": 6, "pairs": 2}, "length must be 2 \\* pairs, got 6 and 2 pairs"),
         ("associative-recall", {"pairs": 4, "keys": 4, "absent": 0.1}, "no key is ever absent"),
+        ("associative-recall", {"pairs": 4, "absent": 1}, "less than 1, got 1"),
+        ("associative-recall", {"keys": 4}, "give length or pairs"),
+        ("nearest-neighbor", {"dimension": 4}, "give length or points"),
         ("nearest-neighbor", {"points": 2, "dimension": 0}, "greater than or equal to 1, got 0"),
         ("modular-counter", {"length": 4, "modulus": 1}, "greater than or equal to 2, got 1"),
         ("group-word", {"length": 4, "group": "S6"}, "unknown group 'S6'"),
@@ -57,7 +61,7 @@ NOT_ASSOCIATIVE = ((0, 1, 2), (1, 0, 0), (2, 1, 0))
         ("group-word", {"length": 4, "table": ((0, 1), (1, 1))}, "element 1 has no inverse"),
         ("group-word", {"length": 4, "table": ((1, 0), (1, 0))}, "no element e"),
         ("group-word", {"length": 4, "table": ((0, 1, 2), (1, 0))}, "must be square"),
-        ("group-word", {"length": 4, "table": ((0, 1), (1, 2))}, "must hold 0 … 1"),
+        ("group-word", {"length": 4, "table": ((0, 1), (1, 2))}, "must hold 0 … 1, got 2 as 1·1"),
     ],
 )  # fmt: skip
 def test_impossible_tasks(name, parameters, message):

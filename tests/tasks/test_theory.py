@@ -64,6 +64,8 @@ def messages(table, held: list[int], length: int, query: int | None = None) -> i
         entries = {(rest, q): a for q, a in enumerate(said) if a is not None and query in (None, q)}
         rows.setdefault(tuple(context[i] for i in held), {}).update(entries)
     kinds = list({tuple(sorted(row.items())): row for row in rows.values()}.values())
+    if len({frozenset(row) for row in rows.values()}) == 1:  # all entries defined: different rows contradict each other
+        return len(kinds)
     graph = networkx.Graph()
     graph.add_nodes_from(range(len(kinds)))
     for i, j in combinations(range(len(kinds)), 2):

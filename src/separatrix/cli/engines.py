@@ -1,4 +1,4 @@
-"""The options of every command that runs trials: on which engine, and what each trial may use."""
+"""The options of every command that runs trials: on which engine, with what, and whom to tell."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ Address = Annotated[
 Workers = Annotated[int | None, typer.Option("--workers", help="trials at a time [default: one per core]")]
 Cpus = Annotated[float, typer.Option("--cpus", help="cores a trial takes, or a fraction; it has one thread")]
 Gpus = Annotated[float, typer.Option("--gpus", help="GPUs a trial takes, or a fraction of one; 0: the processor")]
+
+Track = Annotated[str | None, typer.Option("--track", help="tell tensorboard or wandb of each trial that ends")]
 
 
 def chosen(name: str, address: str | None, workers: int | None, cpus: float, gpus: float) -> Engine:

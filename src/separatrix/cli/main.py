@@ -21,6 +21,7 @@ from separatrix.cli import (
     construct,
     convert,
     doctor,
+    export,
     finetune,
     frontier,
     protocol,
@@ -76,6 +77,7 @@ app.command("protocol")(protocol.protocol)
 app.command("card", context_settings=FREE_OPTIONS)(card.card)
 app.command("compare")(compare.compare)
 app.command("list")(list_command.list_)
+app.command("export")(export.export)
 app.command("recall")(recall.recall)
 app.command("report")(report.report)
 app.command("doctor")(doctor.doctor)

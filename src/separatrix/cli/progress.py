@@ -16,73 +16,112 @@ from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.engine import Engine, create
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
+from separatrix.experiments.track import create as create_tracker
+from separatrix.experiments.track import tell
 from separatrix.report import write_report
 
 
 def run_with_progress(
-    store: Store, trials: Sequence[TrialConfig], engine: Engine | None = None, quiet: bool = False
+    store: Store,
+    trials: Sequence[TrialConfig],
+    engine: Engine | None = None,
+    quiet: bool = False,
+    until: int | None = None,
+    track: str | None = None,
 ) -> list[Result]:
     """Run trials, showing each one's step and accuracy as it trains. Ctrl-C says how to go on.
 
     engine: None for this machine's processors, all of them
+    until:  pause the trials at this step, see `Engine.run`
+    track:  what is told of each trial that ends now, see `track.create`
     """
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
+    tracker = create_tracker(track, store) if track else None
+    known = {trial.identity() for trial in trials if tracker and store.result(trial.identity()) is not None}
+    bars = Bars(store, trials, until, quiet)
+
+    def finished(trial: TrialConfig, result: Result) -> None:
+        bars.finished(trial, result)
+        if tracker and result.status != "paused" and result.identity not in known:
+            tell(tracker, store, trial, result)
+
     begun = time.perf_counter()
-    with Progress(*columns, console=console, disable=quiet) as progress:
-        total = progress.add_task("[bold]trials", total=len({trial.identity() for trial in trials}), note="")
-        bars: dict[str, TaskID] = {}
-
-        def tick(running: list[TrialConfig]) -> None:
-            for trial in running:
-                identity = trial.identity()
-                if identity not in bars:
-                    bars[identity] = progress.add_task(escape(trial.label), total=trial.training.steps, note="starting")
-                if said := store.progress(identity):
-                    note = f"accuracy {said['accuracy']:.1%}"
-                    progress.update(bars[identity], completed=said["step"], note=note)
-
-        def finished(trial: TrialConfig, result: Result) -> None:
-            bar = bars.pop(trial.identity(), None)
-            if bar is not None:
-                progress.remove_task(bar)
-            progress.advance(total)
-            progress.console.print(escape(summary(trial, result)), highlight=False)
-
-        try:
-            return (engine or create()).run(store, trials, finished, tick)
-        except KeyboardInterrupt:
-            progress.stop()
-            print(
-                f"separatrix: interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost: "
-                "run the same command again to go on",
-                file=sys.stderr,
-            )
-            raise typer.Exit(130) from None
+    try:
+        return (engine or create()).run(store, trials, finished, bars.tick, until)
+    except KeyboardInterrupt:
+        bars.stop()
+        print(
+            f"separatrix: interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost: "
+            "run the same command again to go on",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+    finally:
+        bars.stop()
 
 
-def report_outcome(store: Store, results: Sequence[Result], as_json: bool) -> None:
+class Bars:
+    """A bar for each running trial and one for all, on stderr, from the first word of the engine to `stop`."""
+
+    def __init__(self, store: Store, trials: Sequence[TrialConfig], until: int | None, quiet: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+        )
+        self.store, self.until = store, until
+        self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet), disable=quiet)
+        self.total = self.progress.add_task("[bold]trials", total=len({t.identity() for t in trials}), note="")
+        self.bars: dict[str, TaskID] = {}
+
+    def tick(self, running: list[TrialConfig]) -> None:
+        """See `Engine.run`."""
+        self.progress.start()
+        words = self.store.progress_of([trial.identity() for trial in running])
+        for trial in running:
+            identity, end = trial.identity(), min(self.until or trial.training.steps, trial.training.steps)
+            if identity not in self.bars:
+                self.bars[identity] = self.progress.add_task(escape(trial.label), total=end, note="starting")
+            if said := words.get(identity):
+                note = f"accuracy {said['accuracy']:.1%}"
+                self.progress.update(self.bars[identity], completed=said["step"], note=note)
+
+    def finished(self, trial: TrialConfig, result: Result) -> None:
+        """See `Engine.run`."""
+        self.progress.start()
+        if (bar := self.bars.pop(trial.identity(), None)) is not None:
+            self.progress.remove_task(bar)
+        self.progress.advance(self.total)
+        self.progress.console.print(escape(summary(trial, result)), highlight=False)
+
+    def stop(self) -> None:
+        """Leave the bars as they stand, if there were any: an error before them stands alone."""
+        if self.progress.live.is_started:
+            self.progress.stop()
+
+
+def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given_up: int = 0) -> None:
     """Write the page, say where it is and which trials failed. Exits with 1 when any did."""
     failed = [result for result in results if result.status == "failed"]
     page = write_report(store) if len(failed) < len(results) else None
     if as_json:
-        print_json({"output": store.url, "report": page, "trials": len(results), "failed": len(failed)})
+        counts = {"trials": len(results), "failed": len(failed), "given_up": given_up}
+        print_json({"output": store.url, "report": page, **counts})
     else:
-        print(f"{len(results)} trials in {store.url}. The page: {page or 'not written, every trial failed'}")
+        early = f" ({given_up} more were given up early, see {store.url}/halving.json)" if given_up else ""
+        print(f"{len(results)} trials in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
     for result in failed:
         print(f"separatrix: trial {result.identity} failed: {result.error}", file=sys.stderr)
     if failed:
+        print(f"separatrix: {len(failed)} of {len(results)} trials failed", file=sys.stderr)
         raise typer.Exit(1)
 
 
 def summary(trial: TrialConfig, result: Result) -> str:
-    """One finished trial as a line."""
+    """One finished or paused trial as a line."""
+    if result.status == "paused":
+        return f"{trial.label:<48} paused   after {result.steps} steps"
     if result.test is None:
         return f"{trial.label:<48} failed: {result.error}"
     return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,7 +25,7 @@ def reproduce(
     ] = "all",
     preset: Annotated[str, typer.Option(help="quick, laptop, paper, or the path of a preset file")] = "quick",
     output: Annotated[
-        Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
+        str | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -38,6 +37,7 @@ def reproduce(
     workers: engines.Workers = None,
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
+    track: engines.Track = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and their cost, and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -71,9 +71,9 @@ def reproduce(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     own = "" if whole == shipped else f"-{whole.content_hash()[:6]}"  # other settings, other page
-    store = Store(str(output or f"runs/{plan.name}{own}"))
+    store = Store(output or f"runs/{plan.name}{own}")
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
-    results = run_with_progress(store, trials, runner, quiet=json)
+    results = run_with_progress(store, trials, runner, quiet=json, track=track)
     _recall(plan, store, results, json)
     report_outcome(store, results, json)
 

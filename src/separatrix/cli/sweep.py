@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from separatrix.cli import engines
 from separatrix.cli.output import Json, print_json, print_table
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from separatrix.experiments.config import TrialConfig
+    from separatrix.experiments.halving import Halving
+    from separatrix.experiments.store import Store
+
 
 def sweep(
     file: Annotated[Path, typer.Argument(help="the sweep's TOML file")],
-    output: Annotated[Path | None, typer.Option(help="folder (or fsspec URL) for results [default: runs/NAME]")] = None,
+    output: Annotated[str | None, typer.Option(help="folder (or fsspec URL) for results [default: runs/NAME]")] = None,
     only: Annotated[list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.width=64")] = None,
-    force: Annotated[list[str] | None, typer.Option(help="run these trials again (identities, or `all`)")] = None,
+    force: Annotated[
+        list[str] | None, typer.Option(help="run these again from the start: identities, PATH=VALUE, `failed` or `all`")
+    ] = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
     workers: engines.Workers = None,
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
+    track: engines.Track = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and the time they may take.")] = False,
     json: Json = False,
 ) -> None:
@@ -29,24 +39,100 @@ def sweep(
     Example: separatrix sweep sweep.toml --only model.width=64 --dry-run
     """
     from separatrix.cli.progress import report_outcome, run_with_progress
+    from separatrix.errors import InputError
+    from separatrix.experiments.halving import contests, halve
     from separatrix.experiments.store import Store
-    from separatrix.experiments.sweep import estimated_seconds, load_sweep, select
+    from separatrix.experiments.sweep import load_sweep, select
 
-    trials = select(load_sweep(file).trials(), only or [])
+    plan = load_sweep(file)
+    trials = select(plan.trials(), only or [])
+    if not trials:
+        raise InputError(f"no trial of {file} has {' and '.join(only or [])}: see --dry-run without --only")
+    if plan.halving:
+        contests(trials, plan.halving)  # says so now if nobody competes
+    url = output or f"runs/{file.stem}"
     if dry_run:
-        listing = [{"identity": trial.identity(), "trial": trial.label} for trial in trials]
-        seconds = estimated_seconds(trials)
-        if json:
-            print_json({"trials": listing, "core_seconds_at_most": seconds})
-        else:
-            print_table(f"{len(trials)} trials", ["identity", "trial"], [list(row.values()) for row in listing])
-            print(f"at most about {seconds / 60:.1f} core minutes, measured on a few steps of each shape")
+        _describe(url, trials, plan.halving, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
-    url = str(output or f"runs/{file.stem}")
     store = Store(url)
-    for trial in trials:
-        if force and (trial.identity() in force or "all" in force):
-            store.forget(trial.identity())
-    results = run_with_progress(store, trials, runner, quiet=json)
-    report_outcome(store, results, json)
+    for trial in _forced(store, trials, force or []):
+        store.forget(trial.identity())
+    chosen = trials
+    if plan.halving:
+
+        def advance(some: list[TrialConfig], step: int) -> None:
+            run_with_progress(store, some, runner, quiet=json, until=step, track=track)
+
+        chosen = halve(store, trials, plan.halving, advance)
+    results = run_with_progress(store, chosen, runner, quiet=json, track=track)
+    report_outcome(store, results, json, given_up=len(trials) - len(chosen))
+
+
+def _forced(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str]) -> list[TrialConfig]:
+    """The trials that --force names. Raises InputError for a name that means none of them."""
+    from separatrix.errors import unknown
+    from separatrix.experiments.sweep import select
+
+    by_identity = {trial.identity(): trial for trial in trials}
+    found: dict[str, TrialConfig] = {}
+    for name in wanted:
+        if name == "all":
+            found |= by_identity
+        elif name == "failed":
+            ended = {identity: store.result(identity) for identity in by_identity}
+            found |= {i: by_identity[i] for i, result in ended.items() if result and result.status == "failed"}
+        elif "=" in name:
+            found |= {trial.identity(): trial for trial in select(trials, [name])}
+        elif name in by_identity:
+            found[name] = by_identity[name]
+        else:
+            raise unknown("trial to --force", name, [*by_identity, "all", "failed"])
+    return list(found.values())
+
+
+def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_json: bool) -> None:
+    """The trials, how they stand in the store if there is one, and what the rest of them costs."""
+    from separatrix.errors import InputError
+    from separatrix.experiments.cost import estimated_cost
+    from separatrix.experiments.store import Store
+
+    statuses: dict[str, str] = {}
+    try:
+        store = Store(url, create=False)
+    except InputError:  # nothing has been run yet
+        pass
+    else:
+        identities = [trial.identity() for trial in trials]
+        begun = store.progress_of(identities)
+        statuses = {identity: f"at step {said['step']} of {said['steps']}" for identity, said in begun.items()}
+        ended = {identity: store.result(identity) for identity in identities}
+        statuses |= {identity: result.status for identity, result in ended.items() if result is not None}
+    listing = [
+        {"identity": (identity := trial.identity()), "trial": trial.label, "stands": statuses.get(identity, "new")}
+        for trial in trials
+    ]
+    left = [t for t, row in zip(trials, listing, strict=True) if row["stands"] == "new" or "step" in row["stands"]]
+    cost = estimated_cost(left)
+    said: dict[str, Any] = {"trials": listing, "to_run": len(left), "core_seconds_at_most": cost.seconds}
+    if rule is not None:
+        said["share_with_halving"] = _share(trials, rule)
+    if as_json:
+        print_json(said)
+        return
+    print_table(f"{len(trials)} trials", list(listing[0]), [list(row.values()) for row in listing])
+    print(f"{len(left)} to run: {cost}")
+    if rule is not None:
+        print(f"halving trains at most {said['share_with_halving']:.0%} of all steps, and ends most trials early")
+
+
+def _share(trials: Sequence[TrialConfig], rule: Halving) -> float:
+    """The share of all trials' steps that is trained at most, with halving."""
+    from separatrix.experiments.halving import contests
+
+    trained, whole = 0.0, 0
+    for contest in contests(trials, rule):
+        seeds = len(contest.trials) / len(contest.settings)
+        trained += seeds * rule.trained_steps(len(contest.settings), contest.steps)
+        whole += len(contest.trials) * contest.steps
+    return trained / whole

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 from json import dumps
-from pathlib import Path
 
 import typer
 
 from separatrix.cli.output import print_json, print_table, readable
 
 
-def reproduce_theorems(output: Path | None, json: bool) -> None:
+def reproduce_theorems(output: str | None, json: bool) -> None:
     """Run everything, print the table, write `theorems.json` into `output` if given. Exits with 1 when one fails."""
     from separatrix.experiments.store import Store
     from separatrix.experiments.theorems import Finding, findings

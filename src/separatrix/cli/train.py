@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,11 +14,12 @@ def train(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
     model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`)")],
-    output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/train"),
+    output: Annotated[str, typer.Option(help="folder (or fsspec URL) of the results")] = "runs/train",
     engine: engines.Name = "local",
     address: engines.Address = None,
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
+    track: engines.Track = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task. Fields of the task, the model and the training are options, and so is --seed.
@@ -49,7 +49,7 @@ def train(
     )
     runner = engines.chosen(engine, address, 1, cpus, gpus)
     store = Store(output)
-    (result,) = run_with_progress(store, [trial], runner, quiet=json)
+    (result,) = run_with_progress(store, [trial], runner, quiet=json, track=track)
     if json:
         print_json(result.model_dump(mode="json"))
     elif result.test is not None:

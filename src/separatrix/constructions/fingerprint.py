@@ -29,6 +29,7 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import fingerprint as proof
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.elman import config, network
+from separatrix.constructions.failing import with_input
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
 from separatrix.tasks.equality import Equality
@@ -152,7 +153,10 @@ def build(task: Equality, options: FingerprintOptions) -> Construction:
         raise CertificateError(f"key {key:#x} is no irreducible polynomial over GF(2)")
     size, (wrong, keys) = config(len(wiring(task, key).rows)), share(n, gf2.degree(key))
     model = elman(task, key)
-    found = proof.read(model, options.format, key)
+    try:
+        found = proof.read(model, options.format, key)
+    except CertificateError as error:
+        raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
         claim=(

@@ -14,6 +14,7 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import register
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.elman import config, network
+from separatrix.constructions.failing import with_input
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
 from separatrix.tasks.index_lookup import IndexLookup
@@ -44,7 +45,10 @@ def build(task: IndexLookup, options: Options) -> Construction:
         raise CertificateError("a shift register holds exactly N tokens: mixed_lengths must be false")
     size = config(units(task.length, task.alphabet))
     model = elman(task)
-    found = register.read(model, options.format)
+    try:
+        found = register.read(model, options.format)
+    except CertificateError as error:
+        raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
         claim=f"every query about every context of {task.length} tokens is answered right",

@@ -17,10 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.constructions import alarm
-from separatrix.constructions.certificate import Certificate
+from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check import stack_rules
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.elman import config, network
+from separatrix.constructions.failing import with_input
 from separatrix.constructions.finite import certified, sizes
 from separatrix.constructions.registry import Theorem
 from separatrix.constructions.space import Action, Space, linear
@@ -89,7 +90,10 @@ def build(task: BoundedDyck, options: Options) -> Construction:
     model, claim = elman(task), "the network accepts the strings of bounded-dyck, and no others, at every length"
     if task.depth <= DEEPEST and task.kinds ** (task.depth + 1) <= FEW:
         return certified(NAME, model, options, claim)
-    found = stack_rules.read(model, options.format, layout(task))
+    try:
+        found = stack_rules.read(model, options.format, layout(task))
+    except CertificateError as error:
+        raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
         claim=claim,

@@ -41,10 +41,9 @@ def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> P
     """Put a checkpoint back into a model and its optimiser. Raises InputError when the file is damaged."""
     try:
         tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        progress = Progress(**json.loads(header["__metadata__"]["progress"]))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"checkpoint.safetensors is damaged ({error}): delete it and run again") from None
+    except SafetensorError as error:
+        raise _damaged(error) from None
+    progress = read_progress(data)
     weights = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     state: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
@@ -54,3 +53,16 @@ def unpack(data: bytes, model: nn.Module, optimizer: torch.optim.Optimizer) -> P
     model.load_state_dict(weights)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
+
+
+def read_progress(data: bytes) -> Progress:
+    """Where the training of a checkpoint stands. Raises InputError when the file is damaged."""
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        return Progress(**json.loads(header["__metadata__"]["progress"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(error) from None
+
+
+def _damaged(error: Exception) -> InputError:
+    return InputError(f"checkpoint.safetensors is damaged ({error}): delete it and run again")

@@ -24,7 +24,7 @@ class Cost:
     """Core seconds of training at most: trials that stop early take less."""
 
     trials: int
-    seconds: float
+    seconds: int | float
 
     @property
     def hours(self) -> float:

@@ -27,12 +27,18 @@ class Engine(Protocol):
     """Runs trials into a store."""
 
     def run(
-        self, store: Store, configs: Sequence[TrialConfig], finished: Listener | None = None, tick: Tick | None = None
+        self,
+        store: Store,
+        configs: Sequence[TrialConfig],
+        finished: Listener | None = None,
+        tick: Tick | None = None,
+        until: int | None = None,
     ) -> list[Result]:
         """Results in the order of `configs`; trials with a stored result are not run again.
 
         finished: called with each trial as it ends (stored ones at once)
         tick: called about twice a second with the trials now running
+        until: pause trials at the first validation from this step on; they come back as "paused", and are not stored
         A trial that raises, or whose loss stops being a number, gets a result of status "failed" with its error, and
         the others go on. A lost worker's trial is taken up again from its checkpoint; one that loses its workers
         without getting on comes back as "failed" too, but its result is not stored, so that the next run tries it

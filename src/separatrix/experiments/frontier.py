@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from separatrix.config import Config
 from separatrix.errors import InputError
@@ -38,17 +38,16 @@ class FrontierPlan(Config):
     target: float = Field(0.99, gt=0, le=1, description="test accuracy to reach")
     training: Settings = {}
 
+    @field_validator("lengths", "widths", "seeds")
+    @classmethod
+    def _each_once(cls, values: list[int]) -> list[int]:
+        return sorted(set(values))
+
     @model_validator(mode="after")
-    def _fits(self) -> FrontierPlan:
-        if self.needed > len(set(self.seeds)):
-            raise ValueError(f"{self.needed} seeds must reach the target, but only {len(set(self.seeds))} are trained")
-        return self.model_copy(
-            update={
-                "lengths": sorted(set(self.lengths)),
-                "widths": sorted(set(self.widths)),
-                "seeds": sorted(set(self.seeds)),
-            }
-        )
+    def _enough_seeds(self) -> FrontierPlan:
+        if self.needed > len(self.seeds):
+            raise ValueError(f"{self.needed} seeds must reach the target, but only {len(self.seeds)} are trained")
+        return self
 
     def trial(self, model: Settings, length: int, width: int, seed: int) -> TrialConfig:
         """One trial of the search."""

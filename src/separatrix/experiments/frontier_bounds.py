@@ -25,7 +25,7 @@ class Known:
     """Sizes at one length, in bits of state or in width."""
 
     unit: Literal["bits", "width"]
-    lower: float | None
+    lower: int | float | None
     """No exact model is smaller: proved. None where nothing is."""
     upper: Upper | None
     """A model that is known to suffice, built or counted. None where none is known here."""
@@ -94,7 +94,7 @@ def growth_of(frontier: Frontier, model: dict[str, Any]) -> Growths:
     )
 
 
-def _law(lengths: Sequence[int], sizes: Sequence[float | None]) -> Growth | None:
+def _law(lengths: Sequence[int], sizes: Sequence[int | float | None]) -> Growth | None:
     try:
         return growth_law(lengths, [size for size in sizes if size])
     except InputError:

@@ -60,7 +60,12 @@ class LocalEngine:
         return torch.cuda.device_count()
 
     def run(
-        self, store: Store, configs: Sequence[TrialConfig], finished: Listener | None = None, tick: Tick | None = None
+        self,
+        store: Store,
+        configs: Sequence[TrialConfig],
+        finished: Listener | None = None,
+        tick: Tick | None = None,
+        until: int | None = None,
     ) -> list[Result]:
         """See `Engine.run`."""
         outstanding = Outstanding(store, configs, finished)
@@ -71,7 +76,7 @@ class LocalEngine:
                     if slot.future is None and outstanding.waiting:
                         slot.config = outstanding.waiting.pop(0)
                         data = slot.config.model_dump(mode="json")
-                        slot.future = slot.pool.submit(work, store.address, data, os.getpid(), slot.device)
+                        slot.future = slot.pool.submit(work, store.address, data, os.getpid(), slot.device, until)
                 wait([slot.future for slot in slots if slot.future], POLL_SECONDS, FIRST_COMPLETED)
                 for slot in slots:
                     _collect(slot, outstanding)
@@ -111,7 +116,7 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=1, timeout=None, env=settled())
 
 
-def work(url: str, config: dict, parent: int, device: str = "cpu") -> dict:
+def work(url: str, config: dict, parent: int, device: str = "cpu", until: int | None = None) -> dict:
     """What a worker process runs: one trial, with one thread, ending early when the engine's process is gone."""
     import torch  # noqa: PLC0415
 
@@ -121,4 +126,4 @@ def work(url: str, config: dict, parent: int, device: str = "cpu") -> dict:
         if os.getppid() != parent:
             os._exit(1)
 
-    return run_trial(Store(url), trial_config(config), device, watch).model_dump(mode="json")
+    return run_trial(Store(url), trial_config(config), device, watch, until).model_dump(mode="json")

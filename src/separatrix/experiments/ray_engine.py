@@ -47,16 +47,21 @@ class RayEngine:
         _ray()
 
     def run(
-        self, store: Store, configs: Sequence[TrialConfig], finished: Listener | None = None, tick: Tick | None = None
+        self,
+        store: Store,
+        configs: Sequence[TrialConfig],
+        finished: Listener | None = None,
+        tick: Tick | None = None,
+        until: int | None = None,
     ) -> list[Result]:
         """See `Engine.run`. Raises InputError when the cluster cannot be reached, or has no room for a single trial."""
         outstanding = Outstanding(store, configs, finished)
         if outstanding.waiting:
             with _connected(self.address) as ray:
-                self._run(ray, store, outstanding, tick)
+                self._run(ray, store, outstanding, tick, until)
         return outstanding.results()
 
-    def _run(self, ray: Any, store: Store, outstanding: Outstanding, tick: Tick | None) -> None:
+    def _run(self, ray: Any, store: Store, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
         task = ray.remote(
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
@@ -69,7 +74,8 @@ class RayEngine:
                 room = self._room(ray)
                 while outstanding.waiting and len(running) < room:
                     config = outstanding.waiting.pop(0)
-                    running[task.remote(store.address, config.model_dump(mode="json"), self.resources.device)] = config
+                    data = config.model_dump(mode="json")
+                    running[task.remote(store.address, data, self.resources.device, until)] = config
                 ready, _ = ray.wait(list(running), timeout=POLL_SECONDS)
                 for future in ready:
                     _collect(ray, future, running.pop(future), store, outstanding)
@@ -104,7 +110,7 @@ def _collect(ray: Any, future: Any, config: TrialConfig, store: Store, outstandi
     except ray.exceptions.RayError:  # the worker, its node or what it returned is gone
         outstanding.lose(config)
     else:
-        if store.result(result.identity) is None:
+        if result.status != "paused" and store.result(result.identity) is None:
             raise InputError(
                 f"a node of the Ray cluster wrote its results to a {store.url} of its own: give a folder that all "
                 "nodes share, or an fsspec URL such as s3://bucket/runs"
@@ -112,12 +118,12 @@ def _collect(ray: Any, future: Any, config: TrialConfig, store: Store, outstandi
         outstanding.end(config, result)
 
 
-def work(url: str, config: dict, device: str) -> dict:
+def work(url: str, config: dict, device: str, until: int | None) -> dict:
     """What a task runs: one trial, with one thread."""
     import torch  # noqa: PLC0415
 
     torch.set_num_threads(1)
-    return run_trial(Store(url), trial_config(config), device).model_dump(mode="json")
+    return run_trial(Store(url), trial_config(config), device, until=until).model_dump(mode="json")
 
 
 def _ray() -> Any:

@@ -25,7 +25,10 @@ class Result(Config):
 
     identity: str
     config: dict[str, Any]
-    status: Literal["solved", "plateau", "finished", "failed"]
+    status: Literal["solved", "plateau", "finished", "failed", "paused"] = Field(
+        description="solved: accurate enough twice running; plateau: no better for long; finished: all steps done; "
+        "failed: see error; paused: not at its end, and never stored"
+    )
     error: str | None = None
     test: Measurement | None = None
     steps: int = 0

@@ -197,9 +197,16 @@ class Store:
 
     def progress(self, identity: str) -> dict[str, Any] | None:
         """The last words of a running trial: step, steps, accuracy, loss_bits, time. None before its first ones."""
-        with suppress(InputError):  # they are not flushed to the disk, and a power cut may have taken them
-            return self.read_json(f"trials/{identity}/progress.json")
-        return None
+        return self.progress_of([identity]).get(identity)
+
+    def progress_of(self, identities: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The last words of each of many trials that has said any, read together."""
+        paths = [f"trials/{identity}/progress.json" for identity in identities]
+        words: dict[str, dict[str, Any]] = {}
+        for identity, path, data in zip(identities, paths, self._read_all(paths), strict=True):
+            with suppress(InputError):  # they are not flushed to the disk, and a power cut may have taken them
+                words |= {} if data is None else {identity: self._parsed(path, data)}
+        return words
 
     @contextmanager
     def claim(self, config: TrialConfig) -> Iterator[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 from pydantic import Field
 
 from separatrix.config import Config
-from separatrix.errors import InputError
+from separatrix.errors import InputError, unknown
 from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.halving import Halving
 from separatrix.experiments.trainer import Trainer
 
 
@@ -34,12 +36,17 @@ class Sweep(Config):
         [grid]
         "task.length" = [20, 50]
         "model.width" = [32, 64]
+        "training.learning_rate" = [1e-3, 3e-3]
         seed = [0, 1, 2]
+        [halving]  # only if the best learning rate is sought, not the results of all
+        over = ["training.learning_rate"]
+        first = 200
     """
 
     base: dict[str, Any] = {}
     cases: list[dict[str, Any]] = Field([{}], min_length=1, description="each changes the base in its own way")
     grid: dict[str, list[Any]] = Field({}, description="every combination of these values, for every case")
+    halving: Halving | None = Field(None, description="give up the worse of competing trials early")
 
     def trials(self) -> list[TrialConfig]:
         """All distinct trials, in the order of the file."""
@@ -78,23 +85,40 @@ def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def select(trials: Sequence[TrialConfig], conditions: Sequence[str]) -> list[TrialConfig]:
-    """The trials that meet every condition `path=value`, e.g. `model.width=64`. Raises InputError on other forms."""
-    wanted = []
+    """The trials that meet every condition `path=value`, e.g. `model.width=64` or `model.name=lstm`.
+
+    Raises InputError for other forms, and for fields that no trial has.
+    """
+    chosen = list(trials)
     for condition in conditions:
-        path, equals, value = condition.partition("=")
+        path, equals, text = condition.partition("=")
         if not equals:
             raise InputError(f"expected a condition such as model.width=64, got {condition!r}")
-        wanted.append((path, value))
-    return [trial for trial in trials if all(_field(trial, path) == value for path, value in wanted)]
+        known = {name for trial in trials for name in _paths(trial.model_dump(mode="json"))}
+        if trials and path not in known:
+            raise unknown("field", path, known)
+        chosen = [trial for trial in chosen if _says(trial, path, text)]
+    return chosen
 
 
-def _field(trial: TrialConfig, path: str) -> str:
+def _paths(value: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, inner in value.items():
+        yield f"{above}{name}"
+        if isinstance(inner, dict):
+            yield from _paths(inner, f"{above}{name}.")
+
+
+def _says(trial: TrialConfig, path: str, text: str) -> bool:
+    """Whether a trial's field has the value of a text, as JSON (1e-3, true, [1, 2]) or as it stands (lstm)."""
     value: Any = trial.model_dump(mode="json")
     for part in path.split("."):
         if not isinstance(value, dict) or part not in value:
-            return ""
+            return False
         value = value[part]
-    return str(value)
+    try:
+        return value == json.loads(text)
+    except json.JSONDecodeError:
+        return str(value) == text
 
 
 def estimated_seconds(trials: Sequence[TrialConfig], probe_steps: int = 3) -> float:

@@ -36,9 +36,15 @@ class TrialError(Exception):
 
 
 def run_trial(
-    store: Store, config: TrialConfig, device: torch.device | str = "cpu", watch: Watch | None = None
+    store: Store,
+    config: TrialConfig,
+    device: torch.device | str = "cpu",
+    watch: Watch | None = None,
+    until: int | None = None,
 ) -> Result:
     """Run a trial to its end, or return its stored result.
+
+    until: pause at the first validation from this step on; the result says "paused" then, and is not stored
 
     A trial that raises or whose loss stops being finite gets a result of status "failed" with its error, and a file
     `error.txt` with the traceback. Raises Busy when another process is running it, and InputError when the store
@@ -51,7 +57,7 @@ def run_trial(
         if (stored := store.result(identity)) is not None:
             return stored
         try:
-            result = _train(store, path, config, torch.device(device), watch)
+            result = _train(store, path, config, torch.device(device), watch, until)
         except TrialError as error:
             store.write(f"{path}/error.txt", "".join(traceback.format_exception(error.__cause__)).encode())
             result = Result(
@@ -61,11 +67,14 @@ def run_trial(
                 error=str(error),
                 environment=environment(device),
             )
-        store.write_result(result)
+        if result.status != "paused":
+            store.write_result(result)
         return result
 
 
-def _train(store: Store, path: str, config: TrialConfig, device: torch.device, watch: Watch | None) -> Result:
+def _train(
+    store: Store, path: str, config: TrialConfig, device: torch.device, watch: Watch | None, until: int | None
+) -> Result:
     checkpoint = store.read(f"{path}/checkpoint.safetensors")
     with _own_errors():
         trainer = Trainer(config, device)
@@ -73,17 +82,24 @@ def _train(store: Store, path: str, config: TrialConfig, device: torch.device, w
             trainer.resume(checkpoint)
         validations = trainer.run()
     every, kept = float(os.environ.get(CHECKPOINT_SECONDS, "5")), time.monotonic()
-    while (measured := _next(validations)) is not None:
-        if trainer.progress.stopped or time.monotonic() - kept >= every:
+    while not _paused(trainer, until) and (measured := _next(validations)) is not None:
+        if trainer.progress.stopped or _paused(trainer, until) or time.monotonic() - kept >= every:
             store.write(f"{path}/checkpoint.safetensors", trainer.checkpoint())
             kept = time.monotonic()
         store.write(f"{path}/progress.json", _progress(trainer, measured), durable=False)
         if watch:
             watch()
+    if _paused(trainer, until):
+        data, step = config.model_dump(mode="json"), trainer.progress.step
+        return Result(identity=config.identity(), config=data, status="paused", steps=step)
     with _own_errors():
         result = _result(trainer, trainer.test())
     store.write(f"{path}/history.parquet", _parquet(trainer.progress.history))
     return result
+
+
+def _paused(trainer: Trainer, until: int | None) -> bool:
+    return until is not None and trainer.progress.step >= until and trainer.progress.stopped is None
 
 
 def _next(validations: Iterator[Measurement]) -> Measurement | None:

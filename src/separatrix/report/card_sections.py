@@ -30,8 +30,8 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
 
 
 # recall --------------------------------------------------------------------------------------------------------------
-def _recall(field: Field, asked: Sequence[Question]) -> Section:
-    questions = sorted(asked, key=lambda q: (q.resized, q.length))
+def _recall(field: Field, questions: Sequence[Question]) -> Section:
+    questions = sorted(questions, key=lambda q: (q.resized, q.length))
     columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
     return Section(
         id="recall",
@@ -40,10 +40,20 @@ def _recall(field: Field, asked: Sequence[Question]) -> Section:
         measured=_conditions(questions),
         figures=[
             *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
-            *(figure for q in {q.probe: q for q in reversed(asked)}.values() if (figure := _recalled(field, q))),
+            *(figure for q in _most_answered(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
+
+
+def _most_answered(field: Field, questions: Sequence[Question]) -> list[Question]:
+    """The length of each probe that most cards answer, the longest of several."""
+    best: dict[str, tuple[int, Question]] = {}
+    for question in questions:
+        answers = sum(field.answer(entrant, question) is not None for entrant in field.entrants)
+        if answers >= best.get(question.probe, (0, question))[0]:
+            best[question.probe] = answers, question
+    return [question for _, question in best.values()]
 
 
 def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
@@ -264,7 +274,7 @@ def _speed(field: Field) -> Section:
         id="speed",
         title="Speed: reading, training, answering",
         about=f"One thread, {speed.device} ({devices}), {speed.batch_size} contexts at a time, float32. Speeds depend "
-        f"on the machine; their ratios to {baseline}, timed in turn in the same run, travel better.",
+        f"on the machine; their ratios to {baseline}, timed in turn in the same run by processor time, travel better.",
         tables=[
             Table(
                 caption="On the machine that made the card: median (lowest to highest repeat)",

@@ -55,7 +55,7 @@ def _accuracy(panel: PanelTrials) -> Figure:
         ),
         width=max(3, len(panel.lengths)) * 84,
         page_width=190 + max(3, len(panel.lengths)) * 120,
-        page_least=110 + len(panel.lengths) * 40,
+        page_least=110 + len(panel.lengths) * (72 if needs else 40),
     )
 
 

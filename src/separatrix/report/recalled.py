@@ -168,6 +168,14 @@ def _rates(panel: PanelTrials, groups: Mapping[tuple[str, int], list[Trial]], hu
         f"{'; '.join(best)}.",
         rows=rows,
         chart=scaling(
-            rows, labels, {CEILING: PROVED}, hues, "bits sent per context", "accuracy", log=(True, False), share=True
+            rows,
+            labels,
+            {CEILING: PROVED},
+            hues,
+            "bits sent per context",
+            "accuracy",
+            log=(True, False),
+            share=True,
+            pick="length",
         ),
     )

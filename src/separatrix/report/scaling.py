@@ -25,13 +25,15 @@ def scaling(
     y: str,
     log: tuple[bool, bool] = (True, True),
     share: bool = False,
+    pick: str = "",
 ) -> alt.LayerChart:
     """One line a model with the range over seeds, and lines of what is known.
 
-    rows:  fields model, x, y, low, high (ranges), length (for the menu), text (a tooltip), short (not reached)
+    rows:  fields model, x, y, low, high (ranges), text (a tooltip), short (not reached)
     known: lines that are no model's, with their kind, `proved` or `constructed`
     log:   whether the axes are logarithmic, of powers of two
     share: whether y is a share in [0, 1]
+    pick:  the name of a field of `rows` to choose a value of; none when empty
     """
     domain = [*models, *known]
     colours = alt.Scale(
@@ -44,7 +46,7 @@ def scaling(
     legend = alt.Legend(
         title=None, orient="top", columns=4, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
     )
-    chart, menu = choosing(rows, "length")
+    chart, menu = choosing(rows, pick)
     y_scale = alt.Scale(domain=[0, 1]) if share else _scale(log[1])
     y_axis = alt.Axis(format="%" if share else ",~s", tickCount=5, domain=False, ticks=False)
     base = chart.encode(

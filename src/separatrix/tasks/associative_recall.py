@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.base import Batch
 from separatrix.tasks.ceiling import accuracy_ceiling
 from separatrix.tasks.draws import distinct, several, sort_rows
 from separatrix.tasks.logarithms import log2_binomial
+from separatrix.tasks.pairs import Pairs
 
 
-class AssociativeRecall(Task):
+class AssociativeRecall(Pairs):
     """Associative recall from k key-value pairs, k = length / 2, the keys distinct.
 
     Example: with 4 keys and 3 values, the pairs 2→1, 0→2 are the context `2 5 0 6`; query `0` is answered 2.
@@ -25,33 +25,20 @@ class AssociativeRecall(Task):
     Tokens are keys 0 … K - 1 and values K … K + V - 1 (`shared`: values are tokens 0 … V - 1, the same as keys).
     Queries are key tokens, as they stand in the context; answers are values 0 … V - 1, or V for an absent key. A share
     `absent` of the queries asks for absent keys. Queries of one context are distinct as far as there are keys.
-    `length` or `pairs` may be given, or both when length = 2 * pairs.
+    `length` or `pairs` may be given.
     """
 
     summary: ClassVar[str] = "which value stood beside this key?"
+    counted: ClassVar[str] = "pairs"
     name: Literal["associative-recall"] = "associative-recall"
     pairs: int = Field(ge=1, description="key-value pairs k")
     keys: int = Field(64, ge=1, description="key alphabet size K")
     values: int = Field(64, ge=2, description="value alphabet size V")
     shared: bool = Field(False, description="keys and values share one alphabet")
-    absent: float = Field(0.0, ge=0, le=1, description="share of queries that ask for a key that is not there")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _length_or_pairs(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            if "length" in data and "pairs" not in data and isinstance(data["length"], int):
-                if data["length"] % 2:
-                    raise ValueError(f"associative-recall: length must be even (pairs), got {data['length']}")
-                return {**data, "pairs": data["length"] // 2}
-            if "pairs" in data and "length" not in data and isinstance(data["pairs"], int):
-                return {**data, "length": 2 * data["pairs"]}
-        return data
+    absent: float = Field(0.0, ge=0, lt=1, description="share of queries that ask for a key that is not there")
 
     @model_validator(mode="after")
     def _fits(self) -> AssociativeRecall:
-        if self.length != 2 * self.pairs:
-            raise ValueError(f"associative-recall: length must be 2 * pairs, got {self.length} and {self.pairs} pairs")
         if self.pairs > self.keys:
             raise ValueError(f"associative-recall: {self.pairs} distinct keys do not fit in {self.keys}: add keys")
         if self.absent and self.pairs == self.keys:
@@ -82,13 +69,6 @@ class AssociativeRecall(Task):
     @property
     def groups(self) -> tuple[str, ...]:
         return (*(f"pair {i}" for i in range(self.pairs)), "absent")
-
-    @property
-    def lengths(self) -> Sequence[int]:
-        return range(2, self.length + 1, 2)
-
-    def at_length(self, length: int) -> AssociativeRecall:
-        return self.replace(length=length, pairs=length // 2)
 
     def position_alphabet(self, position: int) -> range:
         return range(self.keys) if position % 2 == 0 else range(self.value_offset, self.value_offset + self.values)
@@ -156,8 +136,8 @@ class AssociativeRecall(Task):
         return rest + math.log2(max(self.values, self.pairs))
 
     def attention_bits(self) -> float:
-        """A lower bound, k log2 V: the values held, one fixed key asked."""
-        return self.pairs * math.log2(self.values)
+        """A lower bound, k log2 V: the values held, one fixed key asked; log2(V + 1) for one pair and absent keys."""
+        return max(self.pairs * math.log2(self.values), math.log2(self.values + 1) if self.absent else 0.0)
 
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""

@@ -203,7 +203,12 @@ class Task(Config):
             raise InputError(f"{self.name}: {self.show(context)!r} is not a context of this task")
         return context
 
-    # checks shared by the families -----------------------------------------------------------------------------------
+    # shared by the families ------------------------------------------------------------------------------------------
+    def decision(self, context: Tensor, group: Int[Tensor, " B"], queries: int) -> Batch:
+        """The batch that asks so many times for the end of each string, with the group of each."""
+        asked = torch.zeros(len(context), queries, dtype=torch.int64, device=context.device)
+        return Batch(context, asked, self.answer(context, asked), group[:, None].expand(asked.shape))
+
     def check_request(self, batch_size: int, queries: int | None, length: int | None) -> tuple[int, int]:
         """(Q, N) of a request to `sample`, or an InputError."""
         if batch_size < 1:

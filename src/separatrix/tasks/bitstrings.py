@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
@@ -19,13 +21,13 @@ def pack(rows: UInt8[Tensor, "B N"]) -> UInt8[Tensor, "N W"]:
     """Eight strings to a byte, W = ceil(B / 8): bit j of byte w is that of string j W + w."""
     spare = -len(rows) % 8
     eighths = (pad(rows, (0, 0, 0, spare)) if spare else rows).view(8, -1, rows.shape[1])
-    return (eighths << _binary(rows)).sum(dim=0, dtype=torch.uint8).T.contiguous()
+    return (eighths << _binary(rows.device)).sum(dim=0, dtype=torch.uint8).T.contiguous()
 
 
 def unpack(packed: UInt8[Tensor, "N W"], strings: int) -> UInt8[Tensor, "B N"]:
     """The strings that `pack` packed."""
     rows = packed.T.contiguous()
-    return (rows >> _binary(rows) & 1).view(-1, rows.shape[1])[:strings]
+    return (rows >> _binary(rows.device) & 1).view(-1, rows.shape[1])[:strings]
 
 
 def ones(rows: UInt8[Tensor, "B N"]) -> Int[Tensor, " B"]:
@@ -35,5 +37,6 @@ def ones(rows: UInt8[Tensor, "B N"]) -> Int[Tensor, " B"]:
     return torch.stack([part.sum(dim=1, keepdim=True).view(torch.uint8).sum(dim=1) for part in words]).sum(dim=0)
 
 
-def _binary(like: Tensor) -> UInt8[Tensor, "8 1 1"]:
-    return torch.arange(8, dtype=torch.uint8, device=like.device)[:, None, None]
+@lru_cache(maxsize=8)
+def _binary(device: torch.device) -> UInt8[Tensor, "8 1 1"]:
+    return torch.arange(8, dtype=torch.uint8, device=device)[:, None, None]

@@ -93,8 +93,7 @@ class BoundedDyck(Task):
         self._spoil_type(context, self._is(group, "wrong-type"), generator)
         self._spoil_balance(context, self._is(group, "unbalanced"), generator)
         self._randomise(context, self._is(group, "random"), generator)
-        asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        return Batch(context, asked, self.answer(context, asked), group[:, None].expand(batch_size, count))
+        return self.decision(context, group, count)
 
     def _is(self, group: Int[Tensor, " B"], kind: Negative) -> Bool[Tensor, " B"]:
         return group == (self.groups.index(kind) if kind in self.groups else -1)

@@ -55,6 +55,7 @@ class FeatureBank:
         self.kind = torch.tensor([kinds[table] for table in tables], device=device)
         self.tables = torch.tensor(list(kinds), dtype=torch.uint8, device=device)
         self.ones = self.tables.sum(dim=1)
+        self._binary = torch.arange(self.width, device=device)
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -88,34 +89,32 @@ class FeatureBank:
         One random bit of a feature turns where that is enough, otherwise its bits become a random assignment with the
         value. Features that share bits may spoil one another's.
         """
-        flat, begin = bits.view(-1), string * bits.shape[1]
-        places = [begin + position.index_select(0, feature) for position in self.positions]
-        now = [flat.index_select(0, place) for place in places]
-        code = torch.zeros_like(string)
-        for j, bit in enumerate(now):
-            code |= bit.long() << j
-        turned = self._turned(feature, code, generator)
-        for j, (place, bit) in enumerate(zip(places, now, strict=True)):
-            turns = true_places(turned & 1 << j != 0)
-            flat.scatter_(0, place.index_select(0, turns), 1 - bit.index_select(0, turns))
-
-    def _turned(
-        self, feature: Int[Tensor, " pairs"], code: Int[Tensor, " pairs"], generator: torch.Generator
-    ) -> Int[Tensor, " pairs"]:
-        """The bits of a feature that turn, as a code."""
-        kind, codes = self.kind.index_select(0, feature), self.tables.shape[1]
-        enough = self._enough.view(-1).index_select(0, kind * codes + code)
-        many, single = self._members
-        which = below(many.index_select(0, enough), self.width, generator)
-        turned = single.view(-1).index_select(0, enough * self.width + which)
-        stuck = true_places(turned == 0)
+        flat, codes = bits.view(-1), self.tables.shape[1]
+        places = self.positions.index_select(1, feature) + string * bits.shape[1]
+        now = flat.index_select(0, places.view(-1)).view(places.shape)
+        code = (now.long() << self._binary[:, None]).sum(dim=0)
+        entry = self.kind.index_select(0, feature) * codes + code
+        enough = self._enough.view(-1).index_select(0, entry)
+        many, member = self._members
+        many = many.index_select(0, enough)
+        turning = member.view(-1).index_select(0, enough * self.width + below(many, self.width, generator))
+        turned = turning * len(string) + torch.arange(len(string), device=bits.device)
+        stuck = true_places(many == 0)
         if len(stuck):
-            kind, code, feature = kind[stuck], code[stuck], feature[stuck]
-            ones, value = self.ones[kind], self.tables[kind, code] == 1
-            which = below(torch.where(value, codes - ones, ones), codes, generator)
-            anywhere = self._sorted_codes[kind, torch.where(value, ones + which, which)]
-            turned[stuck] = (anywhere ^ code) & (1 << self.sizes[feature]) - 1
-        return turned
+            other = self._other_code(entry.index_select(0, stuck), generator) ^ code.index_select(0, stuck)
+            real = self._binary[:, None] < self.sizes[feature[stuck]]
+            turns = (other >> self._binary[:, None] & 1 == 1) & real
+            anywhere = (self._binary[:, None] * len(string) + stuck)[turns]
+            turned = torch.cat([turned.index_select(0, true_places(many)), anywhere])
+        flat.scatter_(0, places.view(-1).index_select(0, turned), 1 - now.view(-1).index_select(0, turned))
+
+    def _other_code(self, entry: Int[Tensor, " pairs"], generator: torch.Generator) -> Int[Tensor, " pairs"]:
+        """For each entry of a table a random code with the other value."""
+        codes = self.tables.shape[1]
+        kind = entry // codes
+        ones, value = self.ones[kind], self.tables.view(-1)[entry] == 1
+        which = below(torch.where(value, codes - ones, ones), codes, generator)
+        return self._sorted_codes[kind, torch.where(value, ones + which, which)]
 
     @cached_property
     def _polynomials(self) -> UInt8[Tensor, "codes M 1"]:
@@ -142,12 +141,9 @@ class FeatureBank:
 
     @cached_property
     def _members(self) -> tuple[Int[Tensor, " codes"], Int[Tensor, "codes s"]]:
-        """How many bits each code has, and each of them by itself, the others 0."""
-        binary = torch.arange(self.width, device=self.tables.device)
-        there = torch.arange(self.tables.shape[1], device=self.tables.device)[:, None] >> binary & 1
-        place = torch.where(there == 1, there.cumsum(dim=1) - 1, self.width)
-        single = torch.zeros(len(there), self.width + 1, dtype=torch.int64, device=there.device)
-        return there.sum(dim=1), single.scatter_(1, place, there << binary)[:, :-1].contiguous()
+        """How many ones each code has, and where, the places behind the last of them filled by others."""
+        there = torch.arange(self.tables.shape[1], device=self.tables.device)[:, None] >> self._binary & 1
+        return there.sum(dim=1), there.argsort(dim=1, descending=True, stable=True)
 
     @cached_property
     def _sorted_codes(self) -> Int[Tensor, "kinds codes"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import permutations
+from itertools import permutations, product
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ def _even(permutation: tuple[int, ...]) -> bool:
     return sum(permutation[i] < permutation[j] for i, j in pairs) % 2 == 0
 
 
+@lru_cache(maxsize=16)
 def check_group(table: Table) -> None:
     """Raises InputError, with the elements that show it, when a table is no group."""
     order = len(table)
@@ -38,21 +39,25 @@ def check_group(table: Table) -> None:
         raise InputError(
             f"a group table must be square with at least 2 elements, got rows of {[len(r) for r in table]}"
         )
-    product = torch.tensor(table)
-    if bool(((product < 0) | (product >= order)).any()):
-        raise InputError(f"a group table of {order} elements must hold 0 … {order - 1}")
+    for a, b in product(range(order), repeat=2):
+        if not 0 <= table[a][b] < order:
+            raise InputError(
+                f"a group table of {order} elements must hold 0 … {order - 1}, got {table[a][b]} as {a}·{b}"
+            )
     identities = [e for e in range(order) if all(table[e][a] == a == table[a][e] for a in range(order))]
     if not identities:
         raise InputError("not a group: no element e has e·a = a·e = a for every a")
     stuck = [a for a in range(order) if identities[0] not in table[a]]
     if stuck:
         raise InputError(f"not a group: element {stuck[0]} has no inverse")
-    wrong = (product[product] != product[:, product]).nonzero()
-    if len(wrong):
-        a, b, c = wrong[0].tolist()
-        raise InputError(
-            f"not a group: ({a}·{b})·{c} = {table[table[a][b]][c]}, but {a}·({b}·{c}) = {table[a][table[b][c]]}"
-        )
+    products = torch.tensor(table)
+    for a in range(order):  # (a·b)·c against a·(b·c)
+        wrong = (products[products[a]] != products[a][products]).nonzero()
+        if len(wrong):
+            b, c = wrong[0].tolist()
+            raise InputError(
+                f"not a group: ({a}·{b})·{c} = {table[table[a][b]][c]}, but {a}·({b}·{c}) = {table[a][table[b][c]]}"
+            )
 
 
 def centre_order(table: Table) -> int:

@@ -5,28 +5,32 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
 from separatrix.errors import InputError
-from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.base import Batch
 from separatrix.tasks.bitstrings import random_bits
 from separatrix.tasks.draws import one_place, true_places
+from separatrix.tasks.margins import margins, sides
 from separatrix.tasks.packing import cube_points, sphere_points
+from separatrix.tasks.pairs import Pairs
 from separatrix.tasks.ways import GreatCircle, Turns, Way
 
 ROUNDS = 200
 """How often contexts without an admissible query are drawn again before the margin counts as out of reach."""
+GAPS = 2**22
+"""Inner products between points that are looked at together."""
 HALVINGS = 16
 """Steps of the bisection that finds where on its way a query has its margin."""
 
 
-class NearestNeighbor(Task):
+class NearestNeighbor(Pairs):
     """The label of the nearest of k labelled points in d dimensions, k = length / 2.
 
     Example: the points (1, 0) labelled 0 and (0, 1) labelled 1, asked (0.8, 0.6), are answered 0.
@@ -45,30 +49,13 @@ class NearestNeighbor(Task):
     """
 
     summary: ClassVar[str] = "which label has the nearest point?"
+    counted: ClassVar[str] = "points"
     name: Literal["nearest-neighbor"] = "nearest-neighbor"
     points: int = Field(ge=1, description="labelled points k")
     dimension: int = Field(16, ge=1, description="dimension d")
     labels: int = Field(2, ge=2, description="number of labels")
     geometry: Literal["sphere", "cube"] = Field("sphere", description="unit vectors, or signs / sqrt(d)")
     margin: float = Field(0.05, ge=0, lt=2, description="least gap between the best and the best of another label")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _length_or_points(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            if "length" in data and "points" not in data and isinstance(data["length"], int):
-                if data["length"] % 2:
-                    raise ValueError(f"nearest-neighbor: length must be even (points, labels), got {data['length']}")
-                return {**data, "points": data["length"] // 2}
-            if "points" in data and "length" not in data and isinstance(data["points"], int):
-                return {**data, "length": 2 * data["points"]}
-        return data
-
-    @model_validator(mode="after")
-    def _fits(self) -> NearestNeighbor:
-        if self.length != 2 * self.points:
-            raise ValueError(f"nearest-neighbor: length must be 2 * points, got {self.length} and {self.points} points")
-        return self
 
     @property
     def alphabet_size(self) -> int:
@@ -98,13 +85,6 @@ class NearestNeighbor(Task):
     def groups(self) -> tuple[str, ...]:
         return tuple(f"margin {low:.1f}-{low + 0.1:.1f}" for low in (i / 10 for i in range(20)))
 
-    @property
-    def lengths(self) -> Sequence[int]:
-        return range(2, self.length + 1, 2)
-
-    def at_length(self, length: int) -> NearestNeighbor:
-        return self.replace(length=length, points=length // 2)
-
     # data ------------------------------------------------------------------------------------------------------------
     def sample(
         self, batch_size: int, generator: torch.Generator, queries: int | None = None, length: int | None = None
@@ -117,8 +97,8 @@ class NearestNeighbor(Task):
         goal = one_place(other.flatten(0, 1), generator).view_as(start)
         asked = self._vectors(self._between(points, labels, start, goal, own, generator))
         context = self._context(points, labels)
-        targets, margins = self._judged(context, asked)
-        return Batch(context, asked, targets, (margins * 10).long().clamp(0, len(self.groups) - 1))
+        targets, gaps = self._judged(context, asked)
+        return Batch(context, asked, targets, (gaps * 10).long().clamp(0, len(self.groups) - 1))
 
     def _draw(
         self, batch: int, k: int, count: int, generator: torch.Generator
@@ -145,15 +125,15 @@ class NearestNeighbor(Task):
     ) -> tuple[Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
         """Uniform points among those of the margin asked for (any, where there are none), and their margins."""
         start = torch.randint(labels.shape[1], (len(labels), count), generator=generator, device=labels.device)
-        own = _margins(_at(points, start) @ points.mT, *_sides(labels, labels.gather(1, start)))
+        own = margins(_at(points, start) @ points.mT, *sides(labels, labels.gather(1, start)))
         poor = true_places((own < self.margin).any(dim=1))
-        if len(poor):  # few, unless the margin is wide: only these need the margins of all their points
-            all_own = _margins(points[poor] @ points[poor].mT, *_sides(labels[poor], labels[poor]))
+        for rows in poor.split(max(1, GAPS // labels.shape[1] ** 2)):  # only these need the margins of all their points
+            all_own = margins(points[rows] @ points[rows].mT, *sides(labels[rows], labels[rows]))
             fit = all_own >= self.margin
             fit |= ~fit.any(dim=1, keepdim=True)
-            another = one_place(fit.repeat_interleave(count, dim=0), generator).view(len(poor), count)
-            start[poor] = torch.where(own[poor] < self.margin, another, start[poor])
-            own[poor] = all_own.gather(1, start[poor])
+            another = one_place(fit.repeat_interleave(count, dim=0), generator).view(len(rows), count)
+            start[rows] = torch.where(own[rows] < self.margin, another, start[rows])
+            own[rows] = all_own.gather(1, start[rows])
         return start, own
 
     def _points(self, batch: int, k: int, generator: torch.Generator) -> Float[Tensor, "B k d"]:
@@ -181,14 +161,9 @@ class NearestNeighbor(Task):
         way: Way = (
             GreatCircle(here, there, points) if self.geometry == "sphere" else Turns(here, there, points, generator)
         )
-        sides = _sides(labels, labels.gather(1, start))
-        low, high = torch.zeros_like(target), torch.ones_like(target)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            enough = _margins(way.scores(middle), *sides) >= target
-            low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
-        found = way.at(low)
-        enough = _margins(found @ points.mT, *sides) >= self.margin
+        own_sides = sides(labels, labels.gather(1, start))
+        found = way.at(way.furthest(lambda scores: margins(scores, *own_sides) >= target, HALVINGS))
+        enough = margins(found @ points.mT, *own_sides) >= self.margin
         return torch.where(enough[..., None], found, here)
 
     def _vectors(self, points: Float[Tensor, "B Q d"]) -> Float[Tensor, "B Q D"]:
@@ -210,7 +185,7 @@ class NearestNeighbor(Task):
     ) -> tuple[Int[Tensor, "B Q"], Float[Tensor, "B Q"]]:
         scores, labels = self._scores(context, queries)
         nearest = labels.gather(1, scores.argmax(dim=-1))
-        return nearest, _margins(scores, *_sides(labels, nearest))
+        return nearest, margins(scores, *sides(labels, nearest))
 
     def answer(self, context: Float[Tensor, "B N d"], queries: Float[Tensor, "B Q d"]) -> Int[Tensor, "B Q"]:
         scores, labels = self._scores(context, queries)
@@ -274,19 +249,3 @@ class NearestNeighbor(Task):
 
 def _at(points: Float[Tensor, "B k d"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
     return points.gather(1, which[..., None].expand(-1, -1, points.shape[2]))
-
-
-def _sides(
-    labels: Int[Tensor, "B k"], label: Int[Tensor, "B Q"]
-) -> tuple[Float[Tensor, "B Q k"], Float[Tensor, "B Q k"]]:
-    """What hides the points of other labels when it is added to scores, and what hides those of this label."""
-    same = labels[:, None, :] == label[..., None]
-    nothing = torch.zeros(same.shape, device=labels.device)
-    return nothing.masked_fill(~same, -torch.inf), nothing.masked_fill(same, -torch.inf)
-
-
-def _margins(
-    scores: Float[Tensor, "B Q k"], others: Float[Tensor, "B Q k"], mates: Float[Tensor, "B Q k"]
-) -> Float[Tensor, "B Q"]:
-    """The largest score of a point of the label less the largest of another one, at most 2."""
-    return ((scores + others).amax(dim=-1) - (scores + mates).amax(dim=-1)).clamp(max=2.0)

@@ -117,9 +117,8 @@ class SparseThreshold(Task):
         moved = ((held >= threshold) != wished) | (hard & (target >= 0) & (target <= len(bank)))
         context = self._moved(bits, torch.where(moved, target, held), generator)
         short = (threshold - self._held(context)).where(moved, -1)
-        groups = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
-        asked = torch.zeros(batch_size, count, dtype=torch.int64, device=device)
-        return Batch(context, asked, self.answer(context, asked), groups[:, None].expand(batch_size, count))
+        group = torch.where(short == 0, 1, torch.where(short == 1, 2, torch.where(moved, 3, 0)))
+        return self.decision(context, group, count)
 
     def _moved(
         self, bits: UInt8[Tensor, "B N"], target: Int[Tensor, " B"], generator: torch.Generator
@@ -130,11 +129,12 @@ class SparseThreshold(Task):
         which = torch.arange(len(bits), device=bits.device)
         for _ in range(ROUNDS):
             values = bank.values(bits)
-            missing = target[which] - ones(values)
-            off = true_places(missing != 0)
-            if 3 * len(off) <= 2 * len(which):  # put the strings that are done aside and go on with fewer
-                done[which] = bits.long()
-                which, missing, bits, values = which[off], missing[off], bits[off], values[off]
+            missing = target - ones(values)
+            off = true_places(missing)
+            if 8 * len(off) <= 7 * len(which):  # put the strings that are done aside and go on with fewer
+                there = true_places(missing == 0)
+                done[which[there]] = bits[there].long()
+                which, target, missing, bits, values = (x[off] for x in (which, target, missing, bits, values))
             if not len(which):
                 return done
             string, feature = _choose(bank.changeable(values, missing > 0), missing.abs(), generator)

@@ -46,9 +46,7 @@ class TwoStrings(Task):
     ) -> Batch:
         count, total = self.check_request(batch_size, queries, length)
         first, second, group = self.pairs(batch_size, total // 2, generator)
-        context = self.join(first, second)
-        asked = torch.zeros(batch_size, count, dtype=torch.int64, device=generator.device)
-        return Batch(context, asked, self.answer(context, asked), group[:, None].expand(batch_size, count))
+        return self.decision(self.join(first, second), group, count)
 
     def join(self, first: Int[Tensor, "B n"], second: Int[Tensor, "B n"]) -> Int[Tensor, "B N"]:
         """The context that holds two strings in this layout."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
 
 class Way(ABC):
     """Q ways in each of B batches, from share 0, where they start, to share 1; k points are looked at along them."""
+
+    here: Float[Tensor, "B Q d"]
 
     @abstractmethod
     def at(self, share: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
@@ -20,6 +23,18 @@ class Way(ABC):
     @abstractmethod
     def scores(self, share: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q k"]:
         """Their inner products with all the points looked at."""
+
+    def furthest(
+        self, enough: Callable[[Float[Tensor, "B Q k"]], Bool[Tensor, "B Q"]], halvings: int
+    ) -> Float[Tensor, "B Q"]:
+        """A share at which the scores are still enough, as they are at 0, and soon after no more; by bisection."""
+        low = torch.zeros(self.here.shape[:2], device=self.here.device)
+        high = torch.ones_like(low)
+        for _ in range(halvings):
+            middle = (low + high) / 2
+            inside = enough(self.scores(middle))
+            low, high = torch.where(inside, middle, low), torch.where(inside, high, middle)
+        return low
 
 
 class GreatCircle(Way):

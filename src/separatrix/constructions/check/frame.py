@@ -23,14 +23,14 @@ from separatrix.numerics import Format, Grid, parse
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
-    "fetch and veto": "veto",
-    "fetch and count": "count",
-    "copy and match": "recall",
     "copy and compare": "nearest",
-    "product of automata": "product",
-    "stack rules": "stack_rules",
-    "shift register": "register",
+    "copy and match": "recall",
+    "fetch and count": "count",
+    "fetch and veto": "veto",
     "fingerprint": "fingerprint",
+    "product of automata": "product",
+    "shift register": "register",
+    "stack rules": "stack_rules",
 }
 """Argument, as certificates name it → module of this package."""
 
@@ -67,7 +67,7 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
         if recorded != found:
             keys = sorted(key for key in recorded | found if recorded.get(key) != found.get(key))
             raise CertificateError(f"the certificate is about another {what}: {', '.join(keys)} differ")
-    if certificate.weights_sha256 not in (None, weights_sha256(model)):
+    if (claimed := certificate.weights_sha256) is not None and claimed != weights_sha256(model):
         raise CertificateError("the certificate was issued for other weights: their hash differs")
     if model.query_offset != model.task.query_offset:
         raise CertificateError(f"queries are embedded {model.query_offset} rows down, the task says otherwise")

@@ -104,7 +104,7 @@ class Timing(Config):
     value: float
     low: float
     high: float
-    ratio: float = Field(description="times the baseline's speed; above 1 is faster than the baseline")
+    ratio: float = Field(description="times the baseline's speed, by seconds of work; above 1 is faster")
     repeats: int
 
 

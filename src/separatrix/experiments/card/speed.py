@@ -1,4 +1,7 @@
-"""How fast an architecture reads, trains and answers, beside a baseline timed in turn with it in the same run."""
+"""How fast an architecture reads, trains and answers, beside a baseline timed in turn with it in the same run.
+
+On a processor the ratios are of processor time, which other work on the machine hardly disturbs.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +23,13 @@ BASELINE: dict[str, Any] = {"name": "lstm", "layers": 1, "width": 64}
 LENGTHS = (128, 512)
 BATCH = 8
 REPEATS = 7
+
+
+class Spent(NamedTuple):
+    """Seconds by the clock, and seconds of work: the processor's, where that is what works."""
+
+    seconds: float
+    worked: float
 
 
 def measure_speed(model: dict[str, Any], seconds: float, device: torch.device | str = "cpu") -> Speed:
@@ -62,12 +72,12 @@ def one_thread() -> Iterator[None]:
 
 def _speed_at(model: dict[str, Any], length: int, budget: float, device: torch.device) -> SpeedAt:
     jobs = [_jobs(settings, length, device) for settings in (model, BASELINE)]
-    times: dict[str, tuple[list[float], list[float]]] = {}
+    times: dict[str, tuple[list[Spent], list[Spent]]] = {}
     for kind in jobs[0]:
         for job in jobs:
             job[kind]()  # the first call pays for set-up
-        own: list[float] = []
-        base: list[float] = []
+        own: list[Spent] = []
+        base: list[Spent] = []
         while len(own) < REPEATS and (len(own) < 2 or time.perf_counter() < budget):
             for job, kept in zip(jobs, (own, base), strict=True):
                 kept.append(_timed(job[kind], device))
@@ -104,26 +114,30 @@ def _decode(model: SequenceModel, state: Any, queries: torch.Tensor) -> torch.Te
     return model.decode(state, queries)
 
 
-def _timed(job: Callable[[], Any], device: torch.device) -> float:
-    begun = time.perf_counter()
+def _timed(job: Callable[[], Any], device: torch.device) -> Spent:
+    begun, busy = time.perf_counter(), time.process_time()
     job()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - begun
+    seconds = time.perf_counter() - begun
+    return Spent(seconds, time.process_time() - busy if device.type == "cpu" else seconds)
 
 
-def _rate(own: list[float], base: list[float], tokens: int) -> Timing:
-    speeds = [tokens / seconds for seconds in own]
+def _rate(own: list[Spent], base: list[Spent], tokens: int) -> Timing:
+    speeds = [tokens / spent.seconds for spent in own]
     return Timing(
         value=round(median(speeds)),
         low=round(min(speeds)),
         high=round(max(speeds)),
-        ratio=round(median(base) / median(own), 4),
+        ratio=_ratio(own, base),
         repeats=len(own),
     )
 
 
-def _latency(own: list[float], base: list[float]) -> Timing:
-    return Timing(
-        value=median(own), low=min(own), high=max(own), ratio=round(median(base) / median(own), 4), repeats=len(own)
-    )
+def _latency(own: list[Spent], base: list[Spent]) -> Timing:
+    seconds = [spent.seconds for spent in own]
+    return Timing(value=median(seconds), low=min(seconds), high=max(seconds), ratio=_ratio(own, base), repeats=len(own))
+
+
+def _ratio(own: list[Spent], base: list[Spent]) -> float:
+    return round(median(spent.worked for spent in base) / median(spent.worked for spent in own), 4)

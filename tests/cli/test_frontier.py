@@ -1,0 +1,43 @@
+"""`frontier` and `recall` from the command line to their figures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from separatrix.cli.main import main
+
+TINY = ["--steps", "4", "--warmup", "1", "--validate-every", "2", "--validation-contexts", "4", "--test-contexts", "8"]
+
+
+@pytest.fixture
+def run(capsys):
+    def go(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return ended.value.code, out, err
+
+    return go
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_frontier_is_searched_drawn_and_its_trials_recalled(run, tmp_path):
+    folder = tmp_path / "runs"
+    code, out, _ = run(
+        "frontier", "index-lookup", "--models", "transformer,lstm", "--lengths", "2,3,4", "--widths", "2,4", "--seeds",
+        "0", "--alphabet", "2", *TINY, "--target", "0.1", "--output", folder, "--workers", "1", "--json",
+    )  # fmt: skip
+    said = json.loads(out)
+    assert code == 0
+    points = said["frontier"]["points"] if "frontier" in said else said["points"]
+    assert {(point["length"], point["width"]) for point in points} == {(2, 2), (3, 2), (4, 2)}
+    drawn = [file.name for file in (folder / "report").iterdir()]
+    assert any(name.startswith("frontier-index-lookup") and name.endswith("width.svg") for name in drawn)
+    code, out, _ = run("recall", folder, "--contexts", "8", "--length", "4", "--json")
+    assert code == 0 and json.loads(out)
+    code, _, _ = run("report", folder)
+    assert code == 0 and any(
+        name.endswith("rates.svg") for name in (file.name for file in (folder / "report").iterdir())
+    )
