@@ -122,7 +122,7 @@ def _count(task: SparseThreshold, options: SparseOptions, evaluation: Kinds, thr
     settings = _config(evaluation)
 
     def weights() -> SequenceModel:
-        return _counting(task, settings, evaluation, beta, part, min(threshold, features + 1))
+        return _counting(task, settings, evaluation, beta, part, threshold)
 
     wrong = leak(task.length, 2 * beta) if isinstance(number_format, Real) else 0.0
     quantities = {
