@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot, pad
 
 from separatrix import constructions
 from separatrix.constructions import CertificateError
-from separatrix.constructions.check import check, check_file
+from separatrix.constructions.check import check, check_file, drift
 from separatrix.constructions.rounded import RoundedTransformer
 
 SMALL = {
@@ -205,3 +205,8 @@ def test_more_symbols_than_can_be_tried_are_refused_not_guessed():
     built = create("equality", length=4, alphabet=2**12)
     with pytest.raises(CertificateError, match="more than 4,194,304 assignments of tokens to try"):
         check(built.model, built.certificate)
+
+
+def test_weights_that_prefer_the_wrong_place_by_far_are_refused_not_crashed_on():
+    assert drift.leak(4, -1e6) > 1e40
+    assert drift.leak(4, float("inf")) == 0.0

@@ -9,9 +9,13 @@ import numpy as np
 from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers
 
 
+HOPELESS = 100.0
+"""Logarithm of a leak that no margin survives: a share is never above 1, and numbers stay finite."""
+
+
 def leak(others: int, gap: float) -> float:
     """The weight of all other positions together is at most this, when all score so much less."""
-    return math.exp(math.log(others) - gap) if gap < math.inf else 0.0
+    return math.exp(min(math.log(others) - gap, HOPELESS)) if gap < math.inf else 0.0
 
 
 def after_first_layer(model: TwoLayers, read: Reading) -> np.ndarray:
