@@ -63,6 +63,7 @@ def weights_that_matter():
     yield "positions.table.weight", lambda w: w[0, 2].fill_(1.0), "values depend on the position"
     yield "blocks.0.mixer.query.weight", lambda w: w.mul_(0.5), r"exp\(-64\) does not round to 0"
     yield "blocks.0.mixer.query.bias", lambda w: w.neg_(), "the gap is -"
+    yield "blocks.0.mixer.query.bias", lambda w: w.mul_(-64), "the gap is -"
     yield "blocks.0.mixer.key.weight", lambda w: w.zero_(), "the gap is 0"
     yield "blocks.0.mixer.value.weight", lambda w: w.zero_(), "some token's logit"
     yield "blocks.0.mixer.out.weight", lambda w: w.neg_(), "some token's logit"

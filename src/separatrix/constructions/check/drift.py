@@ -8,7 +8,6 @@ import numpy as np
 
 from separatrix.constructions.check.two_layers import HeadWeights, Reading, TwoLayers
 
-
 HOPELESS = 100.0
 """Logarithm of a leak that no margin survives: a share is never above 1, and numbers stay finite."""
 

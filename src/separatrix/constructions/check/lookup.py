@@ -61,9 +61,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         for q, k, o in zip(*(each.split(BLOCK) for each in (tables.queries, tables.keys, tables.own_keys)), strict=True)
     )
     gap = min(found.gap, own)
-    leak = found.leak + math.exp(-own)
     if not gap > 0:
         raise CertificateError(f"some position's score is not above all others: the gap is {gap:g}")
+    leak = found.leak + math.exp(-own)
     if number_format.name == "real":
         _quantities(certificate, {"score_gap": gap}, {"leak": leak})
         return reading.margin(tables, leak)
