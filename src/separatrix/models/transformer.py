@@ -105,14 +105,7 @@ class Attention(Mixer):
         frequencies = 10000.0 ** (-torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width)
         return rotate(x, (positions[:, None] * frequencies).to(x.device))
 
-    def penalty(
-        self, distances: Float[Tensor, "#N M"]
-    ) -> Float[
-        Tensor,
-        (
-            H  # N M
-        ),
-    ]:
+    def penalty(self, distances: Float[Tensor, "#N M"]) -> Float[Tensor, "H #N M"]:
         """What ALiBi adds to the scores of keys so far away."""
         slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=distances.device) / self.heads)
         return -slopes.to(distances.dtype)[:, None, None] * distances
