@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from separatrix.atomic import replacing
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.result import Result
@@ -46,16 +45,8 @@ def export(url: str | Path, path: str | Path) -> int:
     if path.suffix not in (".csv", ".parquet"):
         raise InputError(f"expected an output ending in .csv or .parquet, got {path.name!r}")
     table = results(url)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        os.close(handle)
-        try:
-            table.write_csv(temporary) if path.suffix == ".csv" else table.write_parquet(temporary)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    with replacing(path) as partial:
+        table.write_csv(partial) if path.suffix == ".csv" else table.write_parquet(partial)
     return table.height
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from separatrix import __version__
+from separatrix.atomic import replacing
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.models.registry import architecture
@@ -60,17 +59,11 @@ def save(model: SequenceModel, path: str | Path, notes: dict[str, Any] | None = 
         "sha256": weights_sha256(model),
         "notes": notes or {},
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        os.close(handle)
+    with replacing(path, parents=True) as partial:
         try:
-            save_file(tensors, temporary, metadata={KEY: canonical_json(header)})
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"cannot write {path}: {error}") from None
+            save_file(tensors, partial, metadata={KEY: canonical_json(header)})
+        except SafetensorError as error:
+            raise InputError(f"cannot write {path}: {error}") from None
     return path
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from separatrix import __version__
-from separatrix.experiments.card.card import Card, Question, Trial, write_whole
+from separatrix.atomic import write_whole
+from separatrix.experiments.card.card import Card, Question, Trial
 from separatrix.report import card_words, document, export, theme
 from separatrix.report.card_rows import MARK, Entrant, Field, field
 from separatrix.report.card_sections import drawn_states, sections

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from separatrix import __version__
+from separatrix.atomic import replacing
 from separatrix.errors import InputError
 from separatrix.tasks.base import Task
 from separatrix.tasks.dataset import TaskDataset, as_dataset
@@ -33,13 +32,8 @@ def write(data: TaskDataset, path: str | Path) -> Path:
         raise InputError(f"expected an output ending in .parquet or .npz, got {path.name!r}")
     if data.examples is None:
         raise InputError("an endless data set fits in no file: say how many examples")
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            partial = Path(folder) / path.name
-            formats[path.suffix](data, partial)
-            os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from None
+    with replacing(path) as partial:
+        formats[path.suffix](data, partial)
     return path
 
 

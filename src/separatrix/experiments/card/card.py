@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -13,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from separatrix import __version__
+from separatrix.atomic import write_whole
 from separatrix.config import Config, canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.capacity import Capacity
@@ -168,24 +167,6 @@ class Card(Config):
 def write_card(card: Card, path: str | Path) -> Path:
     """Write a card as JSON, whole or not at all. Raises InputError when that is impossible."""
     return write_whole(path, (card.sealed().model_dump_json(indent=1) + "\n").encode())
-
-
-def write_whole(path: str | Path, content: bytes) -> Path:
-    """Write a file whole or not at all."""
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
-    return path
 
 
 def read_card(path: str | Path) -> Card:

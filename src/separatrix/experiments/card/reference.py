@@ -13,7 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from separatrix.experiments.card.card import Card, Question, parse_card, write_whole
+from separatrix.atomic import write_whole
+from separatrix.experiments.card.card import Card, Question, parse_card
 from separatrix.experiments.card.compare import same_conditions
 from separatrix.experiments.card.make import Watcher, make_card
 from separatrix.experiments.card.probes import Planned, standard
