@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -67,7 +66,7 @@ def test_killed_with_sigkill(tiny, tmp_path, validations):
         if said and said["step"] >= 10 * validations:
             break
         time.sleep(0.005)
-    os.kill(child.pid, signal.SIGKILL)
+    child.kill()
     child.wait()
     resumed = run_trial(store, config)
     assert resumed.fingerprint == whole.fingerprint
