@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from itertools import pairwise
 
 import polars as pl
@@ -225,6 +226,35 @@ def test_many_models_are_summed_up(tmp_path):
     assert answer.sentence(measured) == (
         "No model reaches 99% at length 32; 5 models lie between 51% (LSTM-(1, 8)) and 63% (LSTM-(1, 128))."
     )
+
+
+def test_many_equal_models_have_one_number(tmp_path):
+    widths = (8, 16, 32, 64, 128)
+    models = [{"name": "lstm", "width": width} for width in widths]
+    values = {(f"LSTM-(1, {width})", 32): [0.5 + width / 1e5] * 2 for width in widths}
+    measured = panel(tmp_path, {**synthetic.EQUALITY, "models": models}, values)
+    assert answer.sentence(measured) == "No model reaches 99% at length 32; 5 models stay at 50%."
+
+
+@pytest.mark.parametrize(
+    ("small", "shown"),
+    [((0.5, 0.02), 20), ((0.02, 0.5), 50), ((0.3, 0.3), 50)],
+    ids=["apart at 20", "apart at 50", "apart alike: the longer"],
+)
+def test_a_menu_opens_where_models_differ_most(tmp_path, small, shown):
+    plan = {
+        **synthetic.INDEX_LOOKUP,
+        "lengths": [20, 50],
+        "models": [{"name": "lstm", "width": width} for width in (8, 16)],
+    }
+    values = {}
+    for length, accuracy in zip((20, 50), small, strict=True):
+        values |= {("LSTM-(1, 8)", length): [accuracy] * 2, ("LSTM-(1, 16)", length): [0.01] * 2}
+    measured = panel(tmp_path, plan, values)
+    assert measured.telling_length == shown
+    drawn = {figure.name: figure for figure in panels.section(measured, {"LSTM-(1, 8)": 0, "LSTM-(1, 16)": 1}).figures}
+    assert drawn["positions"].at == f"context length {shown}"
+    assert f'"value": {shown}' in json.dumps(drawn["positions"].chart.to_dict()["params"])
 
 
 def test_every_chart_is_valid_vega_lite(tmp_path):

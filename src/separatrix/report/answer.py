@@ -74,6 +74,8 @@ def _short(short: dict[str, float]) -> str:
         first, *others = [f"{label} stays at {percent(short[label])}" for label in ordered]
         return listed([first, *(other.replace("stays at ", "") for other in others)])
     best, worst = ordered[0], ordered[-1]
+    if percent(short[best]) == percent(short[worst]):
+        return f"{len(ordered)} models stay at {percent(short[best])}"
     return f"{len(ordered)} models lie between {percent(short[worst])} ({worst}) and {percent(short[best])} ({best})"
 
 

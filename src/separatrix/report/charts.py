@@ -102,12 +102,14 @@ def curves(
     where: str,
     floor: float,
     chance: float | None,
+    first: int | None = None,
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
 
     models: the lines, in order; hues: each model's colour (see `theme.hues`)
     x, where: the fields of the axis and of its words in the tooltip
     floor: where the accuracy axis begins; chance: a level to mark
+    first: the length the menu shows at first; the longest when None
     """  # fmt: skip
     highlighted = alt.selection_point(name="highlighted", fields=["model"], bind="legend")
     colours = alt.Scale(domain=list(models), range=[alt.expr(f"palette[{hues[model] % HUES}]") for model in models])
@@ -115,7 +117,7 @@ def curves(
     legend = alt.Legend(
         title=None, orient="top", columns=4, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
     )
-    chart, menu = choosing(rows, "length")
+    chart, menu = choosing(rows, "length", first)
     base = chart.encode(
         x=alt.X(f"{x}:Q", title=title, axis=alt.Axis(grid=False, tickCount=6), scale=alt.Scale(nice=False, zero=True)),
         color=alt.Color("model:N", scale=colours, legend=legend),
@@ -163,13 +165,14 @@ def curves(
     return with_menu(layered, menu)
 
 
-def choosing(rows: Sequence[Row], pick: str) -> tuple[alt.Chart, alt.Parameter | None]:
+def choosing(rows: Sequence[Row], pick: str, first: int | None = None) -> tuple[alt.Chart, alt.Parameter | None]:
     """A chart of the rows, by their name, and a menu for one value of a field where there is more than one."""
     chart = alt.Chart(alt.NamedData(name=ROWS))
     values = sorted({row[pick] for row in rows}) if pick else []
     if len(values) < 2:
         return chart, None
-    menu = alt.param(name=MENU, value=values[-1], bind=alt.binding_select(options=values, name="context length N"))
+    shown = values[-1] if first is None else first
+    menu = alt.param(name=MENU, value=shown, bind=alt.binding_select(options=values, name="context length N"))
     return chart.transform_filter(f"datum.{pick} == {MENU}"), menu
 
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import median
+from itertools import combinations
+from statistics import mean, median
 from typing import Any, Literal
 
 from separatrix.config import canonical_json
@@ -117,6 +118,16 @@ class PanelTrials:
         for trial in self.measured:
             grouped[trial.label, trial.length].append(trial)
         return {key: Cell(trials) for key, trials in grouped.items()}
+
+    @cached_property
+    def telling_length(self) -> int:
+        """The context length at which the models' medians differ most (mean of all pairs); the longest of equals."""
+
+        def spread(length: int) -> float:
+            medians = [cell.median for (_, at), cell in self.cells.items() if at == length]
+            return mean([abs(a - b) for a, b in combinations(medians, 2)] or [0.0])
+
+        return max(self.lengths, key=lambda length: (round(spread(length), 3), length))
 
     @cached_property
     def task(self) -> dict[str, Any]:

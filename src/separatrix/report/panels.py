@@ -79,40 +79,40 @@ def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     chance = 1 / panel.answers if panel.answers else None
     lowest = min(row["low"] for row in rows)
     floor = min(0.4, math.floor(lowest * 10) / 10)
-    longest = panel.lengths[-1]
+    shown = panel.telling_length
     return Figure(
         name="training",
         title="Validation accuracy during training",
-        at=f"context length {longest}",
+        at=f"context length {shown}",
         see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
         "one that ended earlier counts on with its last accuracy. " + _chance(chance),
-        alt_text=f"Validation accuracy against optimiser steps at context length {longest}. " + _ends(panel, longest),
+        alt_text=f"Validation accuracy against optimiser steps at context length {shown}. " + _ends(panel, shown),
         rows=rows,
-        chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance),
+        chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance, shown),
     )
 
 
 def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     rows = series.position_rows(panel)
-    longest = panel.lengths[-1]
+    shown = panel.telling_length
     chance = 1 / panel.answers if panel.answers else None
     ends = [
         f"{label}: {first} at the first position, {last} at the last"
         for label in panel.labels
-        if (of := [row for row in rows if row["model"] == label and row["length"] == longest])
+        if (of := [row for row in rows if row["model"] == label and row["length"] == shown])
         for first, last in [(of[0]["text"], of[-1]["text"])]
     ]
     return Figure(
         name="positions",
         title="Which positions are remembered",
-        at=f"context length {longest}",
+        at=f"context length {shown}",
         see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
         "the query. A state too small for the whole context keeps one end of it. "
         + _chance(chance),
-        alt_text=f"Test accuracy by queried position at context length {longest}. {'; '.join(ends)}.",
+        alt_text=f"Test accuracy by queried position at context length {shown}. {'; '.join(ends)}.",
         rows=rows,
         chart=charts.curves(
-            rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance,
+            rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance, shown,
         ),
     )  # fmt: skip
 
