@@ -12,8 +12,10 @@ from separatrix import constructions
 from separatrix.cli import theorems as command
 from separatrix.cli.main import main
 from separatrix.constructions import CertificateError
+from separatrix.errors import InputError
 from separatrix.experiments import theorems
-from separatrix.experiments.theorems import Finding
+from separatrix.experiments.findings import Finding, kept
+from separatrix.experiments.store import Store
 
 
 def test_every_construction_has_a_case_or_is_the_users_own():
@@ -56,15 +58,28 @@ def test_a_construction_is_checked_and_asked_everything(monkeypatch):
 
 def test_the_command_says_what_fails(monkeypatch, capsys, tmp_path):
     one = Finding(
-        statement="it is so", kind="ceiling", ran="once", measured=1, bound=2, unit="bits", holds=True, known="proved"
+        subject="all",
+        statement="it is so",
+        kind="ceiling",
+        ran="once",
+        measured=1,
+        bound=None,
+        unit="bits",
+        holds=True,
+        known="proved",
     )
     other = one.replace(statement="it is not", holds=False)
     monkeypatch.setattr("separatrix.experiments.theorems.findings", lambda: iter([one, other]))
     with pytest.raises(SystemExit) as ended:
         main(["reproduce", "theorems", "--json", "--output", str(tmp_path / "out")])
     out, err = capsys.readouterr()
-    assert ended.value.code == 1 and err == "separatrix: does not hold: it is not\n"
+    assert ended.value.code == 1 and err == "separatrix: does not hold: all: it is not\n"
     assert json.loads(out) == json.loads((tmp_path / "out" / "theorems.json").read_text())
     monkeypatch.setattr("separatrix.experiments.theorems.findings", lambda: iter([one]))
-    command.reproduce_theorems(None, json=False)
-    assert "holds" in capsys.readouterr().out
+    command.reproduce_theorems(str(tmp_path / "other"), json=False)
+    assert "1 of 1 statement" in capsys.readouterr().out
+    (tmp_path / "other" / "theorems.json").write_text("[]")
+    with pytest.raises(InputError, match=r"theorems.json is not of this version: run `reproduce theorems`"):
+        kept(Store(str(tmp_path / "other")))
+    page = (tmp_path / "other" / "report" / "index.html").read_text()
+    assert "All 1 statement that were run hold" in page and "it is so" in page and "Every trial" not in page

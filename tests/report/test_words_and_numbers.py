@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.store import Store
 from separatrix.report import answer, export, panels, series, theme
-from separatrix.report.collect import PanelTrials, collect
+from separatrix.report.collect import Collection, PanelTrials, collect
 from separatrix.report.labels import distinct_labels, listed, model_label, percent, slug, span, variant_key
 
 
@@ -185,7 +185,7 @@ BOTH_WAYS = {
 
 def test_the_answer_names_who_does_it_and_who_does_not(tmp_path):
     measured = panel(tmp_path, synthetic.INDEX_LOOKUP, BOTH_WAYS)
-    assert answer.headline([measured]) == (
+    assert answer.headline(Collection(None, [measured], [], [])) == (
         "At the sizes trained here, one-layer attention does index lookup where every recurrent model falls short."
     )
     assert answer.sentence(measured) == (
@@ -205,13 +205,13 @@ def test_the_answer_names_who_does_it_and_who_does_not(tmp_path):
 )
 def test_the_answer_claims_no_more_than_was_seen(tmp_path, changed, headline):
     measured = panel(tmp_path, synthetic.INDEX_LOOKUP, BOTH_WAYS | changed)
-    assert headline in answer.headline([measured])
+    assert headline in answer.headline(Collection(None, [measured], [], []))
 
 
 def test_recurrence_wins_only_over_one_layer(tmp_path):
     accuracies = {("LSTM-(1, 32)", 100): [1.0] * 3, ("TF-(1, 16)", 100): [0.7] * 3, ("TF-(2, 64)", 100): [1.0] * 3}
     measured = panel(tmp_path, synthetic.BOUNDED_DYCK, accuracies)
-    assert answer.headline([measured]) == (
+    assert answer.headline(Collection(None, [measured], [], [])) == (
         "At the sizes trained here, recurrent models do bounded Dyck-(2, 2) where one-layer attention falls short."
     )
     assert answer.sentence(measured) == (

@@ -45,13 +45,14 @@ def reproduce(
 
     Finished trials are kept: run the same command again after an interruption to go on.
 
-    `theorems` trains nothing: it enumerates the bounds, runs the protocols, builds and checks the constructions.
+    `theorems` trains nothing: it enumerates the bounds, runs the protocols, builds and checks the constructions. The
+    whole of a preset ends with it.
 
     Example: separatrix reproduce figure2 --preset laptop --set training.steps=500 --only model.name=lstm --dry-run
     """
-    if figure == "theorems":
-        from separatrix.cli.theorems import reproduce_theorems
+    from separatrix.cli.theorems import end_with_verdict, reproduce_theorems, run_theorems
 
+    if figure == "theorems":
         reproduce_theorems(output, json)
         return
     from separatrix.cli.progress import report_outcome, run_with_progress
@@ -75,7 +76,10 @@ def reproduce(
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     results = run_with_progress(store, trials, runner, quiet=json, track=track)
     _recall(plan, store, results, json)
+    found = run_theorems(store, json) if plan.theorems and figure == "all" and not only else None
     report_outcome(store, results, json)
+    if found:
+        end_with_verdict(found)
 
 
 def _recall(plan: Preset, store: Store, results: Sequence[Result], quiet: bool) -> None:

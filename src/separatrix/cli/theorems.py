@@ -1,39 +1,64 @@
-"""`separatrix reproduce theorems`: every bound, protocol and construction run, as a table of verdicts."""
+"""`separatrix reproduce theorems`: every bound, protocol and construction run, as a table and on the page."""
 
 from __future__ import annotations
 
 import sys
-from json import dumps
+from typing import TYPE_CHECKING
 
 import typer
 
 from separatrix.cli.output import print_json, print_table, readable
 
+if TYPE_CHECKING:
+    from separatrix.experiments.findings import Finding, Findings
+    from separatrix.experiments.store import Store
+
 
 def reproduce_theorems(output: str | None, json: bool) -> None:
-    """Run everything, print the table, write `theorems.json` into `output` if given. Exits with 1 when one fails."""
+    """Run everything, print the table, write it and its page into a store. Exits with 1 when a statement fails."""
     from separatrix.experiments.store import Store
-    from separatrix.experiments.theorems import Finding, findings
+    from separatrix.report.write import write_report
 
-    found: list[Finding] = []
-    for each in findings():
-        found.append(each)
-        if not json:
-            print(f"{'holds ' if each.holds else 'FAILS '} {each.statement} ({each.seconds:.1f} s)", file=sys.stderr)
-    rows = [each.model_dump(mode="json") for each in found]
-    if output is not None:
-        Store(output).write("theorems.json", dumps(rows, indent=1).encode())
+    store = Store(output or "runs/theorems")
+    found = run_theorems(store, json)
+    page = write_report(store)
     if json:
-        print_json(rows)
+        print_json(found.model_dump(mode="json"))
     else:
-        columns = ["statement", "what was run", "measured", "bound", "unit", "verdict", "known"]
-        print_table(
-            "theorems, run",
-            columns,
-            [[e.statement, e.ran, readable(e.measured), readable(e.bound), e.unit, e.verdict, e.known] for e in found],
-        )
-    failed = [each.statement for each in found if not each.holds]
-    for statement in failed:
-        print(f"separatrix: does not hold: {statement}", file=sys.stderr)
-    if failed:
+        columns = ["subject", "statement", "what was run", "measured", "bound", "unit", "verdict", "known"]
+        print_table("theorems, run", columns, [_row(each) for each in found.findings])
+        total = len(found.findings)
+        print(f"{total - len(found.failed)} of {total} statements hold. The page: {page}")
+    end_with_verdict(found)
+
+
+def run_theorems(store: Store, quiet: bool) -> Findings:
+    """Run every statement, a line each as it ends, and keep what was found in a store."""
+    from separatrix.experiments.environment import environment
+    from separatrix.experiments.findings import Findings, keep
+    from separatrix.experiments.theorems import findings
+    from separatrix.experiments.threads import one_thread
+
+    listed: list[Finding] = []
+    with one_thread():
+        for each in findings():
+            listed.append(each)
+            if not quiet:
+                verdict = "holds " if each.holds else "FAILS "
+                print(f"{verdict} {each.subject}: {each.statement} ({each.seconds:.1f} s)", file=sys.stderr)
+        found = Findings(findings=listed, environment=environment())
+    keep(store, found)
+    return found
+
+
+def end_with_verdict(found: Findings) -> None:
+    """Name the statements that fail; exits with 1 when any does."""
+    for each in found.failed:
+        print(f"separatrix: does not hold: {each.subject}: {each.statement}", file=sys.stderr)
+    if found.failed:
         raise typer.Exit(1)
+
+
+def _row(each: Finding) -> list[str]:
+    bound = "–" if each.bound is None else readable(each.bound)
+    return [each.subject, each.statement, each.ran, readable(each.measured), bound, each.unit, each.verdict, each.known]

@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from separatrix.config import canonical_json
 from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.threads import one_thread
 from separatrix.experiments.trainer import Trainer
 
 PROBES = (24, 96)
@@ -96,13 +95,9 @@ def _step(trial: TrialConfig, length: int) -> float:
     """Processor seconds of a step of `CONTEXTS` contexts, whatever else runs; the first step pays for set-up."""
     training = trial.training.replace(steps=3, warmup=0, batch_size=CONTEXTS, lengths="full")
     task = trial.task.at_length(length)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         trainer = Trainer(TrialConfig(task=task, model=trial.model, training=training, seed=0))
         trainer.train_to(1)
         begun = time.process_time()
         trainer.train_to(3)
         return (time.process_time() - begun) / 2
-    finally:
-        torch.set_num_threads(threads)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,7 @@ from separatrix.experiments.store import Busy, Store
 from separatrix.experiments.trial import run_trial
 
 POLL_SECONDS = 0.5
+warnings.filterwarnings("ignore", "A worker was restarted")  # between trials, for memory one of them kept: no leak
 
 
 @dataclass

@@ -5,43 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 from separatrix import constructions
 from separatrix.bounds import accuracy_ceiling, best_attention_cut, memory_profile, residual_automaton
+from separatrix.bounds.known_upper import attention_upper, elman_upper, two_layer_upper
 from separatrix.bounds.protocols import attention_protocol, recurrent_protocol
 from separatrix.bounds.table import truth_table
-from separatrix.config import Config
 from separatrix.constructions.check import check
+from separatrix.experiments.findings import Finding
 from separatrix.models.state import tensors
 from separatrix.tasks import Task, create, stream
 
-Kind = Literal["lower bound", "tightness", "protocol", "ceiling", "upper bound"]
-
 LISTED = 2**16
 """Constructions are asked about every input where there are at most so many, else about so many sampled tokens."""
-
-
-class Finding(Config):
-    """One statement, what was run for it, and whether it held."""
-
-    statement: str
-    kind: Kind
-    ran: str = Field(description="what was computed, in words")
-    measured: float = Field(description="the size that was found, in `unit`")
-    bound: float = Field(description="the size the theorem gives, in `unit`")
-    unit: str
-    holds: bool
-    known: str = Field(description="how far it is known: proved, certified in a number format, or observed")
-    seconds: float = 0.0
-
-    @property
-    def verdict(self) -> str:
-        """In a word."""
-        return "holds" if self.holds else "fails"
 
 
 LOWER: list[tuple[str, dict[str, Any], list[int]]] = [
@@ -112,7 +91,8 @@ def enumerated(name: str, parameters: dict[str, Any], lengths: list[int], side: 
         holds &= measured >= bound - 1e-9
     who = "a recurrent model's state takes" if side == "recurrent" else "one-layer attention's held part sends"
     return Finding(
-        statement=f"{_title(name, parameters)}: {who} at least the closed form",
+        subject=_title(name, parameters),
+        statement=f"{who} at least the closed form",
         kind="lower bound",
         ran=f"all {side} cuts enumerated at N = {', '.join(map(str, lengths))}; sizes at N = {lengths[-1]}",
         measured=measured,
@@ -133,7 +113,8 @@ def tight(name: str, parameters: dict[str, Any]) -> Finding:
     right = task.answer(contexts, queries).tolist()
     wrong = sum(list(automaton.run(c)) != a for c, a in zip(contexts.tolist(), right, strict=True))
     return Finding(
-        statement=f"{_title(name, parameters)}: the recurrent bound is met by an automaton",
+        subject=_title(name, parameters),
+        statement="the recurrent bound is met by an automaton",
         kind="tightness",
         ran=f"the residual automaton on all {len(contexts):,} contexts of length {task.length}: {wrong} wrong",
         measured=automaton.bits,
@@ -151,7 +132,8 @@ def ceiling() -> Finding:
     tops = {kept: accuracy_ceiling(length, alphabet, 6 * kept) for kept in scores}
     half = length // 2
     return Finding(
-        statement="index lookup: a state of M bits scores at most the rate–distortion ceiling",
+        subject="index-lookup, alphabet 64, length 400",
+        statement="a state of M bits scores at most the rate–distortion ceiling",
         kind="ceiling",
         ran=f"states that keep 0 … {length} tokens over {alphabet} and guess the others; {half} kept is shown",
         measured=scores[half],
@@ -171,7 +153,8 @@ def shift_register_protocol() -> Finding:
     wrong = int((run.answers != built.task.answer(contexts, queries)).sum())
     bits = run.bits - 64 * _tensors(built.model, contexts)  # the ends of each quantised range, not of the state
     return Finding(
-        statement="index lookup: the state is a one-way protocol for INDEX, which takes N bits",
+        subject="index-lookup, alphabet 2, length 8",
+        statement="the state is a one-way protocol for INDEX, which takes N bits",
         kind="protocol",
         ran=f"the shift register's state sent at one bit a scalar, all {len(contexts)} contexts: {wrong} wrong",
         measured=bits,
@@ -191,6 +174,7 @@ def attention_protocol_of_lookup() -> Finding:
     wrong = int((run.answers != built.task.answer(contexts, queries)).sum())
     each = run.messages[0].bits / queries.shape[1]
     return Finding(
+        subject="index-lookup, alphabet 2, length 8",
         statement="one-layer attention is a protocol: each party sends its heads' partial sums",
         kind="protocol",
         ran=f"the constructed index lookup, even places held, all {len(contexts)} contexts and queries: {wrong} wrong",
@@ -208,17 +192,28 @@ def constructed(name: str, parameters: dict[str, Any]) -> Finding:
     check(built.model, built.certificate)
     wrong, asked, what = ask_all(built.model, built.task)
     share = built.certificate.scope == "all inputs but a share"
-    theorem = constructions.theorem(name)
+    theorem, formula = constructions.theorem(name), _formula(name, built)
     return Finding(
-        statement=f"{name}: {theorem.statement}",
+        subject=name,
+        statement=theorem.statement,
         kind="upper bound",
         ran=f"{_title(built.task.name, parameters)}: certificate checked, {what}: {wrong} of {asked:,} answers wrong",
         measured=built.width,
-        bound=built.width,
+        bound=formula,
         unit="width",
-        holds=wrong == 0 or share,
+        holds=(wrong == 0 or share) and (formula is None or built.width <= formula),
         known=f"certified in {built.certificate.number_format} ({built.certificate.scope})",
     )
+
+
+def _formula(name: str, built: constructions.Construction) -> int | float | None:
+    """The width that the theorem's formula gives; None for the automaton of brackets, which is wider than the stack."""
+    if name.endswith("-automaton"):
+        return None
+    transformer = {1: attention_upper, 2: two_layer_upper}
+    upper = transformer[built.config.layers] if built.config.name == "transformer" else elman_upper
+    known = upper(built.task)
+    return None if known is None else known.size
 
 
 def ask_all(model: Any, task: Task) -> tuple[int, int, str]:

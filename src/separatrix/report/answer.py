@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from separatrix.report.collect import PanelTrials
+from separatrix.report import theorems
+from separatrix.report.collect import Collection, PanelTrials
 from separatrix.report.labels import listed, percent, plural
 from separatrix.report.panels import SOLVED
 
@@ -21,9 +22,11 @@ NAMED = 4
 """Models named one by one in a sentence; more are summed up."""
 
 
-def headline(panels: Sequence[PanelTrials]) -> str:
-    """One sentence: what separation was seen, at the sizes trained."""
-    measured = [panel for panel in panels if panel.measured]
+def headline(collection: Collection) -> str:
+    """One sentence: what separation was seen, at the sizes trained; of a page without trials, what holds."""
+    if collection.theorems and not collection.panels:
+        return theorems.sentence(collection.theorems)
+    measured = [panel for panel in collection.panels if panel.measured]
     attention = [name(panel) for panel in measured if _won(panel, attention=True)]
     recurrence = [name(panel) for panel in measured if _won(panel, attention=False)]
     seen = []
@@ -38,6 +41,14 @@ def headline(panels: Sequence[PanelTrials]) -> str:
     if measured:
         return "At the sizes trained here, no separation was seen."
     return "Every trial failed, so nothing was measured."
+
+
+def answers(collection: Collection) -> list[tuple[str, str, str]]:
+    """(part of the page, its name, its outcome with its numbers)."""
+    found = [(panel.id, name(panel), sentence(panel)) for panel in collection.panels if panel.measured]
+    if collection.theorems:
+        found.append((theorems.ID, theorems.NAME, theorems.sentence(collection.theorems)))
+    return found
 
 
 def sentence(panel: PanelTrials) -> str:

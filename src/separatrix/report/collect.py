@@ -13,6 +13,8 @@ from typing import Any, Literal
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig, trial_config
+from separatrix.experiments.findings import Findings
+from separatrix.experiments.findings import kept as kept_theorems
 from separatrix.experiments.frontier import Frontier, kept
 from separatrix.experiments.presets import Panel, Preset
 from separatrix.experiments.recall import Recall, stored
@@ -155,15 +157,18 @@ class Collection:
     results: Sequence[Result]
     notes: Sequence[str]
     frontiers: Sequence[Frontier] = ()
+    theorems: Findings | None = None
+    """What running the theorems found."""
 
 
 def collect(store: Store) -> Collection:
     """Sort a store's trials into the panels of the preset that was run, and the others by task.
 
-    Raises InputError when no trial has finished.
+    Raises InputError when no trial has finished and no theorem was run.
     """
     results = {result.identity: result for result in store.results()}
-    if not results:
+    theorems = kept_theorems(store)
+    if not (results or theorems):
         raise InputError(
             f"{store.url} holds no finished trial, so there is nothing to report: "
             "run `separatrix reproduce` or `separatrix train` into it first, or to its end"
@@ -193,7 +198,7 @@ def collect(store: Store) -> Collection:
             notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
     others = [result for result in results.values() if result.identity not in taken]
     panels += [_panel(store, panel, group, []) for panel, group in _by_task(others)]
-    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, kept(store))
+    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, kept(store), theorems)
 
 
 def runs_code(*named: dict[str, Any]) -> bool:

@@ -75,6 +75,8 @@ class Section:
     """What is missing, failed, or not as asked for."""
     figures: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
+    more: str = "The same at the other lengths"
+    """What the folded tables are."""
     labels: Sequence[Label] = field(init=False)
 
     def __post_init__(self) -> None:

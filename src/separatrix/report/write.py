@@ -12,7 +12,7 @@ from separatrix import __version__
 from separatrix.experiments.frame import frame
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
-from separatrix.report import answer, document, export, frontiers, panels, theme
+from separatrix.report import answer, document, export, frontiers, panels, theme, theorems
 from separatrix.report.collect import Collection, collect
 from separatrix.report.labels import count, model_label, percent, plural
 from separatrix.report.section import MEANING, Figure, Section
@@ -34,13 +34,14 @@ class Drawn:
 def write_report(store: Store) -> str:
     """Write `report/index.html`, and PNG and SVG of each figure, into a store; returns the page's path or URL.
 
-    The page is one file that opens from disk and loads nothing. Raises InputError when no trial has finished.
+    The page is one file that opens from disk and loads nothing. Raises InputError when nothing was measured or run.
     """
     collection = collect(store)
     searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
     hues = theme.hues([*(panel.labels for panel in collection.panels), *searched])
     sections = [frontiers.section(each, hues) for each in collection.frontiers]
     sections += [panels.section(panel, hues) for panel in collection.panels]
+    sections += [theorems.section(collection.theorems)] if collection.theorems else []
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)
@@ -64,13 +65,13 @@ def _page(
     scripts = document.scripts()
     figures = [one for group in drawn.values() for one in group]
     return document.template("index.html").render(
-        title=collection.preset.about if collection.preset else "What was measured here",
+        title=_title(collection),
         preset=collection.preset.name if collection.preset else None,
         url=store.url,
         version=__version__,
-        headline=answer.headline(collection.panels),
-        criterion=answer.CRITERION,
-        answers=[(panel, answer.name(panel), answer.sentence(panel)) for panel in collection.panels if panel.measured],
+        headline=answer.headline(collection),
+        criterion=answer.CRITERION if collection.panels else "",
+        answers=answer.answers(collection),
         facts=_facts(collection),
         notes=collection.notes,
         sections=sections,
@@ -78,7 +79,7 @@ def _page(
         meaning=MEANING,
         labels={label for section in sections for label in section.labels},
         trials=sorted((_trial_row(result) for result in collection.results), key=_order),
-        environments=_environments(collection.results),
+        environments=_environments(collection),
         csv=document.data_uri("text/csv", table),
         style=document.asset("style.css"),
         scripts=scripts,
@@ -91,9 +92,17 @@ def _page(
     )
 
 
+def _title(collection: Collection) -> str:
+    if collection.preset:
+        return collection.preset.about
+    return "What was measured here" if collection.results else "The paper's theorems, run on this machine"
+
+
 def _facts(collection: Collection) -> list[tuple[str, str]]:
     """The run in a few numbers."""
     results = collection.results
+    if not results:
+        return []
     failed = sum(result.status == "failed" for result in results)
     missing = sum(len(panel.missing) for panel in collection.panels)
     facts = [
@@ -148,10 +157,12 @@ def _details(result: Result) -> dict[str, Any]:
     return details
 
 
-def _environments(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Each environment trials ran in, with how many did."""
-    met = Counter(json.dumps(result.environment, sort_keys=True) for result in results)
-    return [
-        (plural(number, "trial"), ", ".join(f"{name} {value}" for name, value in json.loads(text).items()))
-        for text, number in met.most_common()
-    ]
+def _environments(collection: Collection) -> list[tuple[str, str]]:
+    """Each environment that trials ran in, with how many did, and that of the theorems."""
+    met = Counter(json.dumps(result.environment, sort_keys=True) for result in collection.results)
+    ran = [(plural(number, "trial"), _listed(json.loads(text))) for text, number in met.most_common()]
+    return [*ran, ("Theorems", _listed(collection.theorems.environment))] if collection.theorems else ran
+
+
+def _listed(environment: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {environment[name]}" for name in sorted(environment))

@@ -14,13 +14,14 @@ from separatrix.experiments.capacity import Capacity, bits_recalled
 from separatrix.experiments.card.card import Card, Question, Trial
 from separatrix.experiments.card.plan import Costs, fitting, makespan
 from separatrix.experiments.card.probes import Battery, Planned, standard
-from separatrix.experiments.card.speed import measure_speed, one_thread
+from separatrix.experiments.card.speed import measure_speed
 from separatrix.experiments.card.state import LENGTHS, measure_state
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.environment import environment
 from separatrix.experiments.local import LocalEngine
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
+from separatrix.experiments.threads import one_thread
 from separatrix.experiments.trained import load_trained
 from separatrix.models import architecture, initialised, parameter_count
 

@@ -6,8 +6,7 @@ On a processor the ratios are of processor time, which other work on the machine
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import torch.nn.functional as F
 
 from separatrix.experiments.card.card import Speed, SpeedAt, Timing
 from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.threads import one_thread
 from separatrix.models import SequenceModel, architecture, initialised
 from separatrix.tasks.streams import stream
 
@@ -57,17 +57,6 @@ def measure_speed(model: dict[str, Any], seconds: float, device: torch.device | 
         at=found,
         why=why,
     )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread inside, as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _speed_at(model: dict[str, Any], length: int, budget: float, device: torch.device) -> SpeedAt:

@@ -90,6 +90,7 @@ class Preset(Config):
     name: str
     about: str
     training: Settings = {}
+    theorems: bool = Field(False, description="whether the theorems are run too, and stand on the page")
     panels: list[Panel] = Field(min_length=1)
 
     def trials(self) -> list[TrialConfig]:

@@ -39,35 +39,38 @@ for (const link of document.querySelectorAll(".files a[download$='.svg']")) {
 }
 
 // trials: sorting and filtering
-const table = document.getElementById("trial-table");
-const body = table.tBodies[0];
-const heads = [...table.tHead.rows[0].cells];
-const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+function list(table) {
+  const body = table.tBodies[0];
+  const heads = [...table.tHead.rows[0].cells];
+  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
 
-heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
-  const down = head.getAttribute("aria-sort") === "ascending";
-  const numeric = head.classList.contains("number");
-  const order = new Intl.Collator(undefined, { numeric: true });
-  const rows = [...body.rows].sort((a, b) => numeric ? value(a, column) - value(b, column) : order.compare(value(a, column), value(b, column)));
-  heads.forEach((other) => other.removeAttribute("aria-sort"));
-  head.setAttribute("aria-sort", down ? "descending" : "ascending");
-  body.append(...(down ? rows.reverse() : rows));
-}));
+  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+    const down = head.getAttribute("aria-sort") === "ascending";
+    const numeric = head.classList.contains("number");
+    const order = new Intl.Collator(undefined, { numeric: true });
+    const rows = [...body.rows].sort((a, b) => numeric ? value(a, column) - value(b, column) : order.compare(value(a, column), value(b, column)));
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    body.append(...(down ? rows.reverse() : rows));
+  }));
 
-const find = document.getElementById("find"), task = document.getElementById("task"), status = document.getElementById("status");
+  const find = document.getElementById("find"), task = document.getElementById("task"), status = document.getElementById("status");
 
-function filter() {
-  const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-  let shown = 0;
-  for (const row of body.rows) {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !(words.every((word) => text.includes(word)) && (!task.value || row.dataset.task === task.value) && (!status.value || row.dataset.status === status.value));
-    shown += !row.hidden;
+  function filter() {
+    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of body.rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !(words.every((word) => text.includes(word)) && (!task.value || row.dataset.task === task.value) && (!status.value || row.dataset.status === status.value));
+      shown += !row.hidden;
+    }
+    document.getElementById("shown").textContent = shown === body.rows.length ? `${shown} trials` : `${shown} of ${body.rows.length} trials`;
   }
-  document.getElementById("shown").textContent = shown === body.rows.length ? `${shown} trials` : `${shown} of ${body.rows.length} trials`;
+  for (const field of [find, task, status]) field.addEventListener("input", filter);
+  find.form.addEventListener("submit", (event) => event.preventDefault());
 }
-for (const field of [find, task, status]) field.addEventListener("input", filter);
-find.form.addEventListener("submit", (event) => event.preventDefault());
+const table = document.getElementById("trial-table"); // a page of theorems alone has none
+if (table) list(table);
 
 // one trial: everything about it; #trial-<identity> in the address opens it too
 const dialog = document.getElementById("trial");
