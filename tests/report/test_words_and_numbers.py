@@ -156,6 +156,23 @@ def test_trials_that_ended_early_count_on_with_their_last_accuracy(tmp_path):
     ]
 
 
+def test_curves_say_and_draw_what_is_proved(tmp_path):
+    store = Store(tmp_path / "run")
+    synthetic.fill(store, synthetic.preset(synthetic.INDEX_LOOKUP, synthetic.EQUALITY))
+    lookup, equality = collect(store).panels
+    tops = {(row["model"], row["length"], row["ceiling"]) for row in series.curve_rows(lookup) if "ceiling" in row}
+    below = {key: cell.one.result.accuracy_ceiling for key, cell in lookup.cells.items()}
+    assert tops == {(*key, round(top, 4)) for key, top in below.items() if top < 1} != set()
+    hues = dict.fromkeys([*lookup.labels, *equality.labels], 0)
+    drawn = {
+        (one.id, figure.name): figure for one in (lookup, equality) for figure in panels.section(one, hues).figures
+    }
+    assert "Dashed, in the model's colour" in drawn["index-lookup", "training"].see
+    assert "isValid(datum.ceiling)" in json.dumps(drawn["index-lookup", "training"].chart.to_dict())
+    said = drawn["equality", "training"].see
+    assert "needs at least 1.58 bits, one attention layer must be sent 16; no state here has a ceiling" in said
+
+
 def test_positions_are_averaged_over_neighbours_without_losing_any(tmp_path):
     store = Store(tmp_path / "run")
     config = TrialConfig(task={"name": "index-lookup", "length": 130}, model={"name": "elman", "width": 8})

@@ -106,6 +106,8 @@ def curves(
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
 
+    Rows with a `ceiling` draw it as a level of the model's colour.
+
     models: the lines, in order; hues: each model's colour (see `theme.hues`)
     x, where: the fields of the axis and of its words in the tooltip
     floor: where the accuracy axis begins; chance: a level to mark
@@ -158,6 +160,11 @@ def curves(
     if any(row.get("end") for row in rows):
         faded = alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12))
         layers.append(base.transform_filter("datum.end").mark_circle(size=46).encode(y=y, opacity=faded))
+    if any("ceiling" in row for row in rows):
+        tops = chart.transform_filter("isValid(datum.ceiling)").mark_rule(strokeDash=[8, 4], strokeWidth=1.5)
+        told = [alt.Tooltip("model:N", title="model"), alt.Tooltip("ceiling:Q", title="proved ceiling", format=".1%")]
+        height = alt.Y("ceiling:Q", title="accuracy", scale=y_scale)
+        layers.append(tops.encode(y=height, color=alt.Color("model:N", scale=colours, legend=legend), tooltip=told))
     if chance is not None and chance >= floor:
         level = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(strokeDash=[2, 4], color=alt.expr("ink"))
         layers.insert(0, level.encode(y=alt.Y("chance:Q", title="accuracy", scale=y_scale)))

@@ -85,7 +85,7 @@ def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
         title="Validation accuracy during training",
         at=f"context length {shown}",
         see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
-        "one that ended earlier counts on with its last accuracy. " + _chance(chance),
+        "one that ended earlier counts on with its last accuracy. " + _chance(chance) + _proved(panel, rows, shown),
         alt_text=f"Validation accuracy against optimiser steps at context length {shown}. " + _ends(panel, shown),
         rows=rows,
         chart=charts.curves(rows, panel.labels, hues, "step", "optimiser steps", "step:Q", floor, chance, shown),
@@ -165,6 +165,20 @@ def _chance(chance: float | None) -> str:
 def _ends(panel: PanelTrials, length: int) -> str:
     cells = {label: panel.cells[label, length] for label in panel.labels if (label, length) in panel.cells}
     return "; ".join(f"{label} ends at {percent(cell.median)} test accuracy" for label, cell in cells.items()) + "."
+
+
+def _proved(panel: PanelTrials, rows: Sequence[series.Row], length: int) -> str:
+    """What is proved of the curves: bounds where the heat map does not say them, and ceilings."""
+    cells = [cell.one for (_, at), cell in panel.cells.items() if at == length]
+    parts = []
+    if panel.panel.draw == "curves":
+        result = cells[0].result
+        parts.append(f" Proved, for exact models: a recurrent state needs at least {count(result.recurrent_bits)} bits")
+        parts.append(f", one attention layer must be sent {count(result.attention_bits)}")
+        parts.append("." if any("ceiling" in row for row in rows) else "; no state here has a ceiling below 100%.")
+    if any("ceiling" in row for row in rows):
+        parts.append(" Dashed, in the model's colour: the proved ceiling of its state.")
+    return "".join(parts)
 
 
 # tables --------------------------------------------------------------------------------------------------------------

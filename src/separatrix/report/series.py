@@ -47,15 +47,18 @@ def kind_rows(panel: PanelTrials) -> list[Row]:
 def curve_rows(panel: PanelTrials) -> list[Row]:
     """One row for each model, length and step: validation accuracy, the median and range over seeds.
 
-    A trial that ended early (solved, or no longer improving) counts with its last accuracy from there on.
+    A trial that ended early (solved, or no longer improving) counts with its last accuracy from there on. The row of
+    the last step carries the ceiling proved for the model's state, where that is below 100%.
     """
-    rows = []
+    rows: list[Row] = []
     for (label, length), cell in panel.cells.items():
         histories = [trial.history for trial in cell.trials if trial.history]
         steps = sorted({int(point["step"]) for history in histories for point in history})
         for step in steps:
             values = [value for history in histories if (value := _latest(history, step)) is not None]
             rows.append(_spread(values) | {"model": label, "length": length, "step": step, "end": step == steps[-1]})
+        if steps and (ceiling := cell.one.result.accuracy_ceiling) < 1:
+            rows[-1]["ceiling"] = round(ceiling, 4)
     return rows
 
 
