@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--store", default="runs/references", help="where trials are kept, so that it may be stopped")
     parser.add_argument("--output", default=str(Path(__file__).with_name(FILE)))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=standard().seeds)
     parser.add_argument("--workers", type=int, default=None)
     parser.add_argument(
         "--minutes",
