@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from separatrix import models, tasks
-from separatrix.cli.main import main
 from separatrix.models.files import save
 
 TASK = tasks.create("index-lookup", length=6, alphabet=4)
@@ -19,15 +18,8 @@ def saved(tmp_path):
     return save(models.create("transformer", TASK, width=8, layers=2), tmp_path / "weights.safetensors")
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return stopped.value.code, out, err
-
-
-def test_an_answer_with_what_was_looked_at(saved, capsys, tmp_path):
-    code, out, _ = run(capsys, "ask", saved, "2 0 1 3", "--query", "2", "--json", "--figure", tmp_path / "seen.svg")
+def test_an_answer_with_what_was_looked_at(saved, run, tmp_path):
+    code, out, _ = run("ask", saved, "2 0 1 3", "--query", "2", "--json", "--figure", tmp_path / "seen.svg")
     said = json.loads(out)
     model = models.files.load(saved)
     logits = model(torch.tensor([[2, 0, 1, 3]]), torch.tensor([[2]]))[0, 0]
@@ -38,11 +30,11 @@ def test_an_answer_with_what_was_looked_at(saved, capsys, tmp_path):
     assert "Layer 2, head 1" in drawn and "Logits of the answers" in drawn
 
 
-def test_the_table_names_places_and_tokens(saved, capsys, tmp_path):
+def test_the_table_names_places_and_tokens(saved, run, tmp_path):
     (tmp_path / "context.txt").write_text("2 0 1 3\n")
-    code, out, _ = run(capsys, "ask", saved, f"@{tmp_path / 'context.txt'}", "--query", "0")
+    code, out, _ = run("ask", saved, f"@{tmp_path / 'context.txt'}", "--query", "0")
     assert code == 0 and "what the query attends to" in out and "the query itself" in out
-    code, again, _ = run(capsys, "ask", saved, "random", "--query", "0", "--seed", "3")
+    code, again, _ = run("ask", saved, "random", "--query", "0", "--seed", "3")
     assert code == 0 and again
 
 
@@ -56,12 +48,12 @@ def test_the_table_names_places_and_tokens(saved, capsys, tmp_path):
         (("2 0", "--query", "0", "--figure", "x.gif"), "ending in .svg or .png"),
     ],
 )
-def test_bad_input_is_one_line(saved, capsys, arguments, message):
-    code, out, err = run(capsys, "ask", saved, *arguments)
+def test_bad_input_is_one_line(saved, run, arguments, message):
+    code, out, err = run("ask", saved, *arguments)
     assert code == 2 and not out and message in err and err.count("\n") == 1
 
 
-def test_a_model_becomes_a_directory_for_automodel(saved, capsys, tmp_path):
-    code, out, _ = run(capsys, "convert", saved, tmp_path / "folder", "--json")
+def test_a_model_becomes_a_directory_for_automodel(saved, run, tmp_path):
+    code, out, _ = run("convert", saved, tmp_path / "folder", "--json")
     assert code == 0 and json.loads(out)["written"].endswith("folder")
     assert {file.name for file in (tmp_path / "folder").iterdir()} >= {"config.json", "model.safetensors"}

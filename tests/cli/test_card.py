@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import synthetic_cards
 
-from separatrix.cli.main import main
 from separatrix.experiments.card import make, read_card, write_card
 from separatrix.experiments.card.probes import Battery
 
@@ -23,22 +22,15 @@ TINY = Battery(
 )  # fmt: skip
 
 
-def run(capsys, *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as exit_:
-        main(list(arguments))
-    out, err = capsys.readouterr()
-    return exit_.value.code, out, err
-
-
 @pytest.fixture
 def tiny(monkeypatch):
     """A battery of two small trials in place of the standard one."""
     monkeypatch.setattr(make, "standard", lambda: TINY)
 
 
-def test_a_card_is_a_page_and_a_json(tiny, capsys, tmp_path):
+def test_a_card_is_a_page_and_a_json(tiny, run, tmp_path):
     arguments = ("card", "lstm", "--width", "8", "--minutes", "2", "--workers", "1", "--output", str(tmp_path))
-    code, out, _ = run(capsys, *arguments)
+    code, out, _ = run(*arguments)
     assert code == 0
     (page,), (file,) = tmp_path.glob("*.html"), tmp_path.glob("lstm-1-8-*.json")
     assert page.stem == file.stem
@@ -46,20 +38,20 @@ def test_a_card_is_a_page_and_a_json(tiny, capsys, tmp_path):
     assert str(page.name) in out.replace("\n", "")
     assert read_card(file).model["width"] == 8
 
-    code, out, err = run(capsys, *arguments, "--json")  # nothing is run again
+    code, out, err = run(*arguments, "--json")  # nothing is run again
     assert code == 0
     assert err == ""
     assert json.loads(out)["questions"] == read_card(file).model_dump(mode="json")["questions"]
 
 
-def test_a_failed_trial_is_told_and_fails_the_command(tiny, capsys, tmp_path):
+def test_a_failed_trial_is_told_and_fails_the_command(tiny, run, tmp_path):
     broken = tmp_path / "broken.py"
     broken.write_text(
         "import torch\n\nclass Explodes(torch.nn.Module):\n    def __init__(self, width):\n        super().__init__()\n"
         "        self.scale = torch.nn.Parameter(torch.ones(width))\n\n    def forward(self, x):\n"
         "        return x * self.scale * (float('nan') if len(x) == 8 and self.training else 1.0)\n"
     )
-    code, _, err = run(capsys, "card", f"{broken}:Explodes", "--width", "8", "--workers", "1", "--output",
+    code, _, err = run("card", f"{broken}:Explodes", "--width", "8", "--workers", "1", "--output",
                        str(tmp_path / "out"))  # fmt: skip
     assert code == 1
     assert "Parity at 4, seed 0: NotFinite" in err
@@ -77,16 +69,16 @@ def test_a_failed_trial_is_told_and_fails_the_command(tiny, capsys, tmp_path):
         (["lstm", "--minutes", "0"], "minutes"),
     ],
 )
-def test_bad_input_is_one_line(capsys, tmp_path, arguments, said):
-    code, out, err = run(capsys, "card", *arguments, "--output", str(tmp_path / "out"))
+def test_bad_input_is_one_line(run, tmp_path, arguments, said):
+    code, out, err = run("card", *arguments, "--output", str(tmp_path / "out"))
     assert code == 2
     assert said in err
     assert err.count("\n") == 1
     assert out == ""
 
 
-def test_too_few_minutes_are_one_line(capsys, tmp_path):
-    code, _, err = run(capsys, "card", "mlstm", "--minutes", "0.1", "--output", str(tmp_path))
+def test_too_few_minutes_are_one_line(run, tmp_path):
+    code, _, err = run("card", "mlstm", "--minutes", "0.1", "--output", str(tmp_path))
     assert code == 2
     assert "0.1 minutes are too few" in err
     assert "give --minutes" in err
@@ -99,10 +91,10 @@ def cards(tmp_path) -> list[Path]:
     return [write_card(synthetic_cards.card(model), tmp_path / f"{model['name']}.json") for model in models]
 
 
-def test_cards_side_by_side(capsys, cards, tmp_path, monkeypatch):
+def test_cards_side_by_side(run, cards, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     page = tmp_path / "both.html"
-    code, out, _ = run(capsys, "compare", *map(str, cards), "--html", str(page), "--json")
+    code, out, _ = run("compare", *map(str, cards), "--html", str(page), "--json")
     assert code == 0
     said = json.loads(out)
     assert said["cards"] == ["lstm-(1, 8)", "gru-(2, 16)"]
@@ -112,20 +104,20 @@ def test_cards_side_by_side(capsys, cards, tmp_path, monkeypatch):
     assert [trial["accuracy"] for trial in recall["answers"][0]["trials"]] == first.accuracies
     assert "LSTM and GRU, side by side" in page.read_text()
 
-    code, out, _ = run(capsys, "compare", *map(str, cards))
+    code, out, _ = run("compare", *map(str, cards))
     assert code == 0
     assert "lstm-(1, 8) beside gru-(2, 16)" in out
     assert "Interleaved equality" in out
 
 
-def test_cards_that_cannot_be_compared_are_one_line(capsys, cards):
-    assert run(capsys, "compare", str(cards[0]))[0] == 2
+def test_cards_that_cannot_be_compared_are_one_line(run, cards):
+    assert run("compare", str(cards[0]))[0] == 2
     data = json.loads(cards[1].read_text())
     cards[1].write_text(json.dumps(data | {"format": 2, "separatrix": "9.0"}))
-    code, _, err = run(capsys, "compare", *map(str, cards))
+    code, _, err = run("compare", *map(str, cards))
     assert (code, err.count("\n")) == (2, 1)
     assert "was written by separatrix 9.0 (card format 2)" in err
     cards[1].write_text("{")
-    code, _, err = run(capsys, "compare", *map(str, cards))
+    code, _, err = run("compare", *map(str, cards))
     assert (code, err.count("\n")) == (2, 1)
     assert "is damaged" in err

@@ -8,21 +8,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from separatrix import constructions
-from separatrix.cli.main import main
 from separatrix.models.files import read_header
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return go
 
 
 def test_a_theorem_becomes_a_file_that_verifies_and_answers(run):

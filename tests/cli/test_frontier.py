@@ -6,20 +6,7 @@ import json
 
 import pytest
 
-from separatrix.cli.main import main
-
 TINY = ["--steps", "4", "--warmup", "1", "--validate-every", "2", "--validation-contexts", "4", "--test-contexts", "8"]
-
-
-@pytest.fixture
-def run(capsys):
-    def go(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return go
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -7,8 +7,6 @@ import json
 import polars as pl
 import pytest
 
-from separatrix.cli.main import main
-
 SWEEP = """
 [base]
 task = { name = "index-lookup", length = 4, alphabet = 3 }
@@ -25,18 +23,10 @@ first = 5
 
 
 @pytest.fixture
-def run(capfd, monkeypatch, tmp_path):
-    """Run a command in a folder with a sweep file in it: (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
+def run(run, tmp_path):
+    """The same in a folder with a sweep file in it."""
     (tmp_path / "mine.toml").write_text(SWEEP)
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capfd.readouterr()
-        return ended.value.code, out, err
-
-    return go
+    return run
 
 
 def test_a_sweep_with_a_failing_trial_goes_on_and_says_so(run, tmp_path):

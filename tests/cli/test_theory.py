@@ -6,23 +6,9 @@ import json
 
 import pytest
 
-from separatrix.cli.main import main
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.store import Store
 from separatrix.experiments.trial import run_trial
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def go(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return ended.value.code, out, err
-
-    return go
 
 
 def test_bounds(run):

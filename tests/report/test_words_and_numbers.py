@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.store import Store
 from separatrix.report import answer, export, panels, series, theme
-from separatrix.report.collect import Collection, PanelTrials, collect
+from separatrix.report.collect import collect
 from separatrix.report.labels import distinct_labels, listed, model_label, percent, slug, span, variant_key
+from separatrix.report.measured import Collection, PanelTrials
 
 
 def panel(tmp_path, plan: dict, accuracy: dict[tuple[str, int], list[float]]) -> PanelTrials:

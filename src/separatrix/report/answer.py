@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from separatrix.report import theorems
-from separatrix.report.collect import Collection, PanelTrials
 from separatrix.report.labels import listed, percent, plural
+from separatrix.report.measured import Collection, PanelTrials
 from separatrix.report.panels import SOLVED
 
 SHORT = 0.9

@@ -11,7 +11,8 @@ from separatrix.atomic import write_whole
 from separatrix.experiments.card.card import Card, Question, Trial
 from separatrix.report import card_words, document, export, theme
 from separatrix.report.card_rows import MARK, Entrant, Field, field
-from separatrix.report.card_sections import drawn_states, sections
+from separatrix.report.card_sections import sections
+from separatrix.report.card_state import drawn_states
 from separatrix.report.labels import count, model_label, percent
 from separatrix.report.section import MEANING, Figure, Section
 from separatrix.report.write import Drawn

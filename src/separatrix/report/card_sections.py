@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from separatrix.experiments.card.card import Question, SpeedAt, Timing
-from separatrix.report import card_charts, charts
-from separatrix.report.card_rows import MARK, Entrant, Field, grid_rows, growth_rows, recalled_rows
-from separatrix.report.card_words import GROWTH
-from separatrix.report.labels import count, listed, percent, short_name
+from separatrix.experiments.card.card import Question
+from separatrix.report import card_charts, card_speed, card_state, charts
+from separatrix.report.card_rows import Field, grid_rows, recalled_rows
+from separatrix.report.labels import count, listed, percent
 from separatrix.report.section import Column, Figure, Section, Table
-
-DRAWN = ("transformer", "lstm", "mamba")
-"""References whose states are drawn beside the card's; the table has all of them."""
 
 
 def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
@@ -24,8 +20,8 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
     found += [_decisions(field, decided)] if decided else []
     return [
         *found,
-        _state(field, hues),
-        *([_speed(field)] if any(e.card.speed and e.card.speed.at for e in field.subjects) else []),
+        card_state.section(field, hues),
+        *([card_speed.section(field)] if any(e.card.speed and e.card.speed.at for e in field.subjects) else []),
     ]
 
 
@@ -200,114 +196,3 @@ def _conditions(questions: Sequence[Question]) -> str:
         f"when solved; tests on {each('test_contexts')} contexts never seen before. References have the seeds their "
         "own cards name, one each where no range is shown."
     )
-
-
-# state ---------------------------------------------------------------------------------------------------------------
-def _state(field: Field, hues: Mapping[str, int]) -> Section:
-    drawn = drawn_states(field)
-    rows = growth_rows(drawn)
-    lengths = sorted({n for entrant in field.entrants for n in entrant.card.state.lengths})
-    said = [f"{entrant.label.removeprefix(MARK)} {GROWTH[entrant.card.state.growth]}" for entrant in field.subjects]
-    return Section(
-        id="state",
-        title="State: what the past is reduced to",
-        about="Bits handed over from the context to the query, counted on the tensors themselves. "
-        + f"{'; '.join(said)}.",
-        figures=[
-            Figure(
-                name="state",
-                title="State against context length",
-                see="Measured by reading contexts of these lengths. Both axes are logarithmic.",
-                alt_text="; ".join(
-                    f"{e.label}: {e.card.state.bits[0]:,} bits at {e.card.state.lengths[0]} tokens, "
-                    f"{e.card.state.bits[-1]:,} at {e.card.state.lengths[-1]}"
-                    for e in drawn
-                )
-                + ".",
-                rows=rows,
-                chart=card_charts.growth([entrant.label for entrant in drawn], hues),
-            )
-        ],
-        tables=[
-            Table(
-                caption="Bits of state by context length",
-                columns=[Column("Model"), *(Column(f"N = {n}", "observed", numeric=True) for n in lengths),
-                         Column("Grows")],
-                rows=[_growth(entrant, lengths) for entrant in field.entrants],
-            )
-        ],
-    )  # fmt: skip
-
-
-def drawn_states(field: Field) -> list[Entrant]:
-    """The cards whose states are drawn: the subjects and one reference of each kind of growth."""
-    known = [e for e in field.references if e.card.model["name"] in DRAWN and e.card.model["layers"] == 1]
-    return [*field.subjects, *known]
-
-
-def _growth(entrant: Entrant, lengths: Sequence[int]) -> list[str]:
-    state = entrant.card.state
-    bits = dict(zip(state.lengths, state.bits, strict=True))
-    rate = f", {count(round(state.bits_per_token))} bits a token" if state.growth == "linear" else ""
-    return [
-        entrant.label,
-        *(count(bits[n]) if n in bits else "–" for n in lengths),
-        state.growth + rate + (" (the whole past)" if state.whole_past else ""),
-    ]
-
-
-# speed ---------------------------------------------------------------------------------------------------------------
-def _speed(field: Field) -> Section:
-    own = [(entrant, at) for entrant in field.subjects if entrant.card.speed for at in entrant.card.speed.at]
-    speed = next(e.card.speed for e in field.subjects if e.card.speed and e.card.speed.at)
-    devices = listed(sorted({e.card.environment["machine"] for e in field.subjects}))
-    longest = max(at.length for _, at in own)
-    baseline = f"{short_name(speed.baseline.partition('-(')[0])}-({speed.baseline.partition('-(')[2]}"
-    beside = [
-        (entrant, at)
-        for entrant in field.entrants
-        if entrant.card.speed and entrant.card.speed.baseline == speed.baseline
-        for at in entrant.card.speed.at
-        if at.length == longest
-    ]
-    return Section(
-        id="speed",
-        title="Speed: reading, training, answering",
-        about=f"One thread, {speed.device} ({devices}), {speed.batch_size} contexts at a time, float32. Speeds depend "
-        f"on the machine; their ratios to {baseline}, timed in turn in the same run by processor time, travel better.",
-        tables=[
-            Table(
-                caption="On the machine that made the card: median (lowest to highest repeat)",
-                columns=[
-                    Column("Model"),
-                    Column("N", numeric=True),
-                    Column("Prefill, tokens/s", "observed", numeric=True),
-                    Column("Training, tokens/s", "observed", numeric=True),
-                    Column("Decode, µs a query", "observed", numeric=True),
-                ],
-                rows=[_speeds(entrant, at) for entrant, at in own],
-            ),
-            Table(
-                caption=f"Times as fast as {baseline}, N = {longest}; above 1 is faster",
-                columns=[
-                    Column("Model"),
-                    Column("Prefill", "observed", numeric=True),
-                    Column("Training", "observed", numeric=True),
-                    Column("Decode", "observed", numeric=True),
-                ],
-                rows=[
-                    [entrant.label, *(f"{part.ratio:.2g} ×" for part in (at.prefill, at.training, at.decode))]
-                    for entrant, at in beside
-                ],
-            ),
-        ],
-    )
-
-
-def _speeds(entrant: Entrant, at: SpeedAt) -> list[str]:
-    return [entrant.label, str(at.length), _range(at.prefill), _range(at.training), _range(at.decode, 1e6)]
-
-
-def _range(timing: Timing, scale: float = 1.0) -> str:
-    value, low, high = (count(float(f"{scale * x:.3g}")) for x in (timing.value, timing.low, timing.high))
-    return f"{value} ({low} to {high})"

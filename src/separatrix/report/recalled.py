@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from statistics import median
 
-from separatrix.report.collect import PanelTrials, Trial
 from separatrix.report.labels import count, percent, plural
+from separatrix.report.measured import PanelTrials, Trial
 from separatrix.report.scaling import PROVED, scaling
 from separatrix.report.section import Column, Figure, Table
 from separatrix.report.series import Row

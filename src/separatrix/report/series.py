@@ -9,8 +9,8 @@ from statistics import mean, median
 from typing import Any
 
 from separatrix.experiments.result import Result
-from separatrix.report.collect import PanelTrials
 from separatrix.report.labels import percent, span
+from separatrix.report.measured import PanelTrials
 
 BINS = 50
 """Positions are averaged in at most this many runs of neighbours."""

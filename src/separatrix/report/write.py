@@ -13,8 +13,9 @@ from separatrix.experiments.frame import frame
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
 from separatrix.report import answer, document, export, frontiers, panels, theme, theorems
-from separatrix.report.collect import Collection, collect
+from separatrix.report.collect import collect
 from separatrix.report.labels import count, model_label, percent, plural
+from separatrix.report.measured import Collection
 from separatrix.report.section import MEANING, Figure, Section
 from separatrix.report.series import by_position
 
