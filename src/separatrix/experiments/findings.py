@@ -20,6 +20,7 @@ class Finding(Config):
 
     subject: str = Field(description="the task with its parameters, or the construction")
     statement: str
+    source: str = Field("", description="where it is proved, beside here")
     kind: Kind
     ran: str = Field(description="what was computed, in words")
     measured: int | float = Field(description="the size that was found, in `unit`")

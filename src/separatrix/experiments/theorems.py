@@ -196,6 +196,7 @@ def constructed(name: str, parameters: dict[str, Any]) -> Finding:
     return Finding(
         subject=name,
         statement=theorem.statement,
+        source=theorem.source,
         kind="upper bound",
         ran=f"{_title(built.task.name, parameters)}: certificate checked, {what}: {wrong} of {asked:,} answers wrong",
         measured=built.width,

@@ -59,7 +59,8 @@ def sentence(found: Findings) -> str:
 
 def _built(each: Finding) -> list[str]:
     known = each.known.removeprefix("certified ")
-    return [each.subject, each.statement, each.ran, count(each.measured), _formula(each), known, each.verdict]
+    stated = f"{each.statement} ({each.source})" if each.source else each.statement
+    return [each.subject, stated, each.ran, count(each.measured), _formula(each), known, each.verdict]
 
 
 def _bounded(each: Finding) -> list[str]:
