@@ -20,5 +20,5 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
     """The error for a name that does not exist: names the nearest valid one and lists the rest."""
     names = sorted(valid)
     guess = nearest(name, names)
-    hint = f"did you mean {guess!r}? " if guess else ""
-    return InputError(f"unknown {what} {name!r}: {hint}(valid: {', '.join(names)})")
+    hint = f": did you mean {guess!r}?" if guess else ""
+    return InputError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")

@@ -250,7 +250,7 @@ def test_a_function_that_changes_its_mind_is_found_out(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("import random\ndef f(context, query):\n    return random.randrange(2)\n")
     with pytest.raises(InputError, match=r"answered \[\d\], then \[\d\]: expected one answer"):
-        recurrent_rows(create(f"{path}:f", length=10), 3)
+        recurrent_rows(create(f"{path}:f", length=10, alphabet=2, answer_count=2), 3)
 
 
 def test_a_search_is_not_called_exact():

@@ -54,6 +54,9 @@ def test_bad_input_is_one_line(saved, run, arguments, message):
 
 
 def test_a_model_becomes_a_directory_for_automodel(saved, run, tmp_path):
+    code, _, err = run("convert", saved, tmp_path / "model.foo")
+    assert code == 2 and "expected a path ending in .onnx, or a folder without an ending" in err
+    assert "import separatrix.models.hub" in run("convert", saved, tmp_path / "other")[1]
     code, out, _ = run("convert", saved, tmp_path / "folder", "--json")
     assert code == 0 and json.loads(out)["written"].endswith("folder")
     assert {file.name for file in (tmp_path / "folder").iterdir()} >= {"config.json", "model.safetensors"}

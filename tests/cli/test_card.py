@@ -110,6 +110,12 @@ def test_cards_side_by_side(run, cards, tmp_path, monkeypatch):
     assert "Interleaved equality" in out
 
 
+def test_a_card_beside_a_built_in_family_by_its_name(run, cards):
+    code, out, _ = run("compare", str(cards[0]), "mamba")
+    assert code == 0 and "lstm-(1, 8) beside mamba-(1, 64)" in out
+    assert "cannot read mambo: No such file" in run("compare", str(cards[0]), "mambo")[2]
+
+
 def test_cards_that_cannot_be_compared_are_one_line(run, cards):
     assert run("compare", str(cards[0]))[0] == 2
     data = json.loads(cards[1].read_text())

@@ -47,7 +47,16 @@ def test_changed_weights_are_refused(run, tmp_path):
         (["construct", "index-lokup"], "did you mean 'index-lookup'?"),
         (["construct", "index-lookup", "--length", "4", "--widht", "8"], "no option '--widht'"),
         (["construct", "index-lookup", "--length", "4", "--format", "bf17"], "did you mean 'bf16'?"),
+        (
+            ["construct", "index-lookup", "--length", str(10**20), "--alphabet", "8"],
+            "less than or equal to 1152921504606846976",
+        ),
+        (
+            ["construct", "index-lookup", "--length", str(2**60), "--alphabet", "8", "--certify"],
+            "GiB, and this machine has",
+        ),
         (["certify", "nowhere.safetensors"], "no such file"),
+        (["certify", "."], ". is a folder: expected a .safetensors file"),
     ],
 )
 def test_bad_input_is_one_line(run, arguments, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -28,6 +29,10 @@ import pytest
         (["report", "nowhere"], "nowhere holds no results"),
         (["list", "model"], "'model' is not one of 'tasks', 'models', 'constructions', 'presets'"),
         (["train", "index-lookup", "lstm", "--length", "4", "--output", "/proc/x"], "cannot use /proc/x"),
+        (["train", "index-lookup", "lstm", "--length", "4", "--device", "cuda"], "did you mean '--gpus'?"),
+        (["sample", "index-lookup", "--length", "4", "--zzz", "3"], "--offset, --mixed-lengths, --count"),
+        (["reproduce", "theoremz"], "did you mean 'theorems'?"),
+        (["reproduce", "zzzz"], "unknown figure (in preset quick) 'zzzz' (valid: all"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(run, arguments, message):
@@ -68,6 +73,25 @@ def test_train_prints_a_result_and_keeps_it(run, tmp_path):
     assert result["state_numbers"] == 8
     assert (tmp_path / "runs/train/trials" / result["identity"] / "result.json").exists()
     assert json.loads(run(*command)[1]) == result
+
+
+def test_a_short_training_needs_no_warmup_of_its_own(run):
+    code, out, _ = run("train", "index-lookup", "lstm", "--length", "4", "--alphabet", "3", "--width", "4",
+                       "--steps", "20", "--batch-size", "4", "--json")  # fmt: skip
+    assert code == 0 and json.loads(out)["config"]["training"]["warmup"] == 2
+
+
+def test_names_and_numbers_stay_whole_in_narrow_tables(run, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run("list", "constructions")
+    assert all(name in out for name in ("disjointness-interleaved", "bounded-dyck-automaton", "associative-recall"))
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in out.splitlines()) <= 80
+    _, out, _ = run("audit", "mamba", "--width", "64", "--length", "4096")
+    assert "77824" in out and "24,576" in out
+    monkeypatch.setattr("rich.console.Console.is_terminal", False)
+    _, out, _ = run("list", "constructions")
+    assert "1 layer of 1 head and width ceil(log2 N) + ceil(log2 S) + 1 suffice at every length up to N" in out
 
 
 def test_help_is_quick_and_imports_nothing_heavy():

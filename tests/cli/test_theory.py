@@ -23,11 +23,16 @@ def test_bounds(run):
 
 def test_analyze(run, tmp_path):
     (tmp_path / "mine.py").write_text("def last(context, query):\n    return context[-1]\n")
-    code, out, _ = run("analyze", "mine.py:last", "--lengths", "2..6", "--json")
+    alphabets = ("--alphabet", "2", "--answer-count", "2")
+    code, out, _ = run("analyze", "mine.py:last", "--lengths", "2..6", *alphabets, "--json")
     found = json.loads(out)
     assert code == 0
     assert [row["recurrent rows"] for row in found["rows"]] == [2] * 5
     assert found["growth"] == {"recurrent": "constant", "attention": "constant"}
+    code, _, err = run("analyze", "mine.py:last", "--lengths", "2..60", *alphabets)
+    assert code == 2 and "table entries" in err and "the largest length that fits is 27" in err
+    code, _, err = run("analyze", "mine.py:last", "--lengths", "2..6")
+    assert code == 2 and "says nothing of its alphabets" in err and err.count("\n") == 1
     code, out, _ = run("analyze", "index-lookup", "--alphabet", "2", "--lengths", "2..6", "--draw", "a.svg")
     assert "one-layer attention has the advantage" in out
     assert (tmp_path / "a.svg").read_text().startswith("<svg")
@@ -46,6 +51,26 @@ def test_audit_of_a_configuration_file(run, tmp_path):
     fields = {"model_type": "mamba", "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4, "conv_kernel": 4}
     (tmp_path / "config.json").write_text(json.dumps(fields))
     assert "constant state, 512 numbers" in run("audit", "config.json")[1]
+    assert "constant state, 512 numbers" in run("audit", str(tmp_path))[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"hidden_size": 16}, "configuration has a field model_type; the fields of this one are hidden_size"),
+        ({"model_type": "llama", "hidden_size": "big"}, "hidden_size must be a positive number, got 'big'"),
+        (
+            {"model_type": "llama", "hidden_size": 512, "num_hidden_layers": 8, "num_attention_heads": 7},
+            "512 numbers a token do not divide among 7 heads",
+        ),
+        ({"model_type": "llame"}, "unknown Hugging Face model type 'llame': did you mean 'llama'? (valid: "),
+        ({"model_type": "zzz"}, "unknown Hugging Face model type 'zzz' (valid: "),
+    ],
+)
+def test_audit_of_an_impossible_configuration(run, tmp_path, fields, message):
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    code, _, err = run("audit", "config.json")
+    assert code == 2 and message in err and err.count("\n") == 1
 
 
 def test_protocol(run, tmp_path):

@@ -5,11 +5,12 @@ import re
 
 import pytest
 import synthetic_cards
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from separatrix.errors import InputError
-from separatrix.experiments.card import make, make_card, read_card, references, same_conditions, write_card
+from separatrix.experiments.card import make, make_card, read_card, references, same_conditions, speed, write_card
 from separatrix.experiments.card.compare import compared
 from separatrix.experiments.card.make import Watcher, _Clock
 from separatrix.experiments.card.plan import Costs, fitting, makespan
@@ -20,6 +21,7 @@ from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.store import Store
 from separatrix.experiments.trial import run_trial
 from separatrix.models import architecture, measured_numbers, names
+from separatrix.models.own import WholePast
 from separatrix.tasks import create
 
 RECALL = {
@@ -350,3 +352,17 @@ def test_planned_trials_know_their_question():
     planned = standard().trials(LSTM)[0]
     assert isinstance(planned, Planned)
     assert planned.key == (planned.probe.id, planned.config.task.length)
+
+
+def test_a_module_that_keeps_its_past_is_timed_while_it_computes(own, monkeypatch):
+    computed, scan = [], WholePast.scan
+
+    def watched(self, x, state=None):
+        computed.append(x.shape[1] + (0 if state is None else state[0].shape[1]))
+        return scan(self, x, state)
+
+    monkeypatch.setattr(WholePast, "scan", watched)
+    jobs = speed._jobs({"name": f"{own}:Past", "width": 8}, 16, torch.device("cpu"))
+    computed.clear()
+    jobs["prefill"]()
+    assert max(computed) == 16 + 1

@@ -147,6 +147,21 @@ def test_a_damaged_result_is_named(tmp_path):
         store.results()
 
 
+def test_a_damaged_history_is_named(tmp_path):
+    store = Store(tmp_path)
+    store.write("trials/abc/history.parquet", b"half")
+    with pytest.raises(InputError, match=r"trials/abc/history.parquet is damaged \(not Parquet\): delete it"):
+        store.history("abc")
+
+
+def test_a_damaged_marker_is_named(tmp_path):
+    (tmp_path / "store.json").write_text("{")
+    with pytest.raises(
+        InputError, match=r"store.json is damaged \(not JSON\): write \{\"format\": 1\} into it to go on"
+    ):
+        Store(tmp_path)
+
+
 def test_progress_that_a_power_cut_took_is_none(tmp_path):
     store = Store(tmp_path)
     store.write("trials/abc/progress.json", b"")

@@ -49,6 +49,10 @@ class Wrong(Sum):
     def forward(self, x):
         return self.linear(x)
 
+class Nan(Mean):
+    def forward(self, x):
+        return super().forward(x) / 0
+
 class Needs(nn.Module):
     def __init__(self, width, depth):
         super().__init__()
@@ -108,6 +112,7 @@ def test_what_the_file_says_is_part_of_the_configuration(file: str) -> None:
         ("Batch", "another example of the batch"),
         ("Shape", r"must map shape \(2, 12, 16\) to the same shape, got \(2, 1, 16\)"),
         ("Wrong", "scan and step disagree at position 1"),
+        ("Nan", "gives a number that is not finite at position 0, for finite input"),
         ("Needs", "takes 'depth' without a default"),
         ("Meen", "did you mean 'Mean'"),
         ("value", "must be a class of torch.nn.Module"),

@@ -64,7 +64,7 @@ def test_hugging_face_data_sets(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     (tmp_path / "mine.py").write_text("def last(context, query):\n    return context[-1]\n")
-    own = sx.tasks.create(f"{tmp_path}/mine.py:last", length=4)
+    own = sx.tasks.create(f"{tmp_path}/mine.py:last", length=4, alphabet=2, answer_count=2)
     for task in (TASKS[1], own):
         made = as_hf_dataset(task, 50, seed=2, split="validation", queries=2, length=2).with_format("torch")
         expected = as_dataset(task, 50, seed=2, split="validation", queries=2, length=2).rows(0, 50)

@@ -52,6 +52,10 @@ def tensor(context, query):
 def never_valid(context, query):
     return 0
 
+@task(alphabet=2, queries="positions")
+def at(context, query):
+    return context[query]
+
 def three(a, b, c):
     return 0
 
@@ -176,3 +180,18 @@ def test_wrong_files(tmp_path):
     (tmp_path / "bad.py").write_text("1 / 0")
     with pytest.raises(InputError, match=r"bad.py could not be executed: ZeroDivisionError"):
         sx.tasks.create(f"{tmp_path}/bad.py:f", length=3)
+
+
+def test_queries_may_be_the_positions(file):
+    task = sx.tasks.create(f"{file}:at", length=6)
+    assert task.query_count == 6 and task.at_length(4).query_count == 4
+    batch = task.sample(8, stream(0, "train"), queries=6, length=4)
+    assert int(batch.queries.max()) < 4
+    assert torch.equal(batch.targets, batch.context.gather(1, batch.queries))
+    again = TrialConfig(task=task.model_dump(), model={"name": "lstm"}).task
+    assert torch.equal(again.answer(batch.context, batch.queries), batch.targets)
+
+
+def test_a_function_must_say_its_alphabets(file):
+    with pytest.raises(InputError, match=r"plain says nothing of its alphabets: decorate the function"):
+        sx.tasks.create(f"{file}:plain", length=3)

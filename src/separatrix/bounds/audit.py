@@ -64,9 +64,15 @@ def measured_size(model: Any, task: Task) -> StateSize:
 
 def config_size(config: dict[str, Any]) -> StateSize:
     """The decoding state of a Hugging Face configuration, from its fields. Raises InputError for unknown types."""
-    kind = config.get("model_type", "")
+    if "model_type" not in config:
+        names = ", ".join(config) or "none at all"
+        raise InputError(f"a Hugging Face configuration has a field model_type; the fields of this one are {names}")
+    kind = str(config["model_type"])
     if kind not in _FAMILIES:
         raise unknown("Hugging Face model type", kind, _FAMILIES)
+    for name in _SIZES & config.keys():
+        if config[name] is not None and not (type(config[name]) in (int, float) and config[name] > 0):
+            raise InputError(f"{name} must be a positive number, got {config[name]!r}")
     try:
         constant, per_token, window = _FAMILIES[kind](config)
     except KeyError as error:
@@ -91,6 +97,8 @@ def load_config(path: str | Path) -> dict[str, Any]:
 def _attention(c: dict[str, Any], layers: int, window: int | None = None) -> tuple[int, int, int | None]:
     heads = c.get("num_attention_heads") or c["n_head"]
     hidden = c.get("hidden_size") or c["n_embd"]
+    if not c.get("head_dim") and hidden % heads:
+        raise InputError(f"{hidden} numbers a token do not divide among {heads} heads: give head_dim, or other sizes")
     head = c.get("head_dim") or hidden // heads
     return 0, 2 * layers * (c.get("num_key_value_heads") or heads) * head, window
 
@@ -136,6 +144,14 @@ def _jamba(c: dict[str, Any]) -> tuple[int, int, int | None]:
     mamba = (layers - attention) * inner * (c["mamba_d_state"] + c["mamba_d_conv"])
     return mamba, _attention(c, attention)[1], None
 
+
+_SIZES = {
+    "num_attention_heads", "n_head", "hidden_size", "n_embd", "head_dim", "num_key_value_heads", "num_hidden_layers",
+    "n_layer", "intermediate_size", "expand", "state_size", "conv_kernel", "n_groups", "attention_hidden_size",
+    "lru_width", "conv1d_width", "attention_window_size", "sliding_window", "attn_layer_period", "mamba_expand",
+    "mamba_d_state", "mamba_d_conv",
+}  # fmt: skip
+"""Fields that say how large something is."""
 
 _FAMILIES = {
     "llama": _llama, "mistral": _llama, "qwen2": _llama, "qwen3": _llama, "gemma": _llama, "gpt2": _gpt2,

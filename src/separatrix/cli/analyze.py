@@ -22,24 +22,28 @@ def analyze(
 
     Example: separatrix analyze bounded-dyck --lengths 2..8 --kinds 2 --depth 2
     """
+    from rich.console import Console
+    from rich.progress import track
+
     from separatrix.bounds import best_attention_cut, memory_profile
+    from separatrix.bounds.table import BUDGET, check_budget
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
     from separatrix.tasks import create, family
 
     wanted = parse_lengths(lengths)
-    given = assign(context.args, {"task": family(task)})["task"]
+    given = assign(context, {"task": family(task)})["task"]
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
     rows: list[dict[str, Any]] = []
-    for length in wanted:
-        if length not in largest.lengths and length != largest.length:
-            continue
-        at = largest.at_length(length)
+    met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
+    for at in met:
+        check_budget(at, BUDGET)
+    for at in track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json):
         profile, cut = memory_profile(at), best_attention_cut(at)
         most = max(profile, key=lambda r: r.count)
         rows.append(
             {
-                "length": length,
+                "length": at.length,
                 "recurrent rows": most.count,
                 "recurrent bits": math.log2(most.count),
                 "attention rows": cut.rows.count,

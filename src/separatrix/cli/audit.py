@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,9 @@ from separatrix.cli.output import Json, print_json, print_table
 
 def audit(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`) or a Hugging Face config.json")],
+    model: Annotated[
+        str, typer.Argument(help="a model (see `separatrix list models`), or a Hugging Face config.json or its folder")
+    ],
     length: Annotated[int, typer.Option(help="context length to judge at", min=2)] = 1024,
     json: Json = False,
 ) -> None:
@@ -26,11 +29,13 @@ def audit(
     from separatrix.models import architecture, create
     from separatrix.tasks import create as create_task
 
+    if Path(model).is_dir():
+        model = str(Path(model) / "config.json")
     if model.endswith(".json"):
-        assign(context.args, {})
+        assign(context, {})
         size = config_size(load_config(model))
     else:
-        options = assign(context.args, {"model": architecture(model).Config})["model"]
+        options = assign(context, {"model": architecture(model).Config})["model"]
         probe = create_task("index-lookup", length=min(length, 64), alphabet=4)
         size = measured_size(create(model, probe, **options), probe)
     found = verdicts(size, length)

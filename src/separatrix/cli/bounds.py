@@ -26,7 +26,7 @@ def bounds(
     from separatrix.cli.options import assign
     from separatrix.tasks import create, family
 
-    made = create(task, **assign(context.args, {"task": family(task)})["task"])
+    made = create(task, **assign(context, {"task": family(task)})["task"])
     rows = table(made, precision, heads)
     if json:
         print_json({"task": made.model_dump(mode="json"), "precision": precision, "heads": heads, "bounds": rows})

@@ -39,7 +39,7 @@ def card(
     from separatrix.models import architecture
     from separatrix.report.card import write_card_page
 
-    options = assign(context.args, {"model": architecture(model).Config})["model"]
+    options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
     with watching(json) as watcher:
         try:
@@ -57,6 +57,8 @@ def card(
         print(written.read_text(encoding="utf-8"))
     else:
         summarise([made])
+        if made.state.whole_past:
+            print("State: its whole past, since the module has no step(state, x): its width times the length.")
         print(f"The page: {page}\nThe card: {written} ({made.seconds:.0f} s, {made.missing} trials not run)")
     failed = [(q, trial) for q in made.questions for trial in q.trials if trial.status == "failed"]
     for question, trial in failed:
@@ -130,13 +132,13 @@ def watching(quiet: bool) -> Iterator[Watcher]:
             def plans(self, trials: Any, seconds: float) -> None:
                 done = int(progress.tasks[0].completed)
                 progress.update(bar, total=done + len(trials))
-                progress.console.print(f"{len(trials)} trials, at most {seconds:.0f} s left", highlight=False)
+                progress.console.print(f"{len(trials)} trials fit into the {seconds:.0f} s left", highlight=False)
 
             def runs(self, trials: Any) -> None:
                 progress.update(bar, description=escape(", ".join(trial.task.name for trial in trials) or "trials"))
 
             def ends(self, trial: Any, result: Any) -> None:
                 progress.advance(bar)
-                progress.console.print(escape(summary(trial, result)), highlight=False)
+                progress.console.print(escape(summary(trial, result)), highlight=False, soft_wrap=True)
 
         yield Shown()

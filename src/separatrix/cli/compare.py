@@ -11,22 +11,24 @@ from separatrix.cli.output import Json, print_json
 
 
 def compare(
-    cards: Annotated[list[Path], typer.Argument(help="two or more cards, the JSON files that `separatrix card` wrote")],
+    cards: Annotated[
+        list[str], typer.Argument(help="two or more: JSON files that `separatrix card` wrote, or built-in families")
+    ],
     html: Annotated[Path | None, typer.Option(help="write a page with the cards side by side")] = None,
     json: Json = False,
 ) -> None:
     """Set cards beside one another, question by question, like with like.
 
-    Example: separatrix compare runs/cards/lstm-1-64-a1b2c3.json mamba.json --html both.html
+    Example: separatrix compare runs/cards/mixer-1-64-a1b2c3.json mamba --html both.html
     """
     from separatrix.cli.card import summarise
     from separatrix.errors import InputError
-    from separatrix.experiments.card import read_card, references
+    from separatrix.experiments.card import read_card, references, stored_reference
     from separatrix.experiments.card.compare import compared
 
     if len(cards) < 2:
-        raise InputError("compare needs two cards at least, got one: separatrix compare A.json B.json")
-    read = [read_card(path) for path in cards]
+        raise InputError("compare needs two cards at least, got one: separatrix compare A.json B.json, or A.json mamba")
+    read = [stored_reference(name) or read_card(name) for name in cards]
     if html is not None:
         from separatrix.report.card import write_card_page
 

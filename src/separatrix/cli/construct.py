@@ -29,7 +29,7 @@ def construct(
     from separatrix.tasks import family
 
     found = constructions.theorem(name)
-    given = assign(context.args, {"construction": found.options, "task": family(found.task)})
+    given = assign(context, {"construction": found.options, "task": family(found.task)})
     built = constructions.create(name, **given["task"], **given["construction"])
     margin = check(built.model, built.certificate).margin if certify else None
     path = built.save(save) if save else None
@@ -50,9 +50,9 @@ def construct(
         ["layers", built.config.layers],
         ["claim", certificate.claim],
         ["proved in", f"{certificate.number_format}, sums in {certificate.order} order, by {certificate.argument}"],
-        *[[name, value] for name, value in certificate.quantities.items()],
+        *[[name, value] for name, value in certificate.quantities.items() if name not in ("width", "layers")],
         ["margin", certificate.margin],
         ["verified", "not asked for (--certify)" if margin is None else f"against the weights, margin {margin:.4g}"],
-        ["saved", path or "not asked for (--save)"],
+        ["saved", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path else "not asked for (--save)"],
     ]
     print_table(f"{name}: {built.task.name}, length {built.task.length:,}", ["", ""], rows)

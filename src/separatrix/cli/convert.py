@@ -27,10 +27,23 @@ def convert(
         from separatrix.models.onnx import export_onnx
 
         written = export_onnx(model, output)
+    elif output.suffix:
+        raise InputError(f"expected a path ending in .onnx, or a folder without an ending, got {output}")
     else:
         try:
             from separatrix.models.hub import export_huggingface
         except ImportError:
             raise InputError("a model directory needs the extra `hf`: pip install 'separatrix[hf]'") from None
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
         written = export_huggingface(model, output)
-    print_json({"written": written}) if json else print(f"written: {written}")
+    if json:
+        print_json({"written": written})
+        return
+    print(f"written: {written}")
+    if output.suffix != ".onnx":
+        print(
+            "Read it with:\n  import separatrix.models.hub  # tells Transformers what it is\n"
+            f"  model = transformers.AutoModel.from_pretrained({str(written)!r})"
+        )

@@ -26,9 +26,8 @@ def doctor(json: Json = False) -> None:
         return
     packages = found.pop("packages")
     rows = [[key, ", ".join(value) if isinstance(value, list) else value] for key, value in found.items()]
-    print_table(
-        "separatrix doctor", ["", ""], rows + [[name, value or "not installed"] for name, value in packages.items()]
-    )
+    rows += [[name, value or "not installed"] for name, value in packages.items() if name not in found]
+    print_table("separatrix doctor", ["", ""], rows)
 
 
 def installed(package: str) -> str | None:

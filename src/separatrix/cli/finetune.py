@@ -48,7 +48,7 @@ def finetune(
         "task": family(found.task),
         "training": TrainingConfig,
     }
-    given = assign(context.args, sections)
+    given = assign(context, sections)
     parameters = {**given["task"], **given["construction"]}
     shares, runs = numbers(noise, float), numbers(seeds, int)
     trials = [finetuning(name, parameters, share, seed, given["training"]) for share in shares for seed in runs]

@@ -46,7 +46,7 @@ def frontier(
     from separatrix.experiments.store import Store
     from separatrix.report import write_report
 
-    plan = _plan(context.args, task, models, lengths, widths, seeds, needed, target)
+    plan = _plan(context, task, models, lengths, widths, seeds, needed, target)
     url = str(output or f"runs/frontier-{task.rpartition(':')[2]}")
     if dry_run:
         _describe(plan, url, json)
@@ -63,7 +63,7 @@ def frontier(
 
 
 def _plan(
-    arguments: list[str],
+    context: typer.Context,
     task: str,
     models: str,
     lengths: str,
@@ -91,7 +91,7 @@ def _plan(
         raise InputError("name at least one model, such as --models lstm,transformer")
     sections: dict[str, type[Config]] = {"task": family(task), "training": TrainingConfig}
     sections |= {name: architecture(name).Config for name in {model["name"] for model in chosen}}
-    given = assign(arguments, sections)
+    given = assign(context, sections)
     fields = {name: given[name] for name in sections if name not in ("task", "training")}
     every = {field: value for own in fields.values() for field, value in own.items()}
     for model in chosen:

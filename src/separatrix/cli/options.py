@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import typer
 from pydantic import BaseModel
 
 from separatrix.errors import InputError, nearest
@@ -14,22 +15,29 @@ FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that accept the fields of a task, model or training configuration as options."""
 
 
-def assign(arguments: list[str], sections: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
-    """Sort `--field value` pairs into the sections whose configuration has that field.
+ELSEWHERE = {"device": "gpus", "lr": "learning_rate", "epochs": "steps", "examples": "count", "dim": "width"}
+"""What other tools call an option, and what it is called here."""
+
+
+def assign(context: typer.Context, sections: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
+    """Sort a command's further `--field value` pairs into the sections whose configuration has that field.
 
     `--section.field value` names the section outright. The first section that has the field wins.
     Raises InputError, naming the nearest valid option, for fields that no section has.
     """
     assigned: dict[str, dict[str, Any]] = {section: {} for section in sections}
-    for name, value in pairs(arguments):
+    own = [parameter.name for parameter in context.command.params if parameter.opts[0].startswith("--")]
+    for name, value in pairs(context.args):
         section, _, field = name.rpartition(".")
         wanted = [section] if section else list(sections)
         home = next((s for s in wanted if s in sections and field in _fields(sections[s])), None)
         if home is None:
-            valid = [field for config in sections.values() for field in _fields(config)]
-            guess = nearest(field.replace("_", "-"), [option.replace("_", "-") for option in valid])
-            hint = f"did you mean '--{guess}'?" if guess else f"valid are --{', --'.join(valid)}".replace("_", "-")
-            raise InputError(f"no option '--{name.replace('_', '-')}': {hint}")
+            fields = [field for config in sections.values() for field in _fields(config)]
+            valid = [_dashed(option) for option in [*fields, *own] if option]
+            known = _dashed(ELSEWHERE.get(field, ""))
+            guess = known if known in valid else nearest(_dashed(field), valid)
+            hint = f"did you mean '--{guess}'?" if guess else f"valid are --{', --'.join(valid)}"
+            raise InputError(f"no option '--{_dashed(name)}': {hint}")
         assigned[home][field] = value
     return assigned
 
@@ -58,6 +66,10 @@ def parse(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return None if text.lower() == "none" else text
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _fields(config: type[BaseModel]) -> list[str]:

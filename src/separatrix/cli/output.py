@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,10 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A Rich table on stdout; numbers are aligned right."""
+    """A Rich table on stdout. Numbers are aligned right; numbers, and names without blanks, stay on one line.
+
+    In a pipe or a file it is as wide as its contents.
+    """
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -25,11 +29,23 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     rows = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", header_style="bold")
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        cells = [row[index] for row in rows]
+        numeric = bool(rows) and all(isinstance(cell, int | float | None) for cell in cells)
+        whole = [readable(cell) for cell in cells if _is_number(cell) or " " not in str(cell)]
+        kept = len(whole) == len(cells)  # its title wraps, and the other columns
+        heading = "\n".join(wrap(column, max(map(len, [*whole, *column.split()]), default=1))) if kept else column
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=kept)
     for row in rows:
         table.add_row(*(escape(readable(cell)) for cell in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, console.measure(table, options=console.options.update(width=10_000)).maximum)
+    console.print(table)
+
+
+def _is_number(cell: Any) -> bool:
+    """Whether a cell is a number, also one written with separators and units: 1,024 or 3.9 / 4,096."""
+    return not isinstance(cell, str) or not any(letter.isalpha() for letter in cell)
 
 
 def readable(value: Any) -> str:
@@ -40,6 +56,6 @@ def readable(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.4g}"
+            return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.4g}"
         case _:
             return str(value)

@@ -16,6 +16,7 @@ from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.engine import Engine, create
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
+from separatrix.experiments.sweep import distinct_labels
 from separatrix.experiments.track import create as create_tracker
 from separatrix.experiments.track import tell
 from separatrix.report import write_report
@@ -74,6 +75,7 @@ class Bars:
         self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet), disable=quiet)
         self.total = self.progress.add_task("[bold]trials", total=len({t.identity() for t in trials}), note="")
         self.bars: dict[str, TaskID] = {}
+        self.labels = distinct_labels(trials)
 
     def tick(self, running: list[TrialConfig]) -> None:
         """See `Engine.run`."""
@@ -82,7 +84,7 @@ class Bars:
         for trial in running:
             identity, end = trial.identity(), min(self.until or trial.training.steps, trial.training.steps)
             if identity not in self.bars:
-                self.bars[identity] = self.progress.add_task(escape(trial.label), total=end, note="starting")
+                self.bars[identity] = self.progress.add_task(escape(self.labels[identity]), total=end, note="starting")
             if said := words.get(identity):
                 note = f"accuracy {said['accuracy']:.1%}"
                 self.progress.update(self.bars[identity], completed=said["step"], note=note)
@@ -93,7 +95,8 @@ class Bars:
         if (bar := self.bars.pop(trial.identity(), None)) is not None:
             self.progress.remove_task(bar)
         self.progress.advance(self.total)
-        self.progress.console.print(escape(summary(trial, result)), highlight=False)
+        said = summary(trial, result, self.labels[trial.identity()])
+        self.progress.console.print(escape(said), highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Leave the bars as they stand, if there were any: an error before them stands alone."""
@@ -110,7 +113,8 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
         print_json({"output": store.url, "report": page, **counts})
     else:
         early = f" ({given_up} more were given up early, see {store.url}/halving.json)" if given_up else ""
-        print(f"{len(results)} trials in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
+        done = f"{len(results) - len(failed)} of {len(results)}" if failed else len(results)
+        print(f"{done} trials in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
     for result in failed:
         print(f"separatrix: trial {result.identity} failed: {result.error}", file=sys.stderr)
     if failed:
@@ -118,13 +122,14 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
         raise typer.Exit(1)
 
 
-def summary(trial: TrialConfig, result: Result) -> str:
-    """One finished or paused trial as a line."""
+def summary(trial: TrialConfig, result: Result, label: str | None = None) -> str:
+    """One finished or paused trial as a line; label: what to call it, if not by its own label."""
+    label = label or trial.label
     if result.status == "paused":
-        return f"{trial.label:<48} paused   after {result.steps} steps"
+        return f"{label:<48} paused   after {result.steps} steps"
     if result.test is None:
-        return f"{trial.label:<48} failed: {result.error}"
+        return f"{label:<48} failed: {result.error}"
     return (
-        f"{trial.label:<48} accuracy {result.test.accuracy:7.2%}  {result.status:<8} "
+        f"{label:<48} accuracy {result.test.accuracy:7.2%}  {result.status:<8} "
         f"after {result.steps} steps, {result.seconds:.0f} s"
     )

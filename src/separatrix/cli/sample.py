@@ -34,7 +34,7 @@ def sample(
     from separatrix.cli.options import assign
     from separatrix.tasks import as_dataset, create, family, write
 
-    made = create(task, **assign(context.args, {"task": family(task)})["task"])
+    made = create(task, **assign(context, {"task": family(task)})["task"])
     data = as_dataset(made, count, seed, split, queries)
     if output is not None:
         write(data, output)

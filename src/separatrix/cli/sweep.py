@@ -96,6 +96,7 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
     from separatrix.errors import InputError
     from separatrix.experiments.cost import estimated_cost
     from separatrix.experiments.store import Store
+    from separatrix.experiments.sweep import distinct_labels
 
     statuses: dict[str, str] = {}
     try:
@@ -108,8 +109,9 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
         statuses = {identity: f"at step {said['step']} of {said['steps']}" for identity, said in begun.items()}
         ended = {identity: store.result(identity) for identity in identities}
         statuses |= {identity: result.status for identity, result in ended.items() if result is not None}
+    labels = distinct_labels(trials)
     listing = [
-        {"identity": (identity := trial.identity()), "trial": trial.label, "stands": statuses.get(identity, "new")}
+        {"identity": (identity := trial.identity()), "trial": labels[identity], "stands": statuses.get(identity, "new")}
         for trial in trials
     ]
     left = [t for t, row in zip(trials, listing, strict=True) if row["stands"] == "new" or "step" in row["stands"]]

@@ -40,7 +40,7 @@ def train(
         "training": TrainingConfig,
         "trial": TrialConfig,
     }
-    given = assign(context.args, sections)
+    given = assign(context, sections)
     trial = TrialConfig(
         task={"name": task, **given["task"]},
         model={"name": model, **given["model"]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.errors import InputError
 from separatrix.models import ModelConfig, SequenceModel, architecture
 from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
@@ -42,7 +44,13 @@ class Construction:
 
     @cached_property
     def model(self) -> SequenceModel:
-        """The model, in evaluation mode, on the CPU."""
+        """The model, in evaluation mode, on the CPU. Raises InputError when the memory is too small for its weights."""
+        needed = 4 * self.width * self.task.length if self.config.positions != "none" else 0
+        if needed > (memory := _memory()):
+            raise InputError(
+                f"weights for length {self.task.length:,} take {needed / 2**30:,.0f} GiB, and this machine has "
+                f"{memory / 2**30:,.0f}: ask for the certificate alone, or for a shorter length"
+            )
         return self.build().eval()
 
     @property
@@ -54,6 +62,14 @@ class Construction:
         """Write weights, task, configuration and certificate to one safetensors file. Returns the path."""
         certificate = self.certificate.replace(weights_sha256=weights_sha256(self.model))
         return save(self.model, path, notes={NOTE: certificate.model_dump(mode="json")})
+
+
+def _memory() -> float:
+    """Bytes of memory of this machine; infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
 
 
 def load(path: str | Path) -> Construction:

@@ -24,7 +24,9 @@ class TrainingConfig(Config):
         "full", description="train at the full length, or at one random admissible length per batch"
     )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
-    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
+    warmup: int = Field(
+        100, ge=0, description="steps of linear warm-up; unless set, a tenth of all where they are 100 or fewer"
+    )
     decay: Literal["constant", "linear", "cosine"] = Field("cosine", description="schedule after the warm-up, to zero")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's decoupled weight decay")
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
@@ -35,6 +37,13 @@ class TrainingConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop when the validation loss has not improved for this many validations"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_warmup(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "warmup" not in data and isinstance(steps := data.get("steps"), int):
+            return data if steps > cls.model_fields["warmup"].default else {**data, "warmup": steps // 10}
+        return data
 
     @model_validator(mode="after")
     def _warmup_fits(self) -> TrainingConfig:

@@ -78,7 +78,11 @@ class Store:
                 raise InputError(f"{self.url} is a file: expected a folder, or a path where one can be made")
             else:
                 self._write("store.json", canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
-        except (OSError, json.JSONDecodeError) as error:
+        except json.JSONDecodeError:
+            raise InputError(
+                f'{self.url}/store.json is damaged (not JSON): write {{"format": {FORMAT}}} into it to go on'
+            ) from None
+        except OSError as error:
             raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
 
     # files -----------------------------------------------------------------------------------------------------------
@@ -192,8 +196,15 @@ class Store:
         """A finished trial's history: step, train_loss_bits, accuracy, loss_bits, learning_rate. Otherwise None."""
         import polars as pl  # noqa: PLC0415  # half a second that training workers need not pay
 
-        data = self.read(f"trials/{identity}/history.parquet")
-        return None if data is None else pl.read_parquet(io.BytesIO(data))
+        path = f"trials/{identity}/history.parquet"
+        if (data := self.read(path)) is None:
+            return None
+        try:
+            return pl.read_parquet(io.BytesIO(data))
+        except pl.exceptions.PolarsError:
+            raise InputError(
+                f"{self.url}/{path} is damaged (not Parquet): delete it, and the trial has no curve over training"
+            ) from None
 
     def progress(self, identity: str) -> dict[str, Any] | None:
         """The last words of a running trial: step, steps, accuracy, loss_bits, time. None before its first ones."""

@@ -6,6 +6,7 @@ import copy
 import json
 import time
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -139,3 +140,27 @@ def _seconds_per_step(trial: TrialConfig, steps: int) -> float:
     begun = time.perf_counter()
     trainer.train_to(1 + steps)
     return (time.perf_counter() - begun) / steps
+
+
+def distinct_labels(trials: Sequence[TrialConfig]) -> dict[str, str]:
+    """Identity -> label, with the settings that tell apart trials which would have the same one."""
+    alike: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    for trial in trials:
+        alike[trial.label][trial.identity()] = dict(_fields(trial.model_dump(mode="json")))
+    labels = {}
+    for label, settings in alike.items():
+        names = dict.fromkeys(name for each in settings.values() for name in each)
+        varied = [name for name in names if len({str(each.get(name)) for each in settings.values()}) > 1]
+        for identity, each in settings.items():
+            told = [f"{name.rpartition('.')[2]}={each[name]}" for name in varied if name in each]
+            labels[identity] = " ".join([label, *told])
+    return labels
+
+
+def _fields(settings: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field of nested settings by its path."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{path}{name}.")
+        else:
+            yield f"{path}{name}", value

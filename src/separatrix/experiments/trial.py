@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from separatrix.errors import InputError
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.environment import environment
 from separatrix.experiments.result import Measurement, Result
@@ -79,7 +80,7 @@ def _train(
     with _own_errors():
         trainer = Trainer(config, device)
         if checkpoint is not None:
-            trainer.resume(checkpoint)
+            _resume(trainer, checkpoint, f"{store.url}/{path}")
         validations = trainer.run()
     every, kept = float(os.environ.get(CHECKPOINT_SECONDS, "5")), time.monotonic()
     while not _paused(trainer, until) and (measured := _next(validations)) is not None:
@@ -98,6 +99,13 @@ def _train(
     return result
 
 
+def _resume(trainer: Trainer, checkpoint: bytes, folder: str) -> None:
+    try:
+        trainer.resume(checkpoint)
+    except InputError as error:
+        raise InputError(f"{folder}/{error}") from error
+
+
 def _paused(trainer: Trainer, until: int | None) -> bool:
     return until is not None and trainer.progress.step >= until and trainer.progress.stopped is None
 
@@ -113,7 +121,8 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise TrialError(" ".join(f"{type(error).__name__}: {error}".split())) from error
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        raise TrialError(" ".join(f"{kind}{error}".split())) from error
 
 
 def _progress(trainer: Trainer, measured: Measurement) -> bytes:

@@ -30,6 +30,8 @@ def check_causal(
         if not isinstance(y, Tensor) or y.shape != x.shape:
             got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise InputError(f"{what}: must map shape (2, {length}, {width}) to the same shape, got {got}")
+        if len(wrong := (~torch.isfinite(y)).any(-1).any(0).nonzero()):
+            raise InputError(f"{what}: gives a number that is not finite at position {int(wrong[0])}, for finite input")
         if not torch.equal(function(x), y):
             raise InputError(f"{what}: gives different outputs for the same input, so its causality cannot be checked")
         scale = y.abs().max().clamp_min(1e-12)

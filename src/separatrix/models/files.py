@@ -75,6 +75,8 @@ def read_header(path: str | Path) -> Header:
     except FileNotFoundError:
         raise InputError(f"no such file: {path}") from None
     except (SafetensorError, OSError) as error:
+        if Path(path).is_dir():
+            raise InputError(f"{path} is a folder: expected a .safetensors file") from None
         raise InputError(f"{path} is no safetensors file, or a damaged one ({error})") from None
     if written is None:
         raise InputError(f"{path} was not written by separatrix: its header has no {KEY!r} entry")

@@ -52,7 +52,7 @@ class Task(Config):
 
     name: str = Field(description="the task's registered name; each family fixes its own")
     summary: ClassVar[str]
-    length: int = Field(description="context length N in tokens", ge=1)
+    length: int = Field(description="context length N in tokens", ge=1, le=2**60)
 
     # what models need ------------------------------------------------------------------------------------------------
     @property

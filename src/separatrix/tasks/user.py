@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from operator import index
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Int
-from pydantic import Field, create_model
+from pydantic import Field, create_model, model_validator
 from torch import Tensor
 
 from separatrix.errors import InputError, unknown
@@ -27,14 +27,21 @@ TABLE_ENTRIES = 2**18
 """Largest truth table that is computed once instead of asking the function again and again."""
 
 
+POSITIONS = "positions"
+"""In place of a number of queries: as many as the context has tokens."""
+
+
 def task(
-    alphabet: int, answers: int = 2, queries: int = 1, valid: Callable[[tuple[int, ...]], bool] | None = None
+    alphabet: int,
+    answers: int = 2,
+    queries: int | Literal["positions"] = 1,
+    valid: Callable[[tuple[int, ...]], bool] | None = None,
 ) -> Callable[[F], F]:
     """Decorate a function with what its task needs to know, e.g. `@task(alphabet=3, answers=2)`.
 
     alphabet: tokens are 0 … alphabet - 1
     answers:  the function returns 0 … answers - 1
-    queries:  queries are 0 … queries - 1; 1 for a decision about the context alone
+    queries:  queries are 0 … queries - 1; 1 for a decision about the context alone, "positions" for 0 … N - 1
     valid:    which contexts belong to the task (all, when None)
     """
 
@@ -64,9 +71,23 @@ class UserTask(FromFile):
     summary: ClassVar[str] = "a function of your own"
     function: ClassVar[Answer]
     valid_context: ClassVar[Callable[[tuple[int, ...]], bool] | None] = None
-    alphabet: int = Field(2, ge=2, description="tokens are 0 … alphabet - 1")
-    answer_count: int = Field(2, ge=1, description="answers are 0 … answer_count - 1")
-    queries: int = Field(1, ge=1, description="queries are 0 … queries - 1")
+    alphabet: int = Field(ge=2, description="tokens are 0 … alphabet - 1")
+    answer_count: int = Field(ge=1, description="answers are 0 … answer_count - 1")
+    queries: Annotated[int, Field(ge=1)] | Literal["positions"] = Field(
+        1, description="queries are 0 … queries - 1; positions: 0 … length - 1"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _says_its_alphabets(cls, data: Any) -> Any:
+        missing = [name for name in ("alphabet", "answer_count") if cls.model_fields[name].is_required()]
+        if isinstance(data, dict) and any(name not in data for name in missing):
+            raise ValueError(
+                f"{cls.model_fields['name'].default} says nothing of its alphabets: decorate the function with "
+                '@separatrix.tasks.task(alphabet=2, answers=2), and queries="positions" if it answers about every '
+                "position, or give --alphabet 2 --answer-count 2"
+            )
+        return data
 
     @property
     def alphabet_size(self) -> int:
@@ -78,7 +99,11 @@ class UserTask(FromFile):
 
     @property
     def query_count(self) -> int:
-        return self.queries
+        return self.asked_at(self.length)
+
+    def asked_at(self, length: int) -> int:
+        """How many queries there are about contexts of a length."""
+        return length if self.queries == "positions" else self.queries
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -112,13 +137,13 @@ class UserTask(FromFile):
             raise InputError(
                 f"{self.name}: almost no context of length {n} is valid: draw them yourself in a Task subclass"
             )
-        asked = torch.randint(self.queries, (batch_size, count), generator=generator, device=device)
+        asked = torch.randint(self.asked_at(n), (batch_size, count), generator=generator, device=device)
         targets = self.answer(context, asked)
         return Batch(context, asked, targets, targets)
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         n = context.shape[1]
-        if self.alphabet**n * self.queries <= TABLE_ENTRIES:
+        if self.alphabet**n * self.asked_at(n) <= TABLE_ENTRIES:
             weights = self.alphabet ** torch.arange(n, device=context.device)
             code = (context * weights).sum(dim=1)
             return _table(self, n).to(context.device)[code[:, None], queries]
@@ -140,7 +165,10 @@ class UserTask(FromFile):
         except TypeError:
             answer = -1
         if not 0 <= answer < self.answer_count:
-            raise InputError(f"{example} answered {said!r}: expected an int in 0 … {self.answer_count - 1}")
+            raise InputError(
+                f"{example} answered {said!r}: expected an int in 0 … {self.answer_count - 1} (answer_count is "
+                f"{self.answer_count})"
+            )
         return answer
 
     def recurrent_bits(self) -> float:
@@ -155,12 +183,13 @@ class UserTask(FromFile):
 @lru_cache(maxsize=32)
 def _table(task: UserTask, length: int) -> Tensor:
     """Int[S^n, queries]: every answer, contexts coded with the first token least significant; -1 on invalid ones."""
-    table = torch.full((task.alphabet**length, task.queries), -1, dtype=torch.int64)
+    asked = range(task.asked_at(length))
+    table = torch.full((task.alphabet**length, len(asked)), -1, dtype=torch.int64)
     for code in range(len(table)):
         context = tuple(code // task.alphabet**i % task.alphabet for i in range(length))
         if task.admits(context):
-            said = [task.ask(context, query) for query in range(task.queries)]
-            if said != (again := [task.ask(context, query) for query in range(task.queries)]):
+            said = [task.ask(context, query) for query in asked]
+            if said != (again := [task.ask(context, query) for query in asked]):
                 raise InputError(
                     f"{task.name} on context {list(context)} answered {said}, then {again}: expected one answer"
                 )
@@ -200,12 +229,11 @@ def _family(name: str, path: str, attribute: str, digest: str) -> type[Task]:
     if len(inspect.signature(found).parameters) != 2:
         raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
     told = getattr(found, "__separatrix__", {})
-    fields: dict[str, Any] = {
-        **identity,
-        "alphabet": (int, Field(told.get("alphabet", 2), ge=2)),
-        "answer_count": (int, Field(told.get("answers", 2), ge=1)),
-        "queries": (int, Field(told.get("queries", 1), ge=1)),
-    }
+    fields: dict[str, Any] = dict(identity)
+    for field, name_there in (("alphabet", "alphabet"), ("answer_count", "answers"), ("queries", "queries")):
+        if name_there in told:
+            inherited = UserTask.model_fields[field]
+            fields[field] = (inherited.rebuild_annotation(), told[name_there])
     family = create_model("UserTask", __base__=UserTask, **fields)
     family.function = staticmethod(found)
     family.valid_context = staticmethod(told["valid"]) if told.get("valid") else None

@@ -4,7 +4,7 @@ from separatrix.experiments.card.card import Card, Question, read_card, write_ca
 from separatrix.experiments.card.compare import same_conditions
 from separatrix.experiments.card.make import make_card
 from separatrix.experiments.card.probes import Battery, Probe
-from separatrix.experiments.card.reference import references
+from separatrix.experiments.card.reference import references, stored_reference
 
 __all__ = [
     "Battery",
@@ -15,5 +15,6 @@ __all__ = [
     "read_card",
     "references",
     "same_conditions",
+    "stored_reference",
     "write_card",
 ]

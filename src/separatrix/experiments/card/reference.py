@@ -31,6 +31,12 @@ def references() -> tuple[Card, ...]:
     return tuple(parse_card(line, f"{FILE}, line {number + 1}") for number, line in enumerate(text.splitlines()))
 
 
+def stored_reference(name: str) -> Card | None:
+    """The stored card of a built-in family by its name or label, unless a file of that name exists."""
+    found = [card for card in references() if name in (card.model["name"], card.label)]
+    return found[0] if found and not Path(name).exists() else None
+
+
 def reference(question: Question, card: Card) -> Question | None:
     """What a reference answered under the same conditions as `question`, if it did."""
     found = card.question(question.probe, question.length)

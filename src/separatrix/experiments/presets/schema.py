@@ -102,7 +102,7 @@ class Preset(Config):
         """The panels of one figure, or one panel by its id. Raises InputError naming the nearest valid name."""
         names = sorted({name for panel in self.panels for name in (panel.figure, panel.id)})
         if figure not in names:
-            raise unknown(f"figure (in preset {self.name})", figure, [*names, "all"])
+            raise unknown(f"figure (in preset {self.name})", figure, [*names, "all", "theorems"])
         return self.replace(panels=[panel for panel in self.panels if figure in (panel.figure, panel.id)])
 
     def changed(self, settings: Mapping[str, Any]) -> Preset:
