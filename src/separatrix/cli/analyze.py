@@ -13,12 +13,14 @@ from separatrix.cli.output import Json, print_json, print_table
 
 def analyze(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task, or path/to/file.py:function")],
+    task: Annotated[str, typer.Argument(help="a task, or path/to/file.py:function, decorated with @task")],
     lengths: Annotated[str, typer.Option(help="context lengths, as 2..8 or 2,4,8")] = "2..8",
     draw: Annotated[Path | None, typer.Option(help="write the last residual automaton (.svg or .dot)")] = None,
     json: Json = False,
 ) -> None:
     """Enumerate a task at several lengths: both cuts, how they grow, and which architecture classes are separated.
+
+    A function of your own takes (context, query) and says its alphabets: @separatrix.tasks.task(alphabet=2, answers=2).
 
     Example: separatrix analyze bounded-dyck --lengths 2..8 --kinds 2 --depth 2
     """
