@@ -94,9 +94,9 @@ class Preset(Config):
     panels: list[Panel] = Field(min_length=1)
 
     def trials(self) -> list[TrialConfig]:
-        """All distinct trials of all panels, the longest lengths first so that the cores end together."""
+        """All distinct trials of all panels, the longest first, then the widest, so that the cores end together."""
         trials = {trial.identity(): trial for panel in self.panels for trial in panel.trials(self.training)}
-        return sorted(trials.values(), key=lambda trial: -trial.task.length)
+        return sorted(trials.values(), key=lambda trial: (-trial.task.length, -trial.model.width))
 
     def only(self, figure: str) -> Preset:
         """The panels of one figure, or one panel by its id. Raises InputError naming the nearest valid name."""
