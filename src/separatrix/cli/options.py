@@ -14,7 +14,6 @@ from separatrix.errors import InputError, nearest
 FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that accept the fields of a task, model or training configuration as options."""
 
-
 ELSEWHERE = {"device": "gpus", "lr": "learning_rate", "epochs": "steps", "examples": "count", "dim": "width"}
 """What other tools call an option, and what it is called here."""
 
@@ -26,14 +25,15 @@ def assign(context: typer.Context, sections: Mapping[str, type[BaseModel]]) -> d
     Raises InputError, naming the nearest valid option, for fields that no section has.
     """
     assigned: dict[str, dict[str, Any]] = {section: {} for section in sections}
-    own = [parameter.name for parameter in context.command.params if parameter.opts[0].startswith("--")]
+    options = [parameter.opts[0] for parameter in context.command.params]
+    own = [option.removeprefix("--") for option in options if option.startswith("--")]
     for name, value in pairs(context.args):
         section, _, field = name.rpartition(".")
         wanted = [section] if section else list(sections)
         home = next((s for s in wanted if s in sections and field in _fields(sections[s])), None)
         if home is None:
             fields = [field for config in sections.values() for field in _fields(config)]
-            valid = [_dashed(option) for option in [*fields, *own] if option]
+            valid = [_dashed(option) for option in [*fields, *own]]
             known = _dashed(ELSEWHERE.get(field, ""))
             guess = known if known in valid else nearest(_dashed(field), valid)
             hint = f"did you mean '--{guess}'?" if guess else f"valid are --{', --'.join(valid)}"
