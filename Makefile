@@ -22,7 +22,7 @@ types: $(READY)
 browser: $(READY)  ## needs chromium
 	$(BIN)/pytest tests/browser
 
-references: $(READY)  ## the built-in families' reference cards anew: an hour or two on two cores, resumable
+references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
 
 $(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
