@@ -9,6 +9,7 @@ from separatrix.experiments.card.card import Question
 from separatrix.report import card_charts, card_speed, card_state, charts
 from separatrix.report.card_rows import Field, grid_rows, recalled_rows
 from separatrix.report.labels import count, listed, percent
+from separatrix.report.measured import mean_difference
 from separatrix.report.section import Column, Figure, Section, Table
 
 
@@ -36,20 +37,21 @@ def _recall(field: Field, questions: Sequence[Question]) -> Section:
         measured=_conditions(questions),
         figures=[
             *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
-            *(figure for q in _most_answered(field, questions) if (figure := _recalled(field, q))),
+            *(figure for q in _telling(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
 
 
-def _most_answered(field: Field, questions: Sequence[Question]) -> list[Question]:
-    """The length of each probe that most cards answer, the longest of several."""
-    best: dict[str, tuple[int, Question]] = {}
-    for question in questions:
-        answers = sum(field.answer(entrant, question) is not None for entrant in field.entrants)
-        if answers >= best.get(question.probe, (0, question))[0]:
-            best[question.probe] = answers, question
-    return [question for _, question in best.values()]
+def _telling(field: Field, questions: Sequence[Question]) -> list[Question]:
+    """The length of each probe that most cards answer; of several, the one at which they differ most."""
+
+    def telling(question: Question) -> tuple[int, float]:
+        answers = [answer for entrant in field.entrants if (answer := field.answer(entrant, question))]
+        return len(answers), mean_difference([answer.median or 0.0 for answer in answers])
+
+    probes = dict.fromkeys(question.probe for question in questions)
+    return [max((q for q in questions if q.probe == probe), key=telling) for probe in probes]
 
 
 def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
@@ -86,7 +88,7 @@ def _recalled(field: Field, question: Question) -> Figure | None:
         return None
     whole = next(q.recalled.context_bits for e in field.subjects if (q := field.answer(e, question)) and q.recalled)
     crowded = len(rows) > 8
-    named = _named(rows) if crowded else {row["model"] for row in rows}
+    named = _named(rows, whole) if crowded else {row["model"] for row in rows}
     rows = [row | {"name": row["name"] if row["model"] in named else ""} for row in rows]
     equal = ", at equal state" if question.resized else ""
     return Figure(
@@ -102,12 +104,15 @@ def _recalled(field: Field, question: Question) -> Figure | None:
     )
 
 
-def _named(rows: Sequence[dict]) -> set[str]:
-    """The points that get their names: the subjects, and references that do not stand too near a named one."""
-    top = max(row["recalled"] for row in rows) or 1.0
+def _named(rows: Sequence[dict], whole: float) -> set[str]:
+    """The points that get their names: the subjects, and references that do not stand too near a named one.
+
+    whole: bits at the top of the chart. It is about seven names wide, over the range of states, and fourteen high.
+    """
+    least, most = (math.log2(bound(row["state"] for row in rows)) for bound in (min, max))
     named: dict[str, tuple[float, float]] = {}
     for row in sorted(rows, key=lambda row: (not row["subject"], -row["recalled"])):
-        place = math.log2(row["state"]) / 3.0, row["recalled"] / top * 14
+        place = (math.log2(row["state"]) - least) / max(most - least, 1e-9) * 7, row["recalled"] / whole * 14
         if row["subject"] or all(abs(place[0] - x) > 1 or abs(place[1] - y) > 1 for x, y in named.values()):
             named[row["model"]] = place
     return set(named)

@@ -20,6 +20,11 @@ from separatrix.experiments.result import Result
 from separatrix.report.labels import FAMILIES
 
 
+def mean_difference(values: Sequence[float]) -> float:
+    """The mean distance of all pairs of values (Gini's mean difference); 0 of fewer than two."""
+    return mean([abs(a - b) for a, b in combinations(values, 2)] or [0.0])
+
+
 @dataclass(frozen=True)
 class Trial:
     """A finished trial as a panel sees it."""
@@ -120,11 +125,10 @@ class PanelTrials:
 
     @cached_property
     def telling_length(self) -> int:
-        """The context length at which the models' medians differ most (mean of all pairs); the longest of equals."""
+        """The context length at which the models' medians differ most; the longest of equals."""
 
         def spread(length: int) -> float:
-            medians = [cell.median for (_, at), cell in self.cells.items() if at == length]
-            return mean([abs(a - b) for a, b in combinations(medians, 2)] or [0.0])
+            return mean_difference([cell.median for (_, at), cell in self.cells.items() if at == length])
 
         return max(self.lengths, key=lambda length: (round(spread(length), 3), length))
 
