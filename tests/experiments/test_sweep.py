@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from separatrix import InputError
-from separatrix.experiments.sweep import Sweep, distinct_labels, estimated_seconds, load_sweep, select
+from separatrix.experiments.sweep import Sweep, estimated_seconds, load_sweep, select, trial_labels
 
 FILE = """
 [base]
@@ -39,14 +39,14 @@ def test_every_case_with_every_combination_once(sweep):
 
 def test_labels_tell_apart_what_the_sweep_varies(sweep):
     trials = sweep.trials()
-    labels = distinct_labels(trials)
+    labels = trial_labels(trials)
     assert [labels[trial.identity()] for trial in trials] == [trial.label for trial in trials]
     rates = [
         trial.replace(training=trial.training.replace(learning_rate=rate))
         for trial in trials[:1]
         for rate in (0.1, 0.2)
     ]
-    assert list(distinct_labels(rates).values()) == [f"{trials[0].label} learning_rate={rate}" for rate in (0.1, 0.2)]
+    assert list(trial_labels(rates).values()) == [f"{trials[0].label} learning_rate={rate}" for rate in (0.1, 0.2)]
 
 
 def test_select(sweep):

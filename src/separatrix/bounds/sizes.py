@@ -8,9 +8,7 @@ from fractions import Fraction
 
 from separatrix.errors import InputError
 from separatrix.tasks import Task
-
-LONGEST = 2**60
-"""Lengths are searched up to here."""
+from separatrix.tasks.base import LONGEST
 
 
 def log_length(length: int) -> int:

@@ -16,7 +16,7 @@ from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.engine import Engine, create
 from separatrix.experiments.result import Result
 from separatrix.experiments.store import Store
-from separatrix.experiments.sweep import distinct_labels
+from separatrix.experiments.sweep import trial_labels
 from separatrix.experiments.track import create as create_tracker
 from separatrix.experiments.track import tell
 from separatrix.report import write_report
@@ -73,9 +73,9 @@ class Bars:
         )
         self.store, self.until = store, until
         self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet), disable=quiet)
-        self.total = self.progress.add_task("[bold]trials", total=len({t.identity() for t in trials}), note="")
+        self.labels = trial_labels(trials)
+        self.total = self.progress.add_task("[bold]trials", total=len(self.labels), note="")
         self.bars: dict[str, TaskID] = {}
-        self.labels = distinct_labels(trials)
 
     def tick(self, running: list[TrialConfig]) -> None:
         """See `Engine.run`."""

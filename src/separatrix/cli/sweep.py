@@ -96,7 +96,7 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
     from separatrix.errors import InputError
     from separatrix.experiments.cost import estimated_cost
     from separatrix.experiments.store import Store
-    from separatrix.experiments.sweep import distinct_labels
+    from separatrix.experiments.sweep import trial_labels
 
     statuses: dict[str, str] = {}
     try:
@@ -109,7 +109,7 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
         statuses = {identity: f"at step {said['step']} of {said['steps']}" for identity, said in begun.items()}
         ended = {identity: store.result(identity) for identity in identities}
         statuses |= {identity: result.status for identity, result in ended.items() if result is not None}
-    labels = distinct_labels(trials)
+    labels = trial_labels(trials)
     listing = [
         {"identity": (identity := trial.identity()), "trial": labels[identity], "stands": statuses.get(identity, "new")}
         for trial in trials

@@ -10,10 +10,9 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.registry import Trial, create, request, theorem
 from separatrix.constructions.rounded import rounded
 from separatrix.numerics import Fixed, Float, Format, parse
+from separatrix.tasks.base import LONGEST
 
 Family = Literal["fixed", "float"]
-LONGEST = 2**60
-"""Lengths at which a format may fail are looked for up to here."""
 
 
 @dataclass(frozen=True)

@@ -90,32 +90,34 @@ def select(trials: Sequence[TrialConfig], conditions: Sequence[str]) -> list[Tri
 
     Raises InputError for other forms, and for fields that no trial has.
     """
-    chosen = list(trials)
+    if not conditions:
+        return list(trials)
+    chosen = [(trial, dict(_fields(trial))) for trial in trials]
+    known = {name for _, fields in chosen for name in fields}
     for condition in conditions:
         path, equals, text = condition.partition("=")
         if not equals:
             raise InputError(f"expected a condition such as model.width=64, got {condition!r}")
-        known = {name for trial in trials for name in _paths(trial.model_dump(mode="json"))}
         if trials and path not in known:
             raise unknown("field", path, known)
-        chosen = [trial for trial in chosen if _says(trial, path, text)]
-    return chosen
+        chosen = [(trial, fields) for trial, fields in chosen if path in fields and _is(fields[path], text)]
+    return [trial for trial, _ in chosen]
 
 
-def _paths(value: dict[str, Any], above: str = "") -> Iterator[str]:
-    for name, inner in value.items():
-        yield f"{above}{name}"
-        if isinstance(inner, dict):
-            yield from _paths(inner, f"{above}{name}.")
+def _fields(trial: TrialConfig) -> Iterator[tuple[str, Any]]:
+    """Every field of a trial, and every section of fields, by its path."""
+
+    def inside(section: dict[str, Any], above: str) -> Iterator[tuple[str, Any]]:
+        for name, value in section.items():
+            yield f"{above}{name}", value
+            if isinstance(value, dict):
+                yield from inside(value, f"{above}{name}.")
+
+    return inside(trial.model_dump(mode="json"), "")
 
 
-def _says(trial: TrialConfig, path: str, text: str) -> bool:
-    """Whether a trial's field has the value of a text, as JSON (1e-3, true, [1, 2]) or as it stands (lstm)."""
-    value: Any = trial.model_dump(mode="json")
-    for part in path.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return False
-        value = value[part]
+def _is(value: Any, text: str) -> bool:
+    """Whether a value is that of a text, as JSON (1e-3, true, [1, 2]) or as it stands (lstm)."""
     try:
         return value == json.loads(text)
     except json.JSONDecodeError:
@@ -142,25 +144,19 @@ def _seconds_per_step(trial: TrialConfig, steps: int) -> float:
     return (time.perf_counter() - begun) / steps
 
 
-def distinct_labels(trials: Sequence[TrialConfig]) -> dict[str, str]:
+def trial_labels(trials: Sequence[TrialConfig]) -> dict[str, str]:
     """Identity -> label, with the settings that tell apart trials which would have the same one."""
-    alike: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    alike: dict[str, dict[str, TrialConfig]] = defaultdict(dict)
     for trial in trials:
-        alike[trial.label][trial.identity()] = dict(_fields(trial.model_dump(mode="json")))
-    labels = {}
-    for label, settings in alike.items():
+        alike[trial.label][trial.identity()] = trial
+    labels: dict[str, str] = {}
+    for label, group in alike.items():
+        settings = {identity: dict(_fields(trial)) for identity, trial in group.items()} if len(group) > 1 else {}
         names = dict.fromkeys(name for each in settings.values() for name in each)
         varied = [name for name in names if len({str(each.get(name)) for each in settings.values()}) > 1]
+        labels |= dict.fromkeys(group, label)
         for identity, each in settings.items():
-            told = [f"{name.rpartition('.')[2]}={each[name]}" for name in varied if name in each]
+            values = {name: each[name] for name in varied if name in each and not isinstance(each[name], dict)}
+            told = [f"{name.rpartition('.')[2]}={value}" for name, value in values.items()]
             labels[identity] = " ".join([label, *told])
     return labels
-
-
-def _fields(settings: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field of nested settings by its path."""
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _fields(value, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", value

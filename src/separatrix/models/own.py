@@ -41,6 +41,11 @@ class WholePast(Mixer):
         return y[:, 0], after
 
 
+def keeps_whole_past(model: nn.Module) -> bool:
+    """Whether a layer of a model keeps all its inputs for a state, and computes nothing until it is asked."""
+    return any(isinstance(module, WholePast) for module in model.modules())
+
+
 class Stepped(Mixer):
     """A module with `step(state, x) -> (y, state)`, which starts from None. State: what `step` hands on."""
 

@@ -17,6 +17,9 @@ from separatrix.errors import InputError
 
 T = TypeVar("T", bound="Task")
 
+LONGEST = 2**60
+"""The longest context a task may have; bounds and number formats are searched up to here."""
+
 END = "end"
 """How the only query of a decision is shown: the end of the string."""
 
@@ -52,7 +55,7 @@ class Task(Config):
 
     name: str = Field(description="the task's registered name; each family fixes its own")
     summary: ClassVar[str]
-    length: int = Field(description="context length N in tokens", ge=1, le=2**60)
+    length: int = Field(description="context length N in tokens", ge=1, le=LONGEST)
 
     # what models need ------------------------------------------------------------------------------------------------
     @property

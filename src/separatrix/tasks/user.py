@@ -27,10 +27,6 @@ TABLE_ENTRIES = 2**18
 """Largest truth table that is computed once instead of asking the function again and again."""
 
 
-POSITIONS = "positions"
-"""In place of a number of queries: as many as the context has tokens."""
-
-
 def task(
     alphabet: int,
     answers: int = 2,
@@ -46,7 +42,8 @@ def task(
     """
 
     def decorate(function: F) -> F:
-        function.__separatrix__ = {"alphabet": alphabet, "answers": answers, "queries": queries, "valid": valid}  # type: ignore[attr-defined]
+        fields = {"alphabet": alphabet, "answer_count": answers, "queries": queries}
+        function.__separatrix__ = {"fields": fields, "valid": valid}  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -229,11 +226,8 @@ def _family(name: str, path: str, attribute: str, digest: str) -> type[Task]:
     if len(inspect.signature(found).parameters) != 2:
         raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
     told = getattr(found, "__separatrix__", {})
-    fields: dict[str, Any] = dict(identity)
-    for field, name_there in (("alphabet", "alphabet"), ("answer_count", "answers"), ("queries", "queries")):
-        if name_there in told:
-            inherited = UserTask.model_fields[field]
-            fields[field] = (inherited.rebuild_annotation(), told[name_there])
+    inherited, fields = UserTask.model_fields, dict(identity)
+    fields |= {field: (inherited[field].rebuild_annotation(), value) for field, value in told.get("fields", {}).items()}
     family = create_model("UserTask", __base__=UserTask, **fields)
     family.function = staticmethod(found)
     family.valid_context = staticmethod(told["valid"]) if told.get("valid") else None

@@ -33,8 +33,9 @@ def references() -> tuple[Card, ...]:
 
 def stored_reference(name: str) -> Card | None:
     """The stored card of a built-in family by its name or label, unless a file of that name exists."""
-    found = [card for card in references() if name in (card.model["name"], card.label)]
-    return found[0] if found and not Path(name).exists() else None
+    if Path(name).exists():
+        return None
+    return next((card for card in references() if name in (card.model["name"], card.label)), None)
 
 
 def reference(question: Question, card: Card) -> Question | None:

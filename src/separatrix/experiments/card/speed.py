@@ -17,7 +17,7 @@ from separatrix.experiments.card.card import Speed, SpeedAt, Timing
 from separatrix.experiments.config import TrialConfig
 from separatrix.experiments.threads import one_thread
 from separatrix.models import SequenceModel, architecture, initialised
-from separatrix.models.own import WholePast
+from separatrix.models.own import keeps_whole_past
 from separatrix.tasks.streams import stream
 
 BASELINE: dict[str, Any] = {"name": "lstm", "layers": 1, "width": 64}
@@ -88,11 +88,11 @@ def _jobs(settings: dict[str, Any], length: int, device: torch.device) -> dict[s
     with torch.no_grad():
         state = model.prefill(batch.context[:1])
 
+    def ask() -> None:
+        model(batch.context, batch.queries)
+
     def read() -> None:
-        if any(isinstance(part, WholePast) for part in model.modules()):  # it reads nothing until it is asked
-            model(batch.context, batch.queries)
-        else:
-            model.prefill(batch.context)
+        model.prefill(batch.context)
 
     def train() -> None:
         model.zero_grad(set_to_none=True)
@@ -100,7 +100,7 @@ def _jobs(settings: dict[str, Any], length: int, device: torch.device) -> dict[s
         F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()).backward()
 
     return {
-        "prefill": torch.no_grad()(read),
+        "prefill": torch.no_grad()(ask if keeps_whole_past(model) else read),
         "training": train,
         "decode": torch.no_grad()(lambda: _decode(model, state, batch.queries[:1])),
     }

@@ -11,7 +11,7 @@ from separatrix.errors import InputError
 from separatrix.experiments.card.card import Growth, State
 from separatrix.experiments.config import TrialConfig
 from separatrix.models import SequenceModel, architecture, initialised, state_bits
-from separatrix.models.own import WholePast
+from separatrix.models.own import keeps_whole_past
 from separatrix.tasks import Task
 from separatrix.tasks.streams import stream
 
@@ -45,7 +45,7 @@ def measure_state(config: TrialConfig, seconds: float = 20.0) -> State:
         bits=bits,
         growth=_growth(model, config.task.at_length(lengths[-1]), bits),
         bits_per_token=per_token,
-        whole_past=any(isinstance(module, WholePast) for module in model.modules()),
+        whole_past=keeps_whole_past(model),
     )
 
 
