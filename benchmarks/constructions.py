@@ -24,9 +24,9 @@ from torch import Tensor
 import separatrix as sx
 from separatrix.constructions import codes
 from separatrix.constructions.check import check
-from separatrix.constructions.precision import first_failure, growth
-from separatrix.constructions.rounded import rounded
-from separatrix.tasks.streams import stream
+from separatrix.constructions.rounding.precision import first_failure, growth
+from separatrix.constructions.rounding.transformer import rounded
+from separatrix.tasks.randomness import stream
 
 LENGTH = 256
 ROWS = 400

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 
 import separatrix as sx
-from separatrix.constructions import Construction, gf2
-from separatrix.constructions.fingerprint import elman, share
-from separatrix.tasks.streams import keyed_generator, stream
+from separatrix.constructions import Construction
+from separatrix.constructions.recurrent import gf2
+from separatrix.constructions.recurrent.fingerprint import elman, share
+from separatrix.tasks.randomness import keyed_generator, stream
 
 BATCH = 20_000
 

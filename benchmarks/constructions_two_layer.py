@@ -21,7 +21,7 @@ from torch import Tensor
 import separatrix as sx
 from separatrix.constructions import Construction, within_guarantee
 from separatrix.tasks import Batch
-from separatrix.tasks.streams import stream
+from separatrix.tasks.randomness import stream
 
 BATCH = 2_000
 

@@ -26,7 +26,7 @@ PACKED = [(name, width, length) for length in (20, 100) for width in (8, 16, 64)
 
 
 def trial(name: str = "transformer", width: int = 64, length: int = 100, seed: int = 0, **training):
-    from separatrix.experiments.config import TrialConfig
+    from separatrix.experiments.trial.config import TrialConfig
 
     return TrialConfig(
         task={"name": "index-lookup", "length": length, "alphabet": 64},
@@ -56,7 +56,7 @@ ALONE = """
 import json, sys, time, torch
 sys.path.insert(0, sys.argv[1])
 from engine import trial
-from separatrix.experiments.trainer import Trainer
+from separatrix.experiments.trial.trainer import Trainer
 torch.set_num_threads(1)
 config = trial(**json.loads(sys.argv[2]))
 begun = time.process_time()
@@ -76,10 +76,10 @@ def overhead() -> dict[str, float]:
     """
     import torch
 
-    from separatrix.experiments.local import LocalEngine
-    from separatrix.experiments.process import settled
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.trainer import Trainer
+    from separatrix.experiments.engines.local import LocalEngine
+    from separatrix.experiments.engines.process import settled
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.trainer import Trainer
 
     torch.set_num_threads(1)
     short = {"steps": 400}
@@ -104,7 +104,7 @@ def overhead() -> dict[str, float]:
         write = median(lambda: store.write("checkpoint", checkpoint), 20, time.perf_counter)
         word = median(lambda: store.write("progress", b"0" * 200, durable=False), 50, time.perf_counter)
         before = cpu(resource.RUSAGE_CHILDREN)
-        code = "import polars, separatrix.experiments.trial"
+        code = "import polars, separatrix.experiments.engines.run_trial"
         subprocess.run([sys.executable, "-c", code], env={**os.environ, **settled()}, check=True)
         start = cpu(resource.RUSAGE_CHILDREN) - before
     training = statistics.median(alone)
@@ -122,9 +122,9 @@ def overhead() -> dict[str, float]:
 
 def listing() -> dict[str, float]:
     """`separatrix.results` of ten thousand finished trials of index lookup, in a new process, imports and all."""
-    from separatrix.experiments.environment import environment
-    from separatrix.experiments.result import Measurement, Result
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.environment import environment
+    from separatrix.experiments.trial.result import Measurement, Result
 
     rng, about = random.Random(0), environment()
     code = "import sys, separatrix; assert separatrix.results(sys.argv[1]).height == 10_000"
@@ -158,7 +158,7 @@ STEPS = """
 import sys, time, torch
 sys.path.insert(0, sys.argv[1])
 from engine import trial
-from separatrix.experiments.trainer import Trainer
+from separatrix.experiments.trial.trainer import Trainer
 torch.set_num_threads(1)
 trainer = Trainer(trial(sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
 trainer.train_to(10)
@@ -173,7 +173,7 @@ print(sorted(seconds)[2])
 
 def memory() -> dict[str, float]:
     """Steps per second of a worker's environment (memory is kept between steps) against the plain one."""
-    from separatrix.experiments.process import ONE_THREAD, settled
+    from separatrix.experiments.engines.process import ONE_THREAD, settled
 
     rows = {}
     for name, width, length in SHAPES:
@@ -198,7 +198,7 @@ def packing(members: int = 8) -> dict[str, float]:
     import torch.nn.functional as F
     from torch.func import functional_call, stack_module_state, vmap
 
-    from separatrix.experiments.trainer import Trainer
+    from separatrix.experiments.trial.trainer import Trainer
 
     torch.set_num_threads(1)
     rows = {}

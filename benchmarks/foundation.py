@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 
 from separatrix import tasks
-from separatrix.tasks.streams import stream
+from separatrix.tasks.randomness import stream
 
 REPEATS = 5
 

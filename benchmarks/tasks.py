@@ -22,8 +22,8 @@ import torch
 from separatrix import tasks
 from separatrix.tasks import mqar, stream
 from separatrix.tasks.bitstrings import random_bits
+from separatrix.tasks.bounded_walks import sample_walks
 from separatrix.tasks.features import FeatureBank
-from separatrix.tasks.walks import sample_walks
 
 LENGTHS = (100, 400, 1000)
 TOKENS = 2**20

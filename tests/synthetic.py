@@ -9,11 +9,11 @@ from typing import Any
 
 import polars as pl
 
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.environment import environment
 from separatrix.experiments.presets import Preset
-from separatrix.experiments.result import Measurement, Result
-from separatrix.experiments.store import Store
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.environment import environment
+from separatrix.experiments.trial.result import Measurement, Result
 
 INDEX_LOOKUP: dict[str, Any] = {
     "id": "index-lookup",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from separatrix.experiments.capacity import Capacity
 from separatrix.experiments.card import Card, Question
-from separatrix.experiments.card.card import Speed, SpeedAt, State, Timing, Trial
+from separatrix.experiments.card.card import CardTrial, Speed, SpeedAt, State, Timing
 from separatrix.experiments.card.probes import Planned, standard
-from separatrix.experiments.environment import environment
+from separatrix.experiments.measure.capacity import Capacity
+from separatrix.experiments.trial.environment import environment
 from separatrix.models import architecture
 
 
@@ -71,12 +71,12 @@ def card(model: dict[str, Any], run: int = 1000, fail: str | None = None, whole_
     return made.replace(**changes).sealed()
 
 
-def _trial(rng: random.Random, number: int, one: Planned, bits: int, run: int, fail: str | None) -> Trial:
+def _trial(rng: random.Random, number: int, one: Planned, bits: int, run: int, fail: str | None) -> CardTrial:
     identity, seed = one.config.identity(), one.config.seed
     if number >= run:
-        return Trial(identity=identity, seed=seed, status="not run", why="did not fit into the time")
+        return CardTrial(identity=identity, seed=seed, status="not run", why="did not fit into the time")
     if number == 0 and fail is not None:
-        return Trial(identity=identity, seed=seed, status="failed", why=fail)
+        return CardTrial(identity=identity, seed=seed, status="failed", why=fail)
     accuracy = rng.choice([1.0, rng.uniform(0.1, 0.9)])
     held = accuracy * one.length * 4
     recalled = Capacity(
@@ -88,7 +88,7 @@ def _trial(rng: random.Random, number: int, one: Planned, bits: int, run: int, f
         state_bits=bits,
         contexts=128,
     )
-    return Trial(
+    return CardTrial(
         identity=identity,
         seed=seed,
         status="solved" if accuracy == 1 else "finished",

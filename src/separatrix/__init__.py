@@ -16,7 +16,7 @@ _LAZY = {
     "InputError": "separatrix.errors",
     "state_bits": "separatrix.models.state",
     "state_numbers": "separatrix.models.state",
-    "results": "separatrix.experiments.frame",
+    "results": "separatrix.experiments.store.table",
 }
 _PACKAGES = ("bounds", "constructions", "experiments", "models", "numerics", "ops", "report", "tasks")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import synthetic_cards
 
-from separatrix.report.card import write_card_page
+from separatrix.report.card.write import write_card_page
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from separatrix.experiments.store import Store
+from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
 
 pytestmark = pytest.mark.browser

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.store import Store
-from separatrix.experiments.trial import run_trial
+from separatrix.experiments.engines.run_trial import run_trial
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.config import TrialConfig
 
 
 def test_bounds(run):

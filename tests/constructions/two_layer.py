@@ -7,7 +7,7 @@ from itertools import permutations, product
 import torch
 
 from separatrix import constructions
-from separatrix.constructions.rounded import RoundedTransformer
+from separatrix.constructions.rounding.transformer import RoundedTransformer
 
 FORMATS = ["real", "fp32", "bf16", "fp16", "fixed(20,10)", "e4m3"]
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.trial import CHECKPOINT_SECONDS
+from separatrix.experiments.engines.run_trial import CHECKPOINT_SECONDS
+from separatrix.experiments.trial.config import TrialConfig
 
 
 @pytest.fixture(autouse=True)

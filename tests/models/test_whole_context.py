@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from separatrix.constructions.rounded import RoundedTransformer
+from separatrix.constructions.rounding.transformer import RoundedTransformer
 from separatrix.errors import InputError
 from separatrix.models.causality import check_causal
 from separatrix.models.transformer import Attention, Transformer, TransformerConfig

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from separatrix.errors import InputError
-from separatrix.numerics import TORCH, Arithmetic, Fixed, Float, parse
+from separatrix.numerics import TORCH, Arithmetic, FixedPoint, FloatingPoint, parse
 
 NUMPY = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "e4m3": ml_dtypes.float8_e4m3fn, "e5m2": ml_dtypes.float8_e5m2}
 NAMES = ["bf16", "fp16", "e4m3", "e5m2", "fixed(12,5)", "float(6,9)", "fp32"]
@@ -95,14 +95,14 @@ def exactly(format, x):
     """Rounding of a fraction, straight from the definition."""
     if x == 0:
         return 0.0
-    if isinstance(format, Fixed):
+    if isinstance(format, FixedPoint):
         grid = Fraction(1, 2**format.fraction)
     else:
         exponent = math.floor(math.log2(abs(x)))
         exponent += (abs(x) >= Fraction(2) ** (exponent + 1)) - (abs(x) < Fraction(2) ** exponent)
         grid = Fraction(2) ** (max(exponent, format.lowest) - format.mantissa)
     rounded = float(round(x / grid) * grid)
-    if isinstance(format, Fixed):
+    if isinstance(format, FixedPoint):
         return min(max(rounded, -format.largest - format.smallest), format.largest)
     return math.copysign(math.inf, rounded) if abs(rounded) > format.largest else rounded
 
@@ -140,7 +140,7 @@ def test_softmax_and_average_are_close_to_exact_in_a_wide_format():
     values = torch.randn(3, 50, 7, generator=generator, dtype=torch.float64)
     exact = torch.softmax(scores, dim=-1)
     for order in ("sequential", "pairwise"):
-        arithmetic = Arithmetic(Float(8, 23), order)
+        arithmetic = Arithmetic(FloatingPoint(8, 23), order)
         weights = arithmetic.softmax(scores)
         torch.testing.assert_close(weights, exact, rtol=1e-5, atol=1e-6)
         average = arithmetic.average(weights[:, None], values)
@@ -148,7 +148,7 @@ def test_softmax_and_average_are_close_to_exact_in_a_wide_format():
 
 
 def test_names():
-    assert parse("fixed(16)") == Fixed(16, 8) and parse("float(5,10)").largest == parse("fp16").largest
+    assert parse("fixed(16)") == FixedPoint(16, 8) and parse("float(5,10)").largest == parse("fp16").largest
     assert str(parse("fixed(12, 5)")) == "fixed(12,5)"
     with pytest.raises(InputError, match=r"unknown number format 'bf8': did you mean 'bf16'\?"):
         parse("bf8")

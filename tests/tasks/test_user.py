@@ -10,7 +10,7 @@ import torch
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.tasks import stream
 
 FILE = '''

@@ -38,7 +38,7 @@ def ask(
     shown = trace(model, read, asked)
     right = int(task.answer(read[None], asked[None, None])[0, 0])
     if figure is not None:
-        from separatrix.report.trace import write_trace
+        from separatrix.report.figures.trace import write_trace
 
         write_trace(model, read, asked, shown, figure)
     result: dict[str, Any] = {

@@ -35,9 +35,9 @@ def card(
     """
     from separatrix.cli.options import assign
     from separatrix.experiments.card import make_card, references, write_card
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
     from separatrix.models import architecture
-    from separatrix.report.card import write_card_page
+    from separatrix.report.card.write import write_card_page
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
@@ -72,7 +72,7 @@ def file_name(label: str, model: dict[str, Any]) -> str:
     import hashlib
 
     from separatrix.config import canonical_json
-    from separatrix.report.labels import short_name, slug
+    from separatrix.report.html.labels import short_name, slug
 
     mark = hashlib.sha256(canonical_json(model).encode()).hexdigest()[:6]
     return f"{slug(short_name(label))}-{mark}"
@@ -82,7 +82,7 @@ def summarise(cards: Sequence[Any]) -> None:
     """A table of what each card measured."""
     from separatrix.cli.output import print_table
     from separatrix.experiments.card.compare import compared
-    from separatrix.report.labels import percent
+    from separatrix.report.html.labels import percent
 
     rows = []
     for row in compared(cards):

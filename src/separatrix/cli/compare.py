@@ -30,7 +30,7 @@ def compare(
         raise InputError("compare needs two cards at least, got one: separatrix compare A.json B.json, or A.json mamba")
     read = [stored_reference(name) or read_card(name) for name in cards]
     if html is not None:
-        from separatrix.report.card import write_card_page
+        from separatrix.report.card.write import write_card_page
 
         write_card_page(read, references(), html)
     if json:

@@ -16,7 +16,7 @@ def doctor(json: Json = False) -> None:
     """
     import torch
 
-    from separatrix.experiments.environment import environment
+    from separatrix.experiments.trial.environment import environment
 
     found = environment()
     found["devices"] = ["cpu", *(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from separatrix.experiments.engine import Engine
+    from separatrix.experiments.engines.base import Engine
 
 Name = Annotated[str, typer.Option("--engine", help="local: processes of this machine; ray: tasks of a Ray cluster")]
 Address = Annotated[
@@ -22,6 +22,6 @@ Track = Annotated[str | None, typer.Option("--track", help="tell tensorboard or 
 
 def chosen(name: str, address: str | None, workers: int | None, cpus: float, gpus: float) -> Engine:
     """The engine that the options ask for. Raises InputError for options that do not fit together."""
-    from separatrix.experiments.engine import Resources, create
+    from separatrix.experiments.engines.base import Resources, create
 
     return create(name, workers, address, Resources(cpus, gpus))

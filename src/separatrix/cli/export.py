@@ -19,7 +19,7 @@ def export(
 
     Example: separatrix export runs/quick results.csv
     """
-    from separatrix.experiments.frame import export as write
+    from separatrix.experiments.store.table import export as write
 
     trials = write(folder, file)
     print_json({"written": str(file), "trials": trials}) if json else print(f"{trials} trials in {file}")

@@ -34,12 +34,12 @@ def finetune(
     from separatrix.cli.options import assign
     from separatrix.cli.progress import run_with_progress
     from separatrix.config import Config
-    from separatrix.experiments.config import TrainingConfig
-    from separatrix.experiments.evaluation import evaluate
-    from separatrix.experiments.likeness import likeness
-    from separatrix.experiments.start import finetuning, start
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.trained import load_trained
+    from separatrix.experiments.engines.run_trial import load_trained
+    from separatrix.experiments.measure.attention_overlap import likeness
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.config import TrainingConfig
+    from separatrix.experiments.trial.evaluation import evaluate
+    from separatrix.experiments.trial.initial_weights import finetuning, start
     from separatrix.tasks import family
 
     found = constructions.theorem(name)

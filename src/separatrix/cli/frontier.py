@@ -11,7 +11,7 @@ from separatrix.cli import engines
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from separatrix.experiments.frontier import Frontier, FrontierPlan, Point
+    from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
 
 
 def frontier(
@@ -42,8 +42,8 @@ def frontier(
     Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
     """
     from separatrix.cli.progress import run_with_progress
-    from separatrix.experiments.frontier import search
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.search.frontier import search
+    from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
     plan = _plan(context, task, models, lengths, widths, seeds, needed, target)
@@ -75,8 +75,8 @@ def _plan(
     from separatrix.cli.options import assign
     from separatrix.config import Config
     from separatrix.errors import InputError
-    from separatrix.experiments.config import TrainingConfig
-    from separatrix.experiments.frontier import WIDTHS, FrontierPlan
+    from separatrix.experiments.search.frontier import WIDTHS, FrontierPlan
+    from separatrix.experiments.trial.config import TrainingConfig
     from separatrix.models import architecture
     from separatrix.tasks import family
 
@@ -123,9 +123,9 @@ def _numbers(name: str, text: str) -> list[int]:
 
 def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
     from separatrix.errors import InputError
-    from separatrix.experiments.cost import estimated_cost
-    from separatrix.experiments.frontier import worst_case
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.search.cost import estimated_cost
+    from separatrix.experiments.search.frontier import worst_case
+    from separatrix.experiments.store.folder import Store
 
     try:
         store = Store(url, create=False)
@@ -144,7 +144,7 @@ def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
 
 
 def _print(found: Frontier) -> None:
-    from separatrix.experiments.frontier_bounds import known_sizes
+    from separatrix.experiments.search.frontier_bounds import known_sizes
 
     rows = [[*_row(point), *known_sizes(found.plan, point)] for point in found.points]
     print_table(
@@ -176,6 +176,6 @@ def _row(point: Point) -> list[Any]:
 
 
 def _growths(found: Frontier) -> list[dict[str, Any]]:
-    from separatrix.experiments.frontier_bounds import growths
+    from separatrix.experiments.search.frontier_bounds import growths
 
     return growths(found)

@@ -12,13 +12,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from separatrix.cli.output import print_json
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.engine import Engine, create
-from separatrix.experiments.result import Result
-from separatrix.experiments.store import Store
-from separatrix.experiments.sweep import trial_labels
-from separatrix.experiments.track import create as create_tracker
-from separatrix.experiments.track import tell
+from separatrix.experiments.engines.base import Engine, create
+from separatrix.experiments.engines.trackers import create as create_tracker
+from separatrix.experiments.engines.trackers import tell
+from separatrix.experiments.search.sweep import trial_labels
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.result import Result
 from separatrix.report import write_report
 
 

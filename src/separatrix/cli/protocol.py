@@ -22,8 +22,8 @@ def protocol(
     Example: separatrix protocol runs/quick 0123456789abcdef --precision 4
     """
     from separatrix.bounds.protocols import attention_protocol, recurrent_protocol
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.trained import load_trained
+    from separatrix.experiments.engines.run_trial import load_trained
+    from separatrix.experiments.store.folder import Store
     from separatrix.tasks import stream
 
     model = load_trained(Store(folder, create=False), identity)

@@ -11,9 +11,9 @@ from separatrix.cli.output import Json, print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from separatrix.experiments.recall import Recall
-    from separatrix.experiments.result import Result
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.measure.recall import Recall
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.result import Result
 
 
 def recall(
@@ -30,8 +30,8 @@ def recall(
 
     Example: separatrix recall runs/quick --length 100
     """
-    from separatrix.experiments.recall import recall_all
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.measure.recall import recall_all
+    from separatrix.experiments.store.folder import Store
 
     store = Store(folder, create=False)
     chosen = _chosen(store, identities or [], length)
@@ -44,14 +44,14 @@ def recall(
 
 
 def _said(result: Result) -> None:
-    from separatrix.experiments.config import trial_config
+    from separatrix.experiments.trial.config import trial_config
 
     typer.echo(f"measured {trial_config(result.config).label}", err=True)
 
 
 def _chosen(store: Store, identities: Sequence[str], lengths: Sequence[int] | None) -> list[Result]:
     from separatrix.errors import InputError, unknown
-    from separatrix.experiments.recall import recallable
+    from separatrix.experiments.measure.recall import recallable
 
     results = store.results()
     possible = recallable(results, lengths)
@@ -72,7 +72,7 @@ def _chosen(store: Store, identities: Sequence[str], lengths: Sequence[int] | No
 
 
 def _print(pairs: Sequence[tuple[Result, Recall]]) -> None:
-    from separatrix.experiments.config import trial_config
+    from separatrix.experiments.trial.config import trial_config
 
     rows, rates = [], []
     for result, measured in pairs:

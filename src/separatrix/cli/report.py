@@ -18,7 +18,7 @@ def report(
 
     Example: separatrix report runs/quick
     """
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
     page = write_report(Store(folder, create=False))

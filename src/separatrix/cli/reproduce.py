@@ -13,10 +13,10 @@ from separatrix.cli.output import Json, print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from separatrix.experiments.config import TrialConfig
     from separatrix.experiments.presets import Preset
-    from separatrix.experiments.result import Result
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.config import TrialConfig
+    from separatrix.experiments.trial.result import Result
 
 
 def reproduce(
@@ -58,8 +58,8 @@ def reproduce(
     from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.errors import InputError
     from separatrix.experiments import presets
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.sweep import select
+    from separatrix.experiments.search.sweep import select
+    from separatrix.experiments.store.folder import Store
 
     shipped = presets.load(preset)
     whole = shipped.changed(_assignments(settings or []))
@@ -84,7 +84,7 @@ def reproduce(
 
 def _recall(plan: Preset, store: Store, results: Sequence[Result], quiet: bool) -> None:
     """Measure what the models of the panels that ask for it hold of their contexts."""
-    from separatrix.experiments.recall import recall_all, recallable
+    from separatrix.experiments.measure.recall import recall_all, recallable
 
     asked = {
         trial.identity()
@@ -112,7 +112,7 @@ def _assignments(settings: Sequence[str]) -> dict[str, Any]:
 
 def _describe(plan: Preset, trials: Sequence[TrialConfig], as_json: bool) -> None:
     """The trials panel by panel, and what they cost."""
-    from separatrix.experiments.cost import estimated_cost
+    from separatrix.experiments.search.cost import estimated_cost
 
     cost = estimated_cost(trials)
     if as_json:

@@ -13,9 +13,9 @@ from separatrix.cli.output import Json, print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from separatrix.experiments.config import TrialConfig
-    from separatrix.experiments.halving import Halving
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.search.halving import Halving
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.config import TrialConfig
 
 
 def sweep(
@@ -40,9 +40,9 @@ def sweep(
     """
     from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.errors import InputError
-    from separatrix.experiments.halving import contests, halve
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.sweep import load_sweep, select
+    from separatrix.experiments.search.halving import contests, halve
+    from separatrix.experiments.search.sweep import load_sweep, select
+    from separatrix.experiments.store.folder import Store
 
     plan = load_sweep(file)
     trials = select(plan.trials(), only or [])
@@ -72,7 +72,7 @@ def sweep(
 def _forced(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str]) -> list[TrialConfig]:
     """The trials that --force names. Raises InputError for a name that means none of them."""
     from separatrix.errors import unknown
-    from separatrix.experiments.sweep import select
+    from separatrix.experiments.search.sweep import select
 
     by_identity = {trial.identity(): trial for trial in trials}
     found: dict[str, TrialConfig] = {}
@@ -94,9 +94,9 @@ def _forced(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str]) 
 def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_json: bool) -> None:
     """The trials, how they stand in the store if there is one, and what the rest of them costs."""
     from separatrix.errors import InputError
-    from separatrix.experiments.cost import estimated_cost
-    from separatrix.experiments.store import Store
-    from separatrix.experiments.sweep import trial_labels
+    from separatrix.experiments.search.cost import estimated_cost
+    from separatrix.experiments.search.sweep import trial_labels
+    from separatrix.experiments.store.folder import Store
 
     statuses: dict[str, str] = {}
     try:
@@ -130,7 +130,7 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
 
 def _share(trials: Sequence[TrialConfig], rule: Halving) -> float:
     """The share of all trials' steps that is trained at most, with halving."""
-    from separatrix.experiments.halving import contests
+    from separatrix.experiments.search.halving import contests
 
     trained, whole = 0.0, 0
     for contest in contests(trials, rule):

@@ -10,14 +10,14 @@ import typer
 from separatrix.cli.output import print_json, print_table, readable
 
 if TYPE_CHECKING:
-    from separatrix.experiments.findings import Finding, Findings
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.theorems.findings import Finding, Findings
 
 
 def reproduce_theorems(output: str | None, json: bool) -> None:
     """Run everything, print the table, write it and its page into a store. Exits with 1 when a statement fails."""
-    from separatrix.experiments.store import Store
-    from separatrix.report.write import write_report
+    from separatrix.experiments.store.folder import Store
+    from separatrix.report.run.write import write_report
 
     store = Store(output or "runs/theorems")
     found = run_theorems(store, json)
@@ -34,10 +34,10 @@ def reproduce_theorems(output: str | None, json: bool) -> None:
 
 def run_theorems(store: Store, quiet: bool) -> Findings:
     """Run every statement, a line each as it ends, and keep what was found in a store."""
-    from separatrix.experiments.environment import environment
-    from separatrix.experiments.findings import Findings, keep
-    from separatrix.experiments.theorems import findings
-    from separatrix.experiments.threads import one_thread
+    from separatrix.experiments.engines.process import one_thread
+    from separatrix.experiments.theorems.findings import Findings, keep
+    from separatrix.experiments.theorems.run import findings
+    from separatrix.experiments.trial.environment import environment
 
     listed: list[Finding] = []
     with one_thread():

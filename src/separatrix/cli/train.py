@@ -29,8 +29,8 @@ def train(
     from separatrix.cli.options import assign
     from separatrix.cli.progress import run_with_progress
     from separatrix.config import Config
-    from separatrix.experiments.config import TrainingConfig, TrialConfig
-    from separatrix.experiments.store import Store
+    from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
     from separatrix.models import architecture
     from separatrix.tasks import family
 

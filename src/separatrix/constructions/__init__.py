@@ -1,10 +1,10 @@
 """Theorems as weights, each with a certificate."""
 
+from separatrix.constructions.basis import Space, linear
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.construction import Construction, Options, assemble, load
-from separatrix.constructions.guarantee import within_guarantee
 from separatrix.constructions.registry import Theorem, create, names, theorem
-from separatrix.constructions.space import Space, linear
+from separatrix.constructions.scope import within_guarantee
 
 __all__ = [
     "Certificate",

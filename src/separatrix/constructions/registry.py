@@ -15,28 +15,28 @@ from separatrix.models import SequenceModel
 from separatrix.tasks import Task, family
 
 _MODULES: dict[str, str] = {
-    "index-lookup": "index_lookup",
-    "automaton": "automaton",
-    "parity": "automaton",
-    "modular-counter": "automaton",
-    "group-word": "automaton",
-    "bounded-dyck-automaton": "automaton",
-    "bounded-dyck-stack": "stack",
-    "shift-register": "shift_register",
-    "equality-interleaved": "interleaved",
-    "disjointness-interleaved": "interleaved",
-    "equality-fingerprint": "fingerprint",
-    "equality": "equality",
-    "disjointness": "disjointness",
-    "sparse-threshold": "sparse_threshold",
-    "associative-recall": "associative_recall",
-    "nearest-neighbor": "nearest_neighbor",
+    "index-lookup": "attention.index_lookup",
+    "automaton": "recurrent.automaton",
+    "parity": "recurrent.automaton",
+    "modular-counter": "recurrent.automaton",
+    "group-word": "recurrent.automaton",
+    "bounded-dyck-automaton": "recurrent.automaton",
+    "bounded-dyck-stack": "recurrent.stack",
+    "shift-register": "recurrent.shift_register",
+    "equality-interleaved": "recurrent.interleaved",
+    "disjointness-interleaved": "recurrent.interleaved",
+    "equality-fingerprint": "recurrent.fingerprint",
+    "equality": "attention.two_strings",
+    "disjointness": "attention.two_strings",
+    "sparse-threshold": "attention.sparse_threshold",
+    "associative-recall": "attention.associative_recall",
+    "nearest-neighbor": "attention.nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""
 
 
 @dataclass(frozen=True)
-class Trial:
+class Attempt:
     """Weights a construction might have in a format that may be too coarse for it, and inputs that are hard for them.
 
     setting: what was chosen, e.g. the inverse temperature; context: [B, n]; queries: [B, Q]
@@ -66,7 +66,7 @@ class Theorem:
     build: Callable[[Any, Any], Construction]
     options: type[Options] = Options
     fixed: dict[str, Any] = field(default_factory=dict)
-    trials: Callable[[Any, Any], Iterator[Iterator[Trial]]] | None = None
+    trials: Callable[[Any, Any], Iterator[Iterator[Attempt]]] | None = None
 
 
 def names() -> list[str]:

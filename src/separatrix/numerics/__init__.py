@@ -2,6 +2,6 @@
 
 from separatrix.numerics.arithmetic import Arithmetic
 from separatrix.numerics.exact import Grid
-from separatrix.numerics.formats import FORMATS, TORCH, Fixed, Float, Format, Real, parse
+from separatrix.numerics.formats import FORMATS, TORCH, FixedPoint, FloatingPoint, Format, Real, parse
 
-__all__ = ["FORMATS", "TORCH", "Arithmetic", "Fixed", "Float", "Format", "Grid", "Real", "parse"]
+__all__ = ["FORMATS", "TORCH", "Arithmetic", "FixedPoint", "FloatingPoint", "Format", "Grid", "Real", "parse"]

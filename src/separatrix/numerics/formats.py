@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float as FloatArray
+from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.errors import InputError, unknown
@@ -40,7 +40,7 @@ class Format(ABC):
         """The smallest positive value."""
 
     @abstractmethod
-    def round(self, x: FloatArray[Tensor, "*B"]) -> FloatArray[Tensor, "*B"]:
+    def round(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         """The nearest values of the format, elementwise, in float64. NaN stays NaN."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Format(ABC):
         """Whether exp(-gap) rounds to 0, even if the exponential is 1% too large."""
         return gap > 0 and self.round_number(1.01 * math.exp(-gap)) == 0
 
-    def holds(self, x: FloatArray[Tensor, "*B"]) -> bool:
+    def holds(self, x: Float[Tensor, "*B"]) -> bool:
         """Whether all of these are values of the format."""
         wide = x.double()
         return bool((self.round(wide) == wide).all())
@@ -82,7 +82,7 @@ class Real(Format):
     def smallest(self) -> float:
         return 0.0
 
-    def round(self, x: FloatArray[Tensor, "*B"]) -> FloatArray[Tensor, "*B"]:
+    def round(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         return x.double()
 
     def round_number(self, x: float) -> float:
@@ -96,7 +96,7 @@ class Real(Format):
 
 
 @dataclass(frozen=True)
-class Float(Format):
+class FloatingPoint(Format):
     """Binary floating point with subnormals, as IEEE 754.
 
     exponent, mantissa: stored bits; one more bit is the sign
@@ -144,7 +144,7 @@ class Float(Format):
     def smallest(self) -> float:
         return 2.0 ** (self.lowest - self.mantissa)
 
-    def round(self, x: FloatArray[Tensor, "*B"]) -> FloatArray[Tensor, "*B"]:
+    def round(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         x = x.double()
         exponent = torch.frexp(x).exponent.clamp(min=self.lowest + 1) - (self.mantissa + 1)  # of the last bit
         y = torch.ldexp(torch.round(torch.ldexp(x, -exponent)), exponent)
@@ -164,7 +164,7 @@ class Float(Format):
 
 
 @dataclass(frozen=True)
-class Fixed(Format):
+class FixedPoint(Format):
     """Fixed point: two's complement numbers of p bits, `fraction` of them behind the point. Overflow saturates."""
 
     p: int
@@ -191,7 +191,7 @@ class Fixed(Format):
     def smallest(self) -> float:
         return 2.0**-self.fraction
 
-    def round(self, x: FloatArray[Tensor, "*B"]) -> FloatArray[Tensor, "*B"]:
+    def round(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
         whole = torch.round(x.double() / self.smallest)  # by a power of two: exact
         return whole.clamp(-(2 ** (self.p - 1)), 2 ** (self.p - 1) - 1) * self.smallest
 
@@ -207,11 +207,11 @@ class Fixed(Format):
 
 FORMATS: dict[str, Format] = {
     "real": Real(),
-    "fp32": Float(8, 23, name="fp32"),
-    "bf16": Float(8, 7, name="bf16"),
-    "fp16": Float(5, 10, name="fp16"),
-    "e4m3": Float(4, 3, finite=True, name="e4m3"),
-    "e5m2": Float(5, 2, name="e5m2"),
+    "fp32": FloatingPoint(8, 23, name="fp32"),
+    "bf16": FloatingPoint(8, 7, name="bf16"),
+    "fp16": FloatingPoint(5, 10, name="fp16"),
+    "e4m3": FloatingPoint(4, 3, finite=True, name="e4m3"),
+    "e5m2": FloatingPoint(5, 2, name="e5m2"),
 }
 """The formats with names of their own. e4m3 and e5m2 are the two kinds of fp8."""
 
@@ -236,9 +236,9 @@ def parse(name: str | Format) -> Format:
         return FORMATS[name]
     if found := re.fullmatch(r"fixed\((\d+)(?:,\s*(\d+))?\)", name):
         p = int(found[1])
-        return Fixed(p, p // 2 if found[2] is None else int(found[2]))
+        return FixedPoint(p, p // 2 if found[2] is None else int(found[2]))
     if found := re.fullmatch(r"float\((\d+),\s*(\d+)\)", name):
-        return Float(int(found[1]), int(found[2]))
+        return FloatingPoint(int(found[1]), int(found[2]))
     raise unknown(
         "number format", name.removeprefix("fp8").lstrip("-_ ") or name, [*FORMATS, "fixed(16)", "float(8,7)"]
     )

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from separatrix.tasks.base import Batch
 from separatrix.tasks.ceiling import accuracy_ceiling
-from separatrix.tasks.draws import distinct, several, sort_rows
 from separatrix.tasks.logarithms import log2_binomial
 from separatrix.tasks.pairs import Pairs
+from separatrix.tasks.sampling import distinct, several, sort_rows
 
 
 class AssociativeRecall(Pairs):

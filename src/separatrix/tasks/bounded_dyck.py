@@ -12,9 +12,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.bounded_walks import sample_walks
 from separatrix.tasks.brackets import balanced, pairs
 from separatrix.tasks.logarithms import log2_add, log2_power_sum
-from separatrix.tasks.walks import sample_walks
 
 Negative = Literal["wrong-type", "too-deep", "unbalanced", "random"]
 BRACKETS = ("()", "[]", "{}", "<>")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from separatrix.tasks.draws import sort_rows
+from separatrix.tasks.sampling import sort_rows
 
 
 def balanced(opening: Bool[Tensor, "B N"], depth: int) -> Bool[Tensor, " B"]:

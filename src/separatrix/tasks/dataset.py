@@ -10,7 +10,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from separatrix.errors import InputError
 from separatrix.tasks.base import Batch, Task
-from separatrix.tasks.streams import Split, stream
+from separatrix.tasks.randomness import Split, stream
 
 BLOCK_NUMBERS = 2**20
 """Numbers in the contexts drawn at a time, about: enough for generators to be at their fastest, 8 MiB of memory."""

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from separatrix.tasks.draws import places
+from separatrix.tasks.sampling import places
 from separatrix.tasks.two_strings import TwoStrings
 
 

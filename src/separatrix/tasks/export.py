@@ -15,7 +15,7 @@ from separatrix.atomic import replacing
 from separatrix.errors import InputError
 from separatrix.tasks.base import Task
 from separatrix.tasks.dataset import TaskDataset, as_dataset
-from separatrix.tasks.streams import Split
+from separatrix.tasks.randomness import Split
 
 Arrays = dict[str, np.ndarray]
 

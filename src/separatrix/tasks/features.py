@@ -13,7 +13,7 @@ from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.tasks.bitstrings import pack, unpack
-from separatrix.tasks.draws import below, true_places
+from separatrix.tasks.sampling import below, true_places
 
 _SLICED = 6
 """Bits of the widest feature that is evaluated as a polynomial of its bits; others are looked up in their tables."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.ceiling import accuracy_ceiling
-from separatrix.tasks.draws import several
+from separatrix.tasks.sampling import several
 
 PADDING = "·"
 """How padding is shown."""

@@ -7,7 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.tasks.draws import distinct, weighted
+from separatrix.tasks.sampling import distinct, weighted
 
 UNLABELLED = -100
 

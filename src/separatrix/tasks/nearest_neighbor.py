@@ -16,11 +16,11 @@ from torch.nn.functional import normalize, pad
 from separatrix.errors import InputError
 from separatrix.tasks.base import Batch
 from separatrix.tasks.bitstrings import random_bits
-from separatrix.tasks.draws import one_place, true_places
+from separatrix.tasks.geodesics import GreatCircle, Turns, Way
 from separatrix.tasks.margins import margins, sides
 from separatrix.tasks.packing import cube_points, sphere_points
 from separatrix.tasks.pairs import Pairs
-from separatrix.tasks.ways import GreatCircle, Turns, Way
+from separatrix.tasks.sampling import one_place, true_places
 
 ROUNDS = 200
 """How often contexts without an admissible query are drawn again before the margin counts as out of reach."""

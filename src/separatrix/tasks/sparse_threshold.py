@@ -15,10 +15,10 @@ from torch import Tensor
 
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.bitstrings import ones, random_bits
-from separatrix.tasks.draws import ragged_places, true_places
 from separatrix.tasks.features import Feature, FeatureBank
 from separatrix.tasks.logarithms import log2_add, log2_binomial
-from separatrix.tasks.streams import stream
+from separatrix.tasks.randomness import stream
+from separatrix.tasks.sampling import ragged_places, true_places
 
 Instance = Literal["majority", "k-cnf", "k-dnf", "inner-product", "disjointness", "equality", "custom"]
 

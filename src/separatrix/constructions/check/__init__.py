@@ -1,5 +1,5 @@
 """Checking certificates against the weights, from scratch: never by the code that made them."""
 
-from separatrix.constructions.check.frame import Verdict, check, check_file
+from separatrix.constructions.check.kernel.frame import Verdict, check, check_file
 
 __all__ = ["Verdict", "check", "check_file"]

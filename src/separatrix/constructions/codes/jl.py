@@ -15,7 +15,7 @@ from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.codes.base import Code
 from separatrix.constructions.codes.cross import largest_cross
 from separatrix.errors import InputError
-from separatrix.tasks.streams import keyed_generator
+from separatrix.tasks.randomness import keyed_generator
 
 LARGEST = 2**17
 """Positions of a drawn code at most: all pairs are verified, which takes minutes there."""
@@ -23,7 +23,7 @@ DRAWS = 100
 
 
 @dataclass(frozen=True)
-class Drawn(Code):
+class DrawnSigns(Code):
     """k = ceil(4 ln N / gamma^2) random signs, no cross product above gamma k.
 
     By Hoeffding's inequality a pair exceeds gamma k with probability at most exp(-gamma^2 k / 2) <= N^-2, so a draw

@@ -10,7 +10,7 @@ from separatrix.constructions.codes.algebraic import DualBCH
 from separatrix.constructions.codes.base import Code
 from separatrix.constructions.codes.binary import Binary
 from separatrix.constructions.codes.cross import largest_cross
-from separatrix.constructions.codes.jl import Drawn
+from separatrix.constructions.codes.jl import DrawnSigns
 from separatrix.errors import InputError, unknown
 
 Kind = Literal["binary", "jl", "algebraic"]
@@ -31,7 +31,7 @@ def create(kind: Kind | str, length: int, gamma: float = 0.5, seed: int = 0) -> 
         case "binary":
             return Binary(length)
         case "jl":
-            return Drawn(length, gamma, seed)
+            return DrawnSigns(length, gamma, seed)
         case "algebraic":
             return DualBCH(length, gamma)
     raise unknown("code", kind, get_args(Kind))

@@ -14,8 +14,8 @@ from separatrix import __version__
 from separatrix.atomic import write_whole
 from separatrix.config import Config, canonical_json
 from separatrix.errors import InputError
-from separatrix.experiments.capacity import Capacity
 from separatrix.experiments.card.probes import Ability
+from separatrix.experiments.measure.capacity import Capacity
 
 FORMAT = 1
 """Version of the card's layout. Cards of another one are refused."""
@@ -26,7 +26,7 @@ SOLVED = 0.99
 Growth = Literal["constant", "linear", "windowed", "irregular"]
 
 
-class Trial(Config):
+class CardTrial(Config):
     """One seed of one question: what came of it, or why it was not run."""
 
     identity: str
@@ -58,10 +58,10 @@ class Question(Config):
     recurrent_bits: float = Field(description="proved lower bound on the state of an exact recurrent model, in bits")
     state_bits: int | None = Field(None, description="bits of the state handed over, measured; None when nothing ran")
     accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
-    trials: list[Trial]
+    trials: list[CardTrial]
 
     @property
-    def measured(self) -> list[Trial]:
+    def measured(self) -> list[CardTrial]:
         """The trials with a test."""
         return [trial for trial in self.trials if trial.accuracy is not None]
 

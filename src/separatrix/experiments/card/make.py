@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from separatrix.errors import InputError
-from separatrix.experiments.capacity import Capacity, bits_recalled
-from separatrix.experiments.card.card import Card, Question, Trial
+from separatrix.experiments.card.card import Card, CardTrial, Question
 from separatrix.experiments.card.plan import Costs, fitting, makespan
 from separatrix.experiments.card.probes import Battery, Planned, standard
 from separatrix.experiments.card.speed import measure_speed
 from separatrix.experiments.card.state import LENGTHS, measure_state
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.environment import environment
-from separatrix.experiments.local import LocalEngine
-from separatrix.experiments.result import Result
-from separatrix.experiments.store import Store
-from separatrix.experiments.threads import one_thread
-from separatrix.experiments.trained import load_trained
+from separatrix.experiments.engines.local import LocalEngine
+from separatrix.experiments.engines.process import one_thread
+from separatrix.experiments.engines.run_trial import load_trained
+from separatrix.experiments.measure.capacity import Capacity, bits_recalled
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.environment import environment
+from separatrix.experiments.trial.result import Result
 from separatrix.models import architecture, initialised, parameter_count
 
 CONTEXTS = 128
@@ -191,12 +191,12 @@ def _question(store: Store, seeds: Sequence[Planned], results: dict[str, Result]
     )
 
 
-def _trial(store: Store, planned: Planned, result: Result | None) -> Trial:
+def _trial(store: Store, planned: Planned, result: Result | None) -> CardTrial:
     identity, seed = planned.config.identity(), planned.config.seed
     if result is None:
-        return Trial(identity=identity, seed=seed, status="not run", why=_why_not(store, planned))
+        return CardTrial(identity=identity, seed=seed, status="not run", why=_why_not(store, planned))
     test = result.test
-    return Trial(
+    return CardTrial(
         identity=identity,
         seed=seed,
         status=result.status,

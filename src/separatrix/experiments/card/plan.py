@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from separatrix.experiments.card.probes import Planned
-from separatrix.experiments.result import Result
-from separatrix.experiments.store import Store
-from separatrix.experiments.sweep import estimated_seconds
+from separatrix.experiments.search.sweep import estimated_seconds
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.result import Result
 
 SLOWER = 1.25
 """How much longer a step is taken to last beside another worker than when it was timed alone."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError
-from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import measured_numbers, size_for_state
 
 Ability = Literal["recall", "brackets", "equality", "state tracking"]

@@ -18,7 +18,7 @@ from separatrix.experiments.card.card import Card, Question, parse_card
 from separatrix.experiments.card.compare import same_conditions
 from separatrix.experiments.card.make import Watcher, make_card
 from separatrix.experiments.card.probes import Planned, standard
-from separatrix.experiments.store import Store
+from separatrix.experiments.store.folder import Store
 from separatrix.models.registry import names
 
 FILE = "references.jsonl"

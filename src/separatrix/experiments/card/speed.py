@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 
 from separatrix.experiments.card.card import Speed, SpeedAt, Timing
-from separatrix.experiments.config import TrialConfig
-from separatrix.experiments.threads import one_thread
+from separatrix.experiments.engines.process import one_thread
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import SequenceModel, architecture, initialised
 from separatrix.models.own import keeps_whole_past
-from separatrix.tasks.streams import stream
+from separatrix.tasks.randomness import stream
 
 BASELINE: dict[str, Any] = {"name": "lstm", "layers": 1, "width": 64}
 LENGTHS = (128, 512)

@@ -9,11 +9,11 @@ import torch
 from separatrix.bounds.audit import measured_size
 from separatrix.errors import InputError
 from separatrix.experiments.card.card import Growth, State
-from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import SequenceModel, architecture, initialised, state_bits
 from separatrix.models.own import keeps_whole_past
 from separatrix.tasks import Task
-from separatrix.tasks.streams import stream
+from separatrix.tasks.randomness import stream
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError, unknown
-from separatrix.experiments.config import TrialConfig
+from separatrix.experiments.trial.config import TrialConfig
 
 OWN = ("lengths", "seeds", "training", "training_at")
 """What a model of a panel may override."""

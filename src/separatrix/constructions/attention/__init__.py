@@ -1,0 +1,1 @@
+"""Transformers as weights: lookup, recall, equality, disjointness, threshold functions, nearest neighbour."""

@@ -1,0 +1,164 @@
+"""What every position makes of the tokens it sees, by trying all of them; and what the task says it should make.
+
+A *local function* is a Boolean function of the tokens at a few positions. Both sides, the weights and the task, are
+brought to one form: positions in ascending order, without those the function does not depend on, functions that are
+never true left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from separatrix.constructions.certificate import CertificateError
+from separatrix.constructions.check.arguments.two_layers import Reading, TwoLayers
+from separatrix.tasks import Task
+
+BUDGET = 2**22
+"""Assignments of tokens tried at most."""
+
+Functions = dict[tuple[bytes, tuple[int, ...]], np.ndarray]
+"""Table (its bytes and its shape) → the places [M, m] it is a function of, sorted by rows, with repetitions."""
+
+
+@dataclass(frozen=True)
+class Class:
+    """Positions that make the same of the tokens they see.
+
+    positions: their numbers
+    sources:   [positions, m] where the tokens they see stand, their own first
+    rows:      [S^m, D] the residual stream after the first layer, for every assignment of tokens, the first slowest
+    """
+
+    positions: np.ndarray
+    sources: np.ndarray
+    rows: np.ndarray
+
+
+def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class]:
+    """All positions, by what they hold in the coordinates that are `used` ([D] booleans) and which heads read the same.
+
+    CertificateError for more than BUDGET assignments, and where a sum rounds.
+    """
+    size, own = model.task.alphabet_size, np.arange(len(model.positions))
+    seen = np.concatenate([own[:, None], read.targets], axis=1)
+    first = (seen[:, :, None] == seen[:, None, :]).argmax(axis=2)  # where the same position was seen first
+    held = np.concatenate([model.positions[:, used], first], axis=1)
+    kinds, index = np.unique(held, axis=0, return_inverse=True)
+    index, spent = index.reshape(-1), 0
+    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
+    for kind, positions in zip(kinds, members, strict=True):
+        pattern = kind[-first.shape[1] :].astype(int)
+        distinct = sorted(set(pattern.tolist()))
+        spent += size ** len(distinct)
+        if spent > BUDGET:
+            raise CertificateError(f"more than {BUDGET:,} assignments of tokens to try: the checker takes fewer")
+        tokens = np.array(list(product(range(size), repeat=len(distinct)))).reshape(-1, len(distinct))
+        by_head = tokens[:, [distinct.index(source) for source in pattern]]
+        rows = model.exact.add(
+            model.embed[by_head[:, 0]],
+            np.where(used, model.positions[positions[0]], 0),
+            *(read.outputs[h][by_head[:, h + 1]] for h in range(len(read.outputs))),
+            what="the residual stream",
+        )
+        yield Class(positions, seen[positions][:, distinct], model.after_mlp(0, rows, "first layer"))
+
+
+def collect(found: Iterator[tuple[np.ndarray, np.ndarray]]) -> Functions:
+    """Local functions in their one form, from tables [S, …] with the places [M, m] they apply to."""
+    parts: dict[tuple[bytes, tuple[int, ...]], list[np.ndarray]] = {}
+    for whole, everywhere in found:
+        essential = [axis for axis in range(whole.ndim) if (whole != whole.take([0], axis=axis)).any()]
+        table = whole[tuple(slice(None) if axis in essential else 0 for axis in range(whole.ndim))]
+        if not table.any():
+            continue
+        places = everywhere[:, essential]
+        orders = np.argsort(places, axis=1)
+        for order in np.unique(orders, axis=0):
+            chosen = (orders == order).all(axis=1)
+            turned = np.ascontiguousarray(table.transpose(order) if table.ndim else table)
+            parts.setdefault((turned.tobytes(), turned.shape), []).append(places[chosen][:, order])
+    merged = {key: np.concatenate(each) for key, each in parts.items()}
+    return {key: each[np.lexsort(each.T[::-1])] if each.shape[1] else each for key, each in merged.items()}
+
+
+def require_same(found: Functions, meant: Functions, repeated: bool) -> None:
+    """CertificateError unless the weights evaluate the task's functions and no others.
+
+    repeated: whether it matters how often each is there
+    """
+    for key in found.keys() | meant.keys():
+        ours, theirs = (each.get(key, np.zeros((0, len(key[1])), dtype=np.int64)) for each in (found, meant))
+        if not repeated:
+            ours, theirs = (np.unique(each, axis=0) if each.shape[1] else each[:1] for each in (ours, theirs))
+        if ours.shape != theirs.shape or (ours != theirs).any():
+            table = np.frombuffer(key[0], dtype=bool).astype(int).tolist()
+            raise CertificateError(
+                f"the weights evaluate the function {table} at {len(ours)} places of the context, the task at "
+                f"{len(theirs)}, or at others"
+            )
+
+
+def claim(task: Task, every_length: bool = False) -> str:
+    """What is proved of thresholds of local functions, as a sentence."""
+    lengths = "every length up to" if every_length else "length"
+    return f"every context of {lengths} {task.length} is answered as {task.name} is defined"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A task as [at least `threshold` of `count` local functions hold], answered `answer` then, else 1 - answer."""
+
+    functions: Functions
+    count: int
+    threshold: int
+    answer: int
+
+
+def meaning(task: Task, negated: bool = False) -> Meaning:
+    """What a task asks; negated, as a statement about the functions that fail.
+
+    CertificateError for tasks that are no thresholds of local functions.
+    """
+    if task.name not in _MEANINGS:
+        raise CertificateError(f"{task.name} is no threshold of local functions known to the checker")
+    tables, threshold, answer = _MEANINGS[task.name](task)
+    count = sum(len(places) for _, places in tables)
+    if not negated:
+        return Meaning(collect(iter(tables)), count, threshold, answer)
+    return Meaning(collect((~table, places) for table, places in tables), count, count - threshold + 1, 1 - answer)
+
+
+Tables = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _two_strings(wrong: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[Any], tuple[Tables, int, int]]:
+    """Answered 0 as soon as one pair of opposite symbols is wrong."""
+
+    def functions(task: Any) -> tuple[Tables, int, int]:
+        symbols, n = np.arange(task.alphabet_size), task.length // 2
+        first = np.arange(n) if task.layout == "concatenated" else 2 * np.arange(n)
+        pairs = np.stack([first, first + (n if task.layout == "concatenated" else 1)], axis=1)
+        return [(wrong(symbols[:, None], symbols[None, :]), pairs)], 1, 0
+
+    return functions
+
+
+def _sparse(task: Any) -> tuple[Tables, int, int]:
+    features, threshold = task.definition()
+    tables = []
+    for feature in features:
+        table = np.array(feature.table, dtype=bool).reshape([2] * len(feature.positions))
+        tables.append((table.transpose(), np.array([feature.positions])))  # bit 0 varies fastest
+    return tables, threshold, 1
+
+
+_MEANINGS: dict[str, Callable[[Any], tuple[Tables, int, int]]] = {
+    "equality": _two_strings(lambda x, y: x != y),
+    "disjointness": _two_strings(lambda x, y: (x == 1) & (y == 1)),
+    "sparse-threshold": _sparse,
+}

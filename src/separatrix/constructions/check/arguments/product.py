@@ -1,0 +1,181 @@
+"""Argument "product of automata": the network's reachable states beside the language's, for strings of all lengths.
+
+A network in a number format is a finite automaton. Every pair (state vector, state of the definition) that some string
+reaches is visited, breadth first, and the network's answer compared with the definition's: a proof for all strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.languages import language
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.models import SequenceModel
+from separatrix.numerics import Format
+from separatrix.tasks import Task
+
+ARGUMENT = "product of automata"
+BUDGET = 2**20
+"""Pairs visited at most."""
+BLOCK = 2**22
+"""Numbers worked on at a time."""
+
+
+class WrongAnswer(CertificateError):
+    """A string the network answers wrongly, or by no more than a tie: the shortest there is."""
+
+    def __init__(self, task: Task, number_format: str, context: list[int], said: int, right: int, tie: bool) -> None:
+        self.context, self.said, self.right = context, said, right
+        shown = " ".join(map(str, context[:40])) + (" …" if len(context) > 40 else "")
+        answer = f"{said} as much as {right}" if tie else f"{said} instead of {right}"
+        super().__init__(f"{task.name} is answered {answer} in {number_format} on {shown}")
+
+
+@dataclass(frozen=True)
+class Product:
+    """What the visit found. states: distinct state vectors; margin: least gap between right and any other logit."""
+
+    pairs: int
+    states: int
+    definition_states: int
+    margin: float
+    largest_activation: float
+    largest_sum: float
+    exact: bool
+
+
+def explore(model: SequenceModel, number_format: str | Format, budget: int = BUDGET) -> Product:
+    """Visit every reachable pair. Raises WrongAnswer with the shortest string answered wrongly.
+
+    Raises CertificateError when there are more than `budget` pairs.
+    """
+    network, search = ReluNetwork(model, number_format), _Search(model.task, budget)
+    level = search.empty(network.units)
+    margin, most = np.inf, 0.0
+    while len(level):
+        following = []
+        for part in level.blocks(max(1, BLOCK // network.units)):
+            most = max(most, float(part.vectors.max()))
+            if part.numbers != [0]:  # the empty string is no input
+                margin = min(margin, _margin(network, search, part))
+            tokens = range(model.task.alphabet_size)
+            for token, vectors in zip(tokens, network.steps(part.vectors, tokens), strict=True):
+                after = [search.definition.step(state, token) for state in part.definitions]
+                following.append(search.open(vectors, [(number, token) for number in part.numbers], after))
+        level = _Level.joined(following)
+    distinct = {key for key, _ in search.seen} | {bytes(network.units)}
+    return Product(
+        pairs=len(search.origins),
+        states=len(distinct),
+        definition_states=len({state for _, state in search.seen} | {search.definition.start}),
+        margin=margin,
+        largest_activation=most,
+        largest_sum=network.largest,
+        exact=network.exact,
+    )
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> float:
+    """The margin found. Raises CertificateError for what the weights do not bear out."""
+    found = explore(model, certificate.number_format)
+    if certificate.scope != "all lengths":
+        raise CertificateError(
+            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
+        )
+    if certificate.order == "any" and not found.exact:
+        raise CertificateError(
+            f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
+        )
+    for name, value in {"states": found.states, "pairs": found.pairs}.items():
+        if certificate.quantities.get(name, value) != value:
+            raise CertificateError(f"the certificate says {certificate.quantities[name]} {name}, there are {value}")
+    return found.margin
+
+
+@dataclass
+class _Level:
+    """Pairs met for the first time: vectors [B, D], states of the definition, numbers in order of discovery."""
+
+    vectors: np.ndarray
+    definitions: list[Hashable]
+    numbers: list[int]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def blocks(self, size: int) -> Iterator[_Level]:
+        for i in range(0, len(self), size):
+            part = slice(i, i + size)
+            yield _Level(self.vectors[part], self.definitions[part], self.numbers[part])
+
+    @staticmethod
+    def joined(parts: list[_Level]) -> _Level:
+        return _Level(
+            np.concatenate([part.vectors for part in parts]),
+            [state for part in parts for state in part.definitions],
+            [number for part in parts for number in part.numbers],
+        )
+
+
+class _Search:
+    """The pairs met so far, each with the pair and the token that led there."""
+
+    def __init__(self, task: Task, budget: int) -> None:
+        self.task, self.budget = task, budget
+        self.definition = language(task)
+        self.seen: dict[tuple[bytes, Hashable], int] = {}
+        self.origins: list[tuple[int, int]] = []
+
+    def empty(self, units: int) -> _Level:
+        """The pair before the first token. It is met again as another pair if a string leads back to it."""
+        self.origins.append((-1, -1))
+        return _Level(np.zeros((1, units)), [self.definition.start], [0])
+
+    def open(self, vectors: np.ndarray, origins: list[tuple[int, int]], definitions: list[Hashable]) -> _Level:
+        """Those pairs that are new."""
+        small = vectors.astype(np.uint8)
+        keys = small if (small == vectors).all() else vectors
+        fresh = []
+        for row, (key, state, origin) in enumerate(zip(keys, definitions, origins, strict=True)):
+            pair = (key.tobytes(), state)
+            if pair not in self.seen:
+                self.seen[pair] = len(self.origins)
+                self.origins.append(origin)
+                fresh.append(row)
+        if len(self.seen) > self.budget:
+            raise CertificateError(
+                f"the network has more than {self.budget:,} reachable states: too many to visit one by one"
+            )
+        numbers = list(range(len(self.origins) - len(fresh), len(self.origins)))
+        return _Level(vectors[fresh], [definitions[row] for row in fresh], numbers)
+
+    def string(self, number: int) -> list[int]:
+        """The string that led to a pair."""
+        tokens = []
+        while number:
+            number, token = self.origins[number]
+            tokens.append(token)
+        return tokens[::-1]
+
+
+def _margin(network: ReluNetwork, search: _Search, level: _Level) -> float:
+    """The least gap between the right answer's logit and any other, over the pairs whose strings are inputs."""
+    rights = [search.definition.answer(state) for state in level.definitions]
+    asked = [row for row, right in enumerate(rights) if right is not None]
+    if not asked:
+        return np.inf
+    answers = np.array([rights[row] for row in asked])
+    logits = network.logits(level.vectors[asked], 0)
+    own = logits[range(len(asked)), answers]
+    others = logits.copy()
+    others[range(len(asked)), answers] = -np.inf
+    gaps = own - others.max(axis=1)
+    for row in np.flatnonzero(~(gaps > 0))[:1]:
+        context, tie = search.string(level.numbers[asked[row]]), bool(gaps[row] == 0)
+        said, right = int(others[row].argmax()), int(answers[row])
+        raise WrongAnswer(search.task, str(network.format), context, said, right, tie)
+    return float(gaps.min())

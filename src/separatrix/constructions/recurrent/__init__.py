@@ -1,0 +1,1 @@
+"""Recurrent networks as weights: automata, stacks, registers and fingerprints."""

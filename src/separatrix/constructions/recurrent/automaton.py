@@ -1,0 +1,86 @@
+"""Any finite automaton as a ReLU Elman network, one unit per state and token (Minsky 1967, chapter 3).
+
+Unit (q, a) is 1 when the last token was a, read in state q. Then q' = δ(q, a) is the state, and of the units of the
+next token exactly (q', b) sees both its state and its token b: h' = relu([arriving in q'] + [token is b] - 1). Nothing
+has arrived before the first token; the units of the start state see "nothing is on" instead, so no unit is spent on it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from separatrix.constructions.certificate import CertificateError
+from separatrix.constructions.construction import Construction, Options
+from separatrix.constructions.recurrent.finite import certified
+from separatrix.constructions.recurrent.moore_machine import Machine, minimal_machine
+from separatrix.constructions.recurrent.network import LARGEST_WIDTH, network
+from separatrix.constructions.registry import Theorem
+from separatrix.models.elman import Elman
+from separatrix.tasks import Task
+from separatrix.tasks.bounded_dyck import BoundedDyck
+
+SOURCE = "Minsky 1967, Computation: finite and infinite machines, chapter 3"
+
+
+def elman(task: Task, machine: Machine) -> Elman:
+    """The network of a machine, width |Q| |alphabet|: weights and activations are 0 and ±1.
+
+    The end of the string is embedded as token 0, so that unit (q, 0) says which state q was reached.
+    """
+    states, tokens = machine.states, machine.alphabet
+    arriving = torch.zeros(states, states * tokens)  # [q', (q, a)]
+    arriving[machine.transitions.reshape(-1), torch.arange(states * tokens)] = 1
+    bias = -torch.ones(states)
+    arriving[0] -= 1  # the start state is arrived in when nothing is on
+    bias[0] = 0
+    drive = torch.eye(tokens).repeat(1, states)
+    head = torch.zeros(task.answers, states, tokens)
+    head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
+    return network(
+        task,
+        torch.cat([drive, drive[:1]]),
+        arriving.repeat_interleave(tokens, dim=0),
+        bias.repeat_interleave(tokens),
+        head.flatten(1),
+        torch.zeros(task.answers),
+    )
+
+
+def build(task: Task, options: Options) -> Construction:
+    """The minimal automaton of a task as a network. Raises CertificateError when it has too many states."""
+    if isinstance(task, BoundedDyck):
+        _check_stacks(task)
+    machine = minimal_machine(task)
+    if machine.states * machine.alphabet > LARGEST_WIDTH:
+        raise CertificateError(
+            f"{machine.states:,} states times {machine.alphabet} tokens are more than the {LARGEST_WIDTH:,} units built"
+        )
+    claim = f"the network gives the answer of {task.name} to every string of every length"
+    return certified(NAMES[task.name], elman(task, machine), options, claim)
+
+
+def _check_stacks(task: BoundedDyck) -> None:
+    """Before counting them one by one: the stacks number 1 + n + … + n^k, one more state rejects."""
+    most, stacks = LARGEST_WIDTH // (2 * task.kinds), 1
+    for height in range(1, task.depth + 1):
+        stacks += task.kinds**height
+        if stacks >= most:
+            raise CertificateError(
+                f"bounded-dyck has more than {most:,} stacks of {task.kinds} kinds up to depth {task.depth}, times "
+                f"{2 * task.kinds} tokens more than the {LARGEST_WIDTH:,} units built: use bounded-dyck-stack"
+            )
+
+
+NAMES = {
+    "bounded-dyck": "bounded-dyck-automaton",
+    "parity": "parity",
+    "modular-counter": "modular-counter",
+    "group-word": "group-word",
+    "automaton": "automaton",
+}
+"""Task → its construction by the minimal automaton."""
+
+THEOREMS = {
+    name: Theorem(name, task, "every finite automaton is a ReLU Elman network of |Q| |alphabet| units", SOURCE, build)
+    for task, name in NAMES.items()
+}

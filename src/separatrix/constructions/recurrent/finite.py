@@ -1,0 +1,50 @@
+"""Issuing certificates for networks that are finite automata: by visiting every state they reach."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments import product
+from separatrix.constructions.construction import Construction, Options
+from separatrix.models import SequenceModel
+from separatrix.numerics import parse
+
+
+def sizes(model: SequenceModel) -> dict[str, float | int | str]:
+    """Units and bits of a network of 0 and 1, beside what every recurrent model needs at the task's length."""
+    units = model.config.width
+    return {"units": units, "state_bits": units, "lower_bound_bits": model.task.recurrent_bits()}
+
+
+def certified(name: str, model: SequenceModel, options: Options, claim: str, **parameters: Any) -> Construction:
+    """A network with a certificate for strings of all lengths, in the format asked for.
+
+    Raises WrongAnswer, with the shortest string it is wrong on, where the network fails in that format.
+    """
+    found, number_format = product.explore(model, options.format), parse(options.format)
+    if not all(number_format.holds(weight) for weight in model.state_dict().values()):
+        raise CertificateError(f"{number_format} does not hold the weights of {name}")
+    certificate = Certificate(
+        construction=name,
+        claim=claim,
+        scope="all lengths",
+        argument=product.ARGUMENT,
+        number_format=options.format,
+        order="any" if found.exact else "sequential",
+        margin=found.margin,
+        quantities={
+            **sizes(model),
+            "states": found.states,
+            "log2_states": math.log2(found.states),
+            "pairs": found.pairs,
+            "definition_states": found.definition_states,
+            "largest_activation": found.largest_activation,
+            "largest_sum": found.largest_sum,
+        },
+        parameters={**options.model_dump(), **parameters},
+        task=model.task.model_dump(mode="json"),
+        model=model.config.model_dump(mode="json"),
+    )
+    return Construction(model.task, model.config, certificate, lambda: model)

@@ -1,0 +1,1 @@
+"""Who runs trials: processes of this machine, or a Ray cluster."""

@@ -1,0 +1,131 @@
+"""The local engine: one single-threaded process per core, each with a trial of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from loky import ProcessPoolExecutor
+
+from separatrix.errors import InputError
+from separatrix.experiments.engines.base import ONE_CORE, Listener, Outstanding, Resources, Tick
+from separatrix.experiments.engines.process import settled
+from separatrix.experiments.engines.run_trial import run_trial
+from separatrix.experiments.store.folder import Busy, Store
+from separatrix.experiments.trial.config import TrialConfig, trial_config
+from separatrix.experiments.trial.result import Result
+
+POLL_SECONDS = 0.5
+warnings.filterwarnings("ignore", "A worker was restarted")  # between trials, for memory one of them kept: no leak
+
+
+@dataclass
+class _Slot:
+    """A core: a pool of one process, so that a killed worker takes only its own trial with it."""
+
+    pool: ProcessPoolExecutor
+    device: str
+    future: Future | None = None
+    config: TrialConfig | None = None
+
+
+class LocalEngine:
+    """Runs trials on this machine, `workers` at a time (default: as many as its cores and GPUs have room for).
+
+    Raises InputError when a trial asks for more than the machine has.
+    """
+
+    def __init__(self, workers: int | None = None, resources: Resources = ONE_CORE) -> None:
+        self.resources = resources
+        self.workers = workers or self._room()
+
+    def _room(self) -> int:
+        """How many trials have the resources they ask for at the same time."""
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "GPUs")]
+        for count, each, what in have:
+            if each > count:
+                raise InputError(f"a trial asks for {each:g} {what}, and this machine has {count}: ask for less")
+        return int(min(count // each for count, each, _ in have if each))
+
+    def _devices(self) -> int:
+        if not self.resources.gpus:
+            return 0
+        import torch  # noqa: PLC0415  # an engine that uses no GPU starts without it
+
+        return torch.cuda.device_count()
+
+    def run(
+        self,
+        store: Store,
+        configs: Sequence[TrialConfig],
+        finished: Listener | None = None,
+        tick: Tick | None = None,
+        until: int | None = None,
+    ) -> list[Result]:
+        """See `Engine.run`."""
+        outstanding = Outstanding(store, configs, finished)
+        slots = [_Slot(_pool(), self._device(i)) for i in range(min(self.workers, len(outstanding.waiting)))]
+        try:
+            while outstanding.waiting or any(slot.future for slot in slots):
+                for slot in slots:
+                    if slot.future is None and outstanding.waiting:
+                        slot.config = outstanding.waiting.pop(0)
+                        data = slot.config.model_dump(mode="json")
+                        slot.future = slot.pool.submit(work, store.address, data, os.getpid(), slot.device, until)
+                wait([slot.future for slot in slots if slot.future], POLL_SECONDS, FIRST_COMPLETED)
+                for slot in slots:
+                    _collect(slot, outstanding)
+                if tick:
+                    tick([slot.config for slot in slots if slot.config])
+        finally:
+            for slot in slots:
+                slot.pool.shutdown(wait=True, kill_workers=True)
+        return outstanding.results()
+
+    def _device(self, slot: int) -> str:
+        """The device of a slot: slots fill one GPU after the other."""
+        return f"cuda:{int(slot * self.resources.gpus) % self._devices()}" if self.resources.gpus else "cpu"
+
+
+def _collect(slot: _Slot, outstanding: Outstanding) -> None:
+    """Take a finished trial off its slot, or put a lost one back in the queue."""
+    if slot.future is None or slot.config is None or not slot.future.done():
+        return
+    config, slot.config = slot.config, None
+    future, slot.future = slot.future, None
+    try:
+        result = Result(**future.result())
+    except Busy:  # another run on this folder has it: come back later
+        outstanding.waiting.append(config)
+        time.sleep(POLL_SECONDS)
+        return
+    except BrokenProcessPool:
+        slot.pool.shutdown(wait=False, kill_workers=True)
+        slot.pool = _pool()
+        outstanding.lose(config)
+        return
+    outstanding.end(config, result)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, timeout=None, env=settled())
+
+
+def work(url: str, config: dict, parent: int, device: str = "cpu", until: int | None = None) -> dict:
+    """What a worker process runs: one trial, with one thread, ending early when the engine's process is gone."""
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return run_trial(Store(url), trial_config(config), device, watch, until).model_dump(mode="json")

@@ -1,0 +1,1 @@
+"""What trained models hold: bits recalled, rate–accuracy curves, attention compared."""

@@ -1,0 +1,1 @@
+"""Many trials: sweeps, halving, frontiers, and what they cost."""

@@ -1,0 +1,103 @@
+"""What trials will cost: a few small steps of each model are timed, and scaled to the trials' sizes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from separatrix.config import canonical_json
+from separatrix.experiments.engines.process import one_thread
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.trainer import Trainer
+
+PROBES = (24, 96)
+"""Context lengths that are timed. What a step costs is taken to grow linearly from there, in tokens."""
+
+CONTEXTS = 4
+"""Contexts of a timed step."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Core seconds of training at most: trials that stop early take less."""
+
+    trials: int
+    seconds: int | float
+
+    @property
+    def hours(self) -> float:
+        """Core hours."""
+        return self.seconds / 3600
+
+    def __str__(self) -> str:
+        amount = f"{self.seconds / 60:,.0f} core minutes" if self.seconds < 7200 else f"{self.hours:,.0f} core hours"
+        return (
+            f"at most about {amount} of this machine's processor, estimated from a few small steps of each model "
+            "and scaled to full size in proportion to the tokens; trials that stop early take less"
+        )
+
+
+@dataclass(frozen=True)
+class _Pace:
+    """Seconds of a step: a fixed part, and one for each context token."""
+
+    fixed: float
+    per_token: float
+
+    def of(self, contexts: int, length: int) -> float:
+        return self.fixed + self.per_token * contexts * length
+
+
+def estimated_cost(trials: Sequence[TrialConfig]) -> Cost:
+    """What the trials cost at most, validations and tests included (a third of a step for each of their tokens)."""
+    paces: dict[str, _Pace] = {}
+    seconds = 0.0
+    for trial in trials:
+        kind = _kind(trial)
+        if kind not in paces:
+            paces[kind] = _pace(trial)
+        seconds += _seconds(trial, paces[kind])
+    return Cost(len(trials), seconds)
+
+
+def _kind(trial: TrialConfig) -> str:
+    """What makes two trials run the same code on the same widths: the model, and the task but for its length."""
+    task = {key: value for key, value in trial.task.model_dump(mode="json").items() if key not in ("length", "pairs")}
+    return canonical_json([task, trial.model.model_dump(mode="json"), min(trial.training.queries, 2)])
+
+
+def _seconds(trial: TrialConfig, pace: _Pace) -> float:
+    training, length = trial.training, trial.task.length
+    mean_length = length if training.lengths == "full" else length / 2
+    steps = training.steps * pace.of(training.batch_size, int(mean_length))
+    validations = -(-training.steps // training.validate_every)
+    contexts = validations * training.validation_contexts + training.test_contexts
+    return steps + pace.per_token * contexts * length / 3
+
+
+def _pace(trial: TrialConfig) -> _Pace:
+    """Time a step at two lengths, or at one where the task has no other."""
+    shortest, longest = (_nearest(trial, length) for length in PROBES)
+    first, second = _step(trial, shortest), _step(trial, longest) if longest > shortest else 0.0
+    if longest == shortest or second <= first:
+        return _Pace(0.0, max(first, second) / (CONTEXTS * longest))
+    per_token = (second - first) / (CONTEXTS * (longest - shortest))
+    return _Pace(max(0.0, first - per_token * CONTEXTS * shortest), per_token)
+
+
+def _nearest(trial: TrialConfig, length: int) -> int:
+    """The longest admissible length up to `length`, at most the trial's own."""
+    return max((n for n in trial.task.lengths if n <= length), default=trial.task.length)
+
+
+def _step(trial: TrialConfig, length: int) -> float:
+    """Processor seconds of a step of `CONTEXTS` contexts, whatever else runs; the first step pays for set-up."""
+    training = trial.training.replace(steps=3, warmup=0, batch_size=CONTEXTS, lengths="full")
+    task = trial.task.at_length(length)
+    with one_thread():
+        trainer = Trainer(TrialConfig(task=task, model=trial.model, training=training, seed=0))
+        trainer.train_to(1)
+        begun = time.process_time()
+        trainer.train_to(3)
+        return (time.process_time() - begun) / 2

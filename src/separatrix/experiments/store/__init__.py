@@ -1,0 +1,1 @@
+"""Where results are kept: a folder of trials, read as a table."""

@@ -1,0 +1,80 @@
+"""Results as a Polars frame, to filter, to plot and to take elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from separatrix.atomic import replacing
+from separatrix.config import canonical_json
+from separatrix.errors import InputError
+from separatrix.experiments.store.folder import Store, recorded
+from separatrix.experiments.trial.result import Result
+
+if TYPE_CHECKING:
+    import polars as pl
+
+PLAIN = ("identity", "status", "steps", "tokens", "seconds", "parameters", "state_numbers", "state_bits",
+         "recurrent_bits", "attention_bits", "accuracy_ceiling", "error")  # fmt: skip
+"""Columns that are fields of a result."""
+
+
+def results(url: str | Path) -> pl.DataFrame:
+    """All finished trials of a store as a Polars frame, one row a trial.
+
+    Columns: identity, status, task, model, length, width, layers, seed, accuracy (test, in [0, 1]), loss_bits, steps,
+    tokens, seconds, parameters, state_numbers, state_bits, recurrent_bits, attention_bits, accuracy_ceiling,
+    fingerprint, error and config (JSON).
+    Raises InputError when there is no store at `url`.
+    """
+    return _frame(Store(url, create=False).records())
+
+
+def frame(results: Iterable[Result]) -> pl.DataFrame:
+    """Results as a Polars frame, one row a trial."""
+    return _frame(result.model_dump(mode="json") | {"fingerprint": result.fingerprint} for result in results)
+
+
+def export(url: str | Path, path: str | Path) -> int:
+    """Write `results(url)` to a .csv or .parquet file, whole or not at all; returns the number of rows.
+
+    Raises InputError when there is no store at `url`, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in (".csv", ".parquet"):
+        raise InputError(f"expected an output ending in .csv or .parquet, got {path.name!r}")
+    table = results(url)
+    with replacing(path) as partial:
+        table.write_csv(partial) if path.suffix == ".csv" else table.write_parquet(partial)
+    return table.height
+
+
+def _frame(records: Iterable[dict[str, Any]]) -> pl.DataFrame:
+    import polars as pl  # noqa: PLC0415
+
+    schema: dict[str, Any] = {
+        "identity": pl.String, "status": pl.String, "task": pl.String, "model": pl.String, "length": pl.Int64,
+        "width": pl.Int64, "layers": pl.Int64, "seed": pl.Int64, "accuracy": pl.Float64, "loss_bits": pl.Float64,
+        "steps": pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64,
+        "state_numbers": pl.Int64, "state_bits": pl.Int64, "recurrent_bits": pl.Float64, "attention_bits": pl.Float64,
+        "accuracy_ceiling": pl.Float64, "fingerprint": pl.String, "error": pl.String, "config": pl.String,
+    }  # fmt: skip
+    return pl.DataFrame([_row(record) for record in records], schema=schema)
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    config, test = record["config"], record.get("test") or {}
+    task, model = config["task"], config["model"]
+    return {name: record.get(name) for name in PLAIN} | {
+        "task": task["name"],
+        "model": model["name"],
+        "length": task.get("length"),
+        "width": model.get("width"),
+        "layers": model.get("layers"),
+        "seed": config["seed"],
+        "accuracy": test.get("accuracy"),
+        "loss_bits": test.get("loss_bits"),
+        "fingerprint": record.get("fingerprint") or recorded(record).fingerprint,  # older stores do not say it
+        "config": canonical_json(config),
+    }

@@ -1,0 +1,63 @@
+"""What running the theorems found, statement by statement, and where a store keeps it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from separatrix.config import Config
+from separatrix.errors import InputError
+from separatrix.experiments.store.folder import Store
+
+FILE = "theorems.json"
+
+Kind = Literal["lower bound", "tightness", "protocol", "ceiling", "upper bound"]
+
+
+class Finding(Config):
+    """One statement, what was run for it, and whether it held."""
+
+    subject: str = Field(description="the task with its parameters, or the construction")
+    statement: str
+    source: str = Field("", description="where it is proved, beside here")
+    kind: Kind
+    ran: str = Field(description="what was computed, in words")
+    measured: int | float = Field(description="the size that was found, in `unit`")
+    bound: int | float | None = Field(description="the size that a formula gives, in `unit`; None where there is none")
+    unit: str
+    holds: bool
+    known: str = Field(description="how far it is known: proved, certified in a number format, or observed")
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "holds" if self.holds else "fails"
+
+
+class Findings(Config):
+    """Everything that one run of the theorems found, and what it ran on."""
+
+    findings: list[Finding]
+    environment: dict[str, Any]
+
+    @property
+    def failed(self) -> list[Finding]:
+        """Those that do not hold."""
+        return [each for each in self.findings if not each.holds]
+
+
+def keep(store: Store, found: Findings) -> None:
+    """Write findings into a store, in place of those it has."""
+    store.write(FILE, found.model_dump_json(indent=1).encode())
+
+
+def kept(store: Store) -> Findings | None:
+    """A store's findings, if it has some. Raises InputError when they cannot be read."""
+    stored = store.read_json(FILE)
+    if stored is None:
+        return None
+    if not isinstance(stored, dict):
+        raise InputError(f"{store.url}/{FILE} is not of this version: run `reproduce theorems` into it again")
+    return Findings(**stored)

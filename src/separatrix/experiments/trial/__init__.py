@@ -1,0 +1,1 @@
+"""One trial: a configuration, its training, and its result."""

@@ -1,0 +1,135 @@
+"""A preset's panel as a section of the page: its figures, and the proved numbers beside the measured ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from separatrix.bounds.sizes import attention_capacity
+from separatrix.report.figures.panel_data import PanelCell, PanelTrials
+from separatrix.report.html.labels import count, listed, percent, plural, span
+from separatrix.report.html.section import Column, Section, Table
+from separatrix.report.run import bits_recalled as recalled
+from separatrix.report.run import panel_figures
+
+SOLVED = 0.99
+"""Median test accuracy from which a model is said to do the task at a length."""
+
+
+def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
+    """The section of one panel; hues: the colour of each model of the page."""
+    drawn = []
+    if panel.measured:
+        drawn = [*panel_figures.figures(panel, hues), *recalled.figures(panel, hues)]
+    return Section(
+        id=panel.id,
+        title=panel.panel.title,
+        kicker=panel.panel.figure.replace("figure", "Figure "),
+        about=panel.panel.about,
+        measured=_measured(panel),
+        notes=_notes(panel),
+        figures=drawn,
+        tables=[*_tables(panel), *recalled.tables(panel)] if panel.measured else [],
+    )
+
+
+# tables --------------------------------------------------------------------------------------------------------------
+_COLUMNS = (
+    Column("Model"),
+    Column("State handed over, bits", "observed", numeric=True),
+    Column("Lower bound for an exact model", "proved"),
+    Column("Accuracy ceiling of that state", "proved", numeric=True),
+    Column("Test accuracy, median (range)", "observed", numeric=True),
+    Column("Reading"),
+)
+
+
+def _tables(panel: PanelTrials) -> list[Table]:
+    return [
+        Table(
+            caption=f"Proved beside measured, context length {length}",
+            columns=_COLUMNS,
+            rows=[_row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells],
+            folded=length != panel.lengths[-1],
+        )
+        for length in reversed(panel.lengths)
+    ]
+
+
+def _row(label: str, cell: PanelCell) -> list[str]:
+    result = cell.one.result
+    accuracy = percent(cell.median)
+    if percent(cell.low) != percent(cell.high):
+        accuracy += f" ({span(cell.low, cell.high)})"
+    kind = cell.one.kind
+    if kind != "attention":
+        holder = "the state of a recurrent model" if kind == "recurrent" else "whatever state is handed over"
+        bound = f"{count(result.recurrent_bits)} bits in {holder}"
+    elif cell.one.model["layers"] == 1:
+        carried = attention_capacity(cell.one.model["width"], cell.one.model.get("heads", 1), 32, cell.one.length)
+        bound = f"{count(result.attention_bits)} bits through one attention layer, which can send {count(carried)}"
+    else:
+        bound = "none proved for two or more attention layers"
+    return [
+        label,
+        count(result.state_bits) + (" (grows with N)" if kind == "attention" else ""),
+        bound,
+        f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
+        accuracy,
+        _reading(cell),
+    ]
+
+
+def _reading(cell: PanelCell) -> str:
+    """What the proved and the measured numbers say together, and no more than that."""
+    result = cell.one.result
+    solved = sum(accuracy >= SOLVED for accuracy in cell.accuracies)
+    if cell.one.kind != "attention" and result.state_bits < result.recurrent_bits:
+        return "too small to be exact: proved"
+    if solved == len(cell.trials):
+        return f"done in all {solved} seeds" if solved > 1 else "done"
+    part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "not done"
+    return f"{part}; not ruled out by a bound" if cell.one.kind != "attention" else part
+
+
+# words ---------------------------------------------------------------------------------------------------------------
+def _measured(panel: PanelTrials) -> str:
+    if not panel.measured:
+        return ""
+    training = [trial.result.config["training"] for trial in panel.measured]
+    seeds = sorted({trial.seed for trial in panel.measured})
+    steps = sorted({setting["steps"] for setting in training})
+    batch = sorted({setting["batch_size"] for setting in training})
+    rates = sorted({setting["learning_rate"] for setting in training})
+    lengths = {setting["lengths"] for setting in training}
+    answers = sorted({trial.result.test.answers for trial in panel.measured if trial.result.test})
+    sentences = [
+        f"{plural(len(panel.measured), 'trial')} with seed{'s' if len(seeds) > 1 else ''} "
+        f"{listed([str(seed) for seed in seeds])}; at most {_range(steps)} steps of {_range(batch)} contexts",
+        f"AdamW at {listed([f'{rate:g}' for rate in rates])}",
+        "contexts of random lengths up to N in training"
+        if lengths == {"random"}
+        else "contexts of the full length in training"
+        if lengths == {"full"}
+        else "contexts of full or random lengths in training",
+        f"each test accuracy from {_range(answers)} answers never seen before",
+    ]
+    return "; ".join(sentences) + "."
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"
+
+
+def _notes(panel: PanelTrials) -> list[str]:
+    notes = []
+    if panel.missing:
+        total = len(panel.missing) + len(panel.measured) + len(panel.failed)
+        shown = list(panel.missing[:6]) + (["…"] if len(panel.missing) > 6 else [])
+        notes.append(f"{len(panel.missing)} of {plural(total, 'trial')} not finished: {', '.join(shown)}.")
+    notes += [
+        f"Failed: {trial.label}, length {trial.length}, seed {trial.seed}: {trial.result.error}"
+        for trial in panel.failed
+    ]
+    if not panel.measured:
+        notes.append("No trial of this panel has a measurement, so there is no figure.")
+    return notes

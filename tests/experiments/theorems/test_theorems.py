@@ -1,0 +1,85 @@
+"""Every theorem has cases, and every kind of finding can fail."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from separatrix import constructions
+from separatrix.cli import theorems as command
+from separatrix.cli.main import main
+from separatrix.constructions import CertificateError
+from separatrix.errors import InputError
+from separatrix.experiments.theorems import run as theorems
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.theorems.findings import Finding, kept
+
+
+def test_every_construction_has_a_case_or_is_the_users_own():
+    assert set(theorems.UPPER) == set(constructions.names())
+    assert [name for name, cases in theorems.UPPER.items() if not cases] == ["automaton"]
+
+
+@pytest.mark.parametrize("side", ["recurrent", "attention"])
+def test_a_closed_form_that_claims_too_much_is_found_out(side, monkeypatch):
+    found = theorems.enumerated("equality", {}, [2, 4], side)
+    assert found.holds and found.measured == found.bound == 2
+    monkeypatch.setattr(f"separatrix.tasks.equality.Equality.{side}_bits", lambda task: 2.5)
+    assert not theorems.enumerated("equality", {}, [2, 4], side).holds
+
+
+def test_tight_models_ceilings_and_protocols_hold():
+    assert theorems.tight("parity", {"length": 4}).measured == 1
+    found = theorems.ceiling()
+    assert found.holds and 0.5 < found.measured < found.bound < 0.75
+    sent = theorems.shift_register_protocol()
+    assert sent.holds and sent.measured == sent.bound == 8
+    assert theorems.attention_protocol_of_lookup().holds
+
+
+def test_a_construction_is_checked_and_asked_everything(monkeypatch):
+    found = theorems.constructed("equality-interleaved", {"length": 6})
+    assert found.holds and "every input asked: 0 of 64" in found.ran
+    create = constructions.create
+
+    def wrong(name, **parameters):
+        built = create(name, **parameters)
+        with torch.no_grad():
+            built.model.head.bias += torch.tensor([9.0, 0.0])
+        return replace(built)
+
+    monkeypatch.setattr(constructions, "create", wrong)
+    with pytest.raises(CertificateError):
+        theorems.constructed("equality-interleaved", {"length": 6})
+
+
+def test_the_command_says_what_fails(monkeypatch, capsys, tmp_path):
+    one = Finding(
+        subject="all",
+        statement="it is so",
+        kind="ceiling",
+        ran="once",
+        measured=1,
+        bound=None,
+        unit="bits",
+        holds=True,
+        known="proved",
+    )
+    other = one.replace(statement="it is not", holds=False)
+    monkeypatch.setattr("separatrix.experiments.theorems.run.findings", lambda: iter([one, other]))
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", "theorems", "--json", "--output", str(tmp_path / "out")])
+    out, err = capsys.readouterr()
+    assert ended.value.code == 1 and err == "separatrix: does not hold: all: it is not\n"
+    assert json.loads(out) == json.loads((tmp_path / "out" / "theorems.json").read_text())
+    monkeypatch.setattr("separatrix.experiments.theorems.run.findings", lambda: iter([one]))
+    command.reproduce_theorems(str(tmp_path / "other"), json=False)
+    assert "1 of 1 statement" in capsys.readouterr().out
+    (tmp_path / "other" / "theorems.json").write_text("[]")
+    with pytest.raises(InputError, match=r"theorems.json is not of this version: run `reproduce theorems`"):
+        kept(Store(str(tmp_path / "other")))
+    page = (tmp_path / "other" / "report" / "index.html").read_text()
+    assert "All 1 statement that were run hold" in page and "it is so" in page and "Every trial" not in page
