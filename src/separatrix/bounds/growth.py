@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
 
 from separatrix.errors import InputError
 
@@ -45,6 +44,8 @@ def growth_law(lengths: Sequence[int], sizes: Sequence, confidence: float = 0.95
 
     Raises InputError for fewer than 3 different lengths or sizes that are not positive.
     """
+    from scipy import stats  # noqa: PLC0415  # slow to import, rarely needed
+
     if len(lengths) != len(sizes) or len(set(lengths)) < 3:
         raise InputError(f"a growth law needs sizes at 3 different lengths at least, got {len(set(lengths))}")
     if min(sizes) <= 0 or min(lengths) < 1:
@@ -69,6 +70,8 @@ def growth_law(lengths: Sequence[int], sizes: Sequence, confidence: float = 0.95
 
 def _fit(log_n: np.ndarray, log_y: np.ndarray) -> np.ndarray:
     """Residuals of log(a + b log2 N), b >= 0, from the straight line as a start."""
+    from scipy import optimize  # noqa: PLC0415  # slow to import, rarely needed
+
     slope, intercept = np.polyfit(log_n, np.exp(log_y), 1)
     start = (max(1e-9, intercept + slope * log_n.min()), max(1e-9, slope))
     model: Callable[..., np.ndarray] = lambda x, least, rise: np.log(least + rise * (x - log_n.min()))  # noqa: E731
