@@ -1,1 +1,3 @@
 """The command line: thin. Each command parses, calls the library and prints."""
+
+__all__: list[str] = []

@@ -42,7 +42,7 @@ def frontier(
     Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
     """
     from separatrix.cli.progress import run_with_progress
-    from separatrix.experiments.search.frontier import search
+    from separatrix.experiments.search.frontier import find_frontier
     from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
@@ -53,7 +53,7 @@ def frontier(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     store = Store(url)
-    found = search(plan, store, lambda trials: run_with_progress(store, trials, runner, quiet=json))
+    found = find_frontier(plan, store, lambda trials: run_with_progress(store, trials, runner, quiet=json))
     page = write_report(store)
     if json:
         print_json({"output": store.url, "report": page, **found.model_dump(mode="json"), "growth": _growths(found)})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from separatrix import InputError
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.search import frontier
-from separatrix.experiments.search.frontier import FrontierPlan, Point, kept, search, seed_interval, worst_case
+from separatrix.experiments.search.frontier import FrontierPlan, Point, find_frontier, kept, seed_interval, worst_case
 from separatrix.experiments.search.frontier_bounds import growth_of, known, known_sizes, sentence
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.result import Measurement, Result
@@ -71,7 +71,7 @@ def test_it_finds_the_smallest_width_that_is_enough(smallest, seeds_good):
     """Wider is no worse, and `seeds_good` of three seeds succeed from the smallest width on."""
     store = memory()
     oracle = Oracle(store, lambda c: 1.0 if c.model.width >= smallest and c.seed < seeds_good else 0.5)
-    found = search(plan(lengths=[4]), store, oracle)
+    found = find_frontier(plan(lengths=[4]), store, oracle)
     (point,) = found.points
     if smallest > GRID[-1] or seeds_good < 2:
         assert (point.status, point.width, point.below) == ("not reached", None, GRID[-1])
@@ -87,12 +87,12 @@ def test_it_finds_the_smallest_width_that_is_enough(smallest, seeds_good):
 def test_a_stopped_search_goes_on_and_a_longer_one_knows_the_shorter(tmp_path):
     store = Store(tmp_path / "run")
     rule = lambda c: 1.0 if c.model.width >= 2 * c.task.length else 0.3  # noqa: E731
-    whole = search(plan(), store, Oracle(store, rule))
+    whole = find_frontier(plan(), store, Oracle(store, rule))
     again = Oracle(store, rule)
-    assert search(plan(), store, again) == whole
+    assert find_frontier(plan(), store, again) == whole
     assert again.ran == []
     more = Oracle(store, rule)
-    wider = search(plan(lengths=[4, 8, 16]), store, more)
+    wider = find_frontier(plan(lengths=[4, 8, 16]), store, more)
     assert {trial.task.length for trial in more.ran} == {16}
     assert [point.width for point in wider.points] == [8, 16, 32]
     assert kept(store)[0].points or kept(store)[1].points
@@ -108,7 +108,7 @@ def test_results_of_other_runs_narrow_the_search(tmp_path):
             trial = asked.trial({"name": "lstm"}, 4, width, seed)
             store.write_result(made_up(trial, 1.0 if width >= 6 else 0.2))
     oracle = Oracle(store, lambda c: pytest.fail(f"{c.label} was trained again"))
-    assert search(asked, store, oracle).points[0].width == 6
+    assert find_frontier(asked, store, oracle).points[0].width == 6
     assert worst_case(asked, store) == []
 
 
@@ -118,7 +118,7 @@ def test_a_wider_model_that_did_worse_is_noted(tmp_path):
     for width in GRID:
         for seed in asked.seeds:
             store.write_result(made_up(asked.trial({"name": "lstm"}, 4, width, seed), float(width in (4, 16))))
-    (point,) = search(asked, store, Oracle(store, lambda c: 0.0)).points
+    (point,) = find_frontier(asked, store, Oracle(store, lambda c: 0.0)).points
     assert point.width == 4
     assert point.contradicted
 
@@ -129,7 +129,7 @@ def test_a_failed_trial_reaches_nothing(tmp_path):
     trial = asked.trial({"name": "lstm"}, 4, 2, 0)
     failed = Result(identity=trial.identity(), config=trial.model_dump(mode="json"), status="failed", error="x")
     store.write_result(failed)
-    (point,) = search(asked, store, Oracle(store, lambda c: 1.0)).points
+    (point,) = find_frontier(asked, store, Oracle(store, lambda c: 1.0)).points
     assert (point.status, point.tried[0].seeds, point.tried[0].reached) == ("not reached", 1, 0)
 
 
@@ -212,5 +212,5 @@ def test_a_real_search_trains_and_finds(tmp_path):
         training={"steps": 150, "warmup": 5, "learning_rate": 1e-2, "validate_every": 50, "test_contexts": 64},
     )  # fmt: skip
     store = Store(tmp_path / "run")
-    (point,) = search(asked, store, LocalEngine(workers=1)).points
+    (point,) = find_frontier(asked, store, LocalEngine(workers=1)).points
     assert (point.status, point.width, point.below) == ("reached", 16, 1)

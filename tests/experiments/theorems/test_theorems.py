@@ -13,8 +13,8 @@ from separatrix.cli import theorems as command
 from separatrix.cli.main import main
 from separatrix.constructions import CertificateError
 from separatrix.errors import InputError
-from separatrix.experiments.theorems import run as theorems
 from separatrix.experiments.store.folder import Store
+from separatrix.experiments.theorems import run as theorems
 from separatrix.experiments.theorems.findings import Finding, kept
 
 

@@ -190,7 +190,7 @@ Round = Callable[[Sequence[TrialConfig]], Sequence[Result]]
 """Runs trials and returns their results, in their order."""
 
 
-def search(plan: FrontierPlan, store: Store, run: Round | Engine) -> Frontier:
+def find_frontier(plan: FrontierPlan, store: Store, run: Round | Engine) -> Frontier:
     """Search every model and length at once, all their next widths in one round; keeps the outcome in the store.
 
     run: what runs a round's trials into the store; an engine, or a function around one that shows progress

@@ -1,1 +1,6 @@
-"""One trial: a configuration, its training, and its result."""
+"""One trial.
+
+config (what decides it), initial_weights, trainer, evaluation, checkpoint, result and the environment it ran in.
+"""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """The trusted base of certificates."""
+
+__all__: list[str] = []
