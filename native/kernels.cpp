@@ -13,6 +13,7 @@
 #include "selective_read.h"
 #include "selective_scan.h"
 #include "slstm.h"
+#include "swiglu.h"
 
 #define SEPARATRIX_TEXT(x) #x
 #define SEPARATRIX_NAME(x) SEPARATRIX_TEXT(x)
@@ -27,7 +28,8 @@ template <class T> constexpr Functions<T> functions() {
           slstm_forward<T>, slstm_backward<T>, spread_forward<T>, spread_backward<T>,
           activate_forward<T>, activate_backward<T>, gated_norm_forward<T>, gated_norm_backward<T>,
           selective_read_forward<T>, selective_read_backward<T>, memory_read_forward<T>, memory_read_backward<T>,
-          cell_queries_forward<T>, cell_queries_backward<T>, cross_entropy_forward<T>, cross_entropy_backward<T>};
+          cell_queries_forward<T>, cell_queries_backward<T>, cross_entropy_forward<T>, cross_entropy_backward<T>,
+          swiglu_forward<T>, swiglu_backward<T>};
 }
 
 extern const Kernels kernels;

@@ -180,6 +180,9 @@ template <class T> struct Functions {
   T (*cross_entropy_forward)(Size rows, Size answers, const T* logits, const std::int64_t* targets, T* tops);
   void (*cross_entropy_backward)(Size rows, Size answers, const T* logits, const std::int64_t* targets, const T* tops,
                                  T grad, T* grad_logits);
+  // x: (rows, 2 * width)
+  void (*swiglu_forward)(Size rows, Size width, const T* x, T* y);
+  void (*swiglu_backward)(Size rows, Size width, const T* x, const T* grad_y, T* grad_x);
 };
 
 struct Kernels {

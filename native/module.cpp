@@ -288,6 +288,12 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                          {at<const T>(given), at<const T>(hidden), at<const T>(h), at<const T>(c)},
                                          at<const T>(grad_y), {at<T>(grad_rows), at<T>(grad_hidden), at<T>(grad_h), at<T>(grad_c)});
   });
+  define("swiglu_forward", [](Size count, Size width, Address x, Address y) {
+    functions<T>().swiglu_forward(count, width, at<const T>(x), at<T>(y));
+  });
+  define("swiglu_backward", [](Size count, Size width, Address x, Address grad_y, Address grad_x) {
+    functions<T>().swiglu_backward(count, width, at<const T>(x), at<const T>(grad_y), at<T>(grad_x));
+  });
   define("cross_entropy_forward", [](Size count, Size answers, Address logits, Address targets, Address tops) {
     return double(functions<T>().cross_entropy_forward(count, answers, at<const T>(logits), within(targets, count, answers), at<T>(tops)));
   });

@@ -8,9 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from separatrix.ops.alternatives import spread
-
 from separatrix.models.state import State, repeat_queries
+from separatrix.ops.alternatives import spread
 
 
 class Mixer(nn.Module, ABC):
@@ -46,7 +45,8 @@ class Mixer(nn.Module, ABC):
 
 class SharedMixer(Mixer):
     """A mixer that answers many queries from one state without copying it, and computes once what depends on a
-    query's token alone."""
+    query's token alone.
+    """
 
     @abstractmethod
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:

@@ -16,14 +16,9 @@ from separatrix.models.mixer import Mixer, own_rows
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
+from separatrix.ops.gated_norm import rms_norm
+from separatrix.ops.swiglu import swiglu
 from separatrix.tasks.base import Task
-
-_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "none": lambda width: nn.Identity(),
-    "layer": nn.LayerNorm,
-    "rms": nn.RMSNorm,
-}
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 M = TypeVar("M", bound="SequenceModel")
 
@@ -32,8 +27,22 @@ class SwiGLU(nn.Module):
     """silu(first half) * second half (Shazeer 2020)."""
 
     def forward(self, x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
-        gate, value = x.chunk(2, dim=-1)
-        return nn.functional.silu(gate) * value
+        return swiglu(x)
+
+
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's, in one pass over its input each way."""
+
+    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return rms_norm(x, self.weight, torch.finfo(x.dtype).eps)
+
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda width: nn.Identity(),
+    "layer": nn.LayerNorm,
+    "rms": RMSNorm,
+}
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
 
 
 class Block(nn.Module):
@@ -163,8 +172,9 @@ class SequenceModel(nn.Module):
         queries: Int[B, Q], or Float[B, Q, d] for vector tasks
         """
         rows, which = self.distinct(queries)
-        for layer, (block, layer_state) in enumerate(zip(self.blocks, state, strict=True)):
-            x = block.decode(layer_state, x) if layer else block.alternatives(layer_state, rows, which)
+        x = self.blocks[0].alternatives(state[0], rows, which)
+        for layer, block in enumerate(self.blocks):
+            x = block.decode(state[layer], x) if layer else x
         return self.head(self.norm(x))
 
     def distinct(self, queries: Tensor) -> tuple[Float[Tensor, "R D"], Int[Tensor, "B Q"]]:

@@ -22,7 +22,7 @@ def gated_norm(
     before: bool = False,
     epsilon: float = 1e-5,
 ) -> Float[Tensor, "B Q HV"]:
-    """x / rms(x) * weight * silu(gates[which]), head by head; the gate is applied ahead of the norm when `before`.
+    """X / rms(x) * weight * silu(gates[which]), head by head; the gate is applied ahead of the norm when `before`.
 
     Raises InputError for shapes, types or devices that do not go together, IndexError for rows that are not there.
     """
@@ -36,32 +36,52 @@ def gated_norm(
     return (_forward if takes(x) else reference)(x, which, weight, gates, before, epsilon)
 
 
+def rms_norm(x: Float[Tensor, "*B V"], weight: Float[Tensor, " V"] | None, epsilon: float) -> Float[Tensor, "*B V"]:
+    """X / rms(x) * weight, as `torch.nn.functional.rms_norm`, in one pass each way.
+
+    Raises InputError for shapes, types or devices that do not go together.
+    """
+    if not takes(x):
+        return F.rms_norm(x, x.shape[-1:], weight, epsilon)
+    check("rms_norm", x, weight=(weight, (x.shape[-1],)))
+    return _forward(x.reshape(1, -1, 1, x.shape[-1]), None, weight, None, False, epsilon).view(x.shape)
+
+
 def reference(
-    x: Tensor, which: Tensor, weight: Tensor | None, gates: Tensor | None, before: bool, epsilon: float
+    x: Tensor, which: Tensor | None, weight: Tensor | None, gates: Tensor | None, before: bool, epsilon: float
 ) -> Tensor:
     """The same in plain PyTorch."""
-    opened = None if gates is None else F.embedding(which, F.silu(gates)).unflatten(-1, x.shape[2:])
+    opened = None
+    if gates is not None and which is not None:
+        opened = F.embedding(which, F.silu(gates)).unflatten(-1, x.shape[2:])
     if opened is not None and before:
         x = x * opened
     y = F.rms_norm(x, x.shape[-1:], weight, epsilon)
     return (y if opened is None or before else y * opened).flatten(2)
 
 
-def _sizes(x: Tensor, which: Tensor, gates: Tensor | None, before: bool, epsilon: float) -> tuple[Tensor, tuple]:
-    if gates is None:
-        return which, (*which.shape, 0, 0, *x.shape[2:], before, epsilon)
+def _sizes(
+    x: Tensor, which: Tensor | None, gates: Tensor | None, before: bool, epsilon: float
+) -> tuple[Tensor | None, tuple]:
+    if gates is None or which is None:
+        return None, (*x.shape[:2], 0, 0, *x.shape[2:], before, epsilon)
     which, sizes = asked(gates, which)
     return which, (*sizes, *x.shape[2:], before, epsilon)
 
 
-def _run(x: Tensor, which: Tensor, weight: Tensor | None, gates: Tensor | None, before: bool, epsilon: float) -> Tensor:
-    x, weight, gates = (None if t is None else t.contiguous() for t in (x, weight, gates))
-    assert x is not None
+def _run(
+    x: Tensor, which: Tensor | None, weight: Tensor | None, gates: Tensor | None, before: bool, epsilon: float
+) -> Tensor:
+    x, weight, gates = x.contiguous(), *_contiguous(weight, gates)
     held, sizes = _sizes(x, which, gates, before, epsilon)
     y = _shape(x)
     kernel("gated_norm_forward", x)(*sizes, *(address(t) for t in (x, weight, gates, y)))
     del held
     return y
+
+
+def _contiguous(*tensors: Tensor | None) -> list[Tensor | None]:
+    return [None if t is None else t.contiguous() for t in tensors]
 
 
 def _shape(x: Tensor, *_: Any) -> Tensor:
@@ -70,14 +90,14 @@ def _shape(x: Tensor, *_: Any) -> Tensor:
 
 def _run_backward(
     x: Tensor,
-    which: Tensor,
+    which: Tensor | None,
     weight: Tensor | None,
     gates: Tensor | None,
     grad_y: Tensor,
     before: bool,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    x, weight, gates, grad_y = (None if t is None else t.contiguous() for t in (x, weight, gates, grad_y))  # type: ignore[assignment]
+    x, weight, gates, grad_y = x.contiguous(), *_contiguous(weight, gates), grad_y.contiguous()
     held, sizes = _sizes(x, which, gates, before, epsilon)
     grads = _backward_shapes(x, which, weight, gates, grad_y, before, epsilon)
     results = (address(t) if t.numel() else 0 for t in grads)
@@ -87,7 +107,7 @@ def _run_backward(
 
 
 def _backward_shapes(
-    x: Tensor, which: Tensor, weight: Tensor | None, gates: Tensor | None, *_: Any
+    x: Tensor, which: Tensor | None, weight: Tensor | None, gates: Tensor | None, *_: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     a, b = (x.new_empty(0 if t is None else t.shape) for t in (weight, gates))
     return x.new_empty(x.shape), a, b
@@ -95,7 +115,7 @@ def _backward_shapes(
 
 _backward = operator(
     "gated_norm_backward",
-    "(Tensor x, Tensor which, Tensor? weight, Tensor? gates, Tensor grad_y, bool before, float epsilon) "
+    "(Tensor x, Tensor? which, Tensor? weight, Tensor? gates, Tensor grad_y, bool before, float epsilon) "
     "-> (Tensor, Tensor, Tensor)",
     _run_backward,
     _backward_shapes,
@@ -115,7 +135,7 @@ def _gradient(ctx: Any, grad_y: Tensor) -> tuple:
 
 _forward = operator(
     "gated_norm",
-    "(Tensor x, Tensor which, Tensor? weight, Tensor? gates, bool before, float epsilon) -> Tensor",
+    "(Tensor x, Tensor? which, Tensor? weight, Tensor? gates, bool before, float epsilon) -> Tensor",
     _run,
     _shape,
     (_setup, _gradient),

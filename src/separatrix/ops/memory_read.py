@@ -16,7 +16,7 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked, check_which
 from separatrix.ops.native import takes
-from separatrix.ops.registration import address, check, kernel, operator
+from separatrix.ops.registration import address, kernel, operator
 
 
 @dataclass(frozen=True)

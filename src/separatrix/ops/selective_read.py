@@ -112,8 +112,9 @@ def _run(u: Tensor, *arguments: Any) -> Tensor:
 
 
 def _run_backward(u: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    *tensors, grad_y, softplus = arguments
-    held, inputs = _inputs(u, *tensors, softplus)
+    grad_y = arguments[9]
+    tensors: tuple[Any, ...] = (*arguments[:9], arguments[10])
+    held, inputs = _inputs(u, *tensors)
     grads, grad_y = _backward_shapes(u, *arguments), grad_y.contiguous()
     order = (grads[i] for i in (0, 1, 3, 4, 6, 2, 5, 7, 8))  # u, delta, b, c, gates, a, d, bias, state
     kernel("selective_read_backward", u)(*inputs, address(grad_y), *(address(g) if g.numel() else 0 for g in order))
