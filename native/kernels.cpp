@@ -1,6 +1,7 @@
 // Compiled once for each instruction set, with SEPARATRIX_ISA naming it.
 #include "kernels.h"
 
+#include "attention_read.h"
 #include "cell_queries.h"
 #include "cells_backward.h"
 #include "convolution.h"
@@ -29,7 +30,7 @@ template <class T> constexpr Functions<T> functions() {
           activate_forward<T>, activate_backward<T>, gated_norm_forward<T>, gated_norm_backward<T>,
           selective_read_forward<T>, selective_read_backward<T>, memory_read_forward<T>, memory_read_backward<T>,
           cell_queries_forward<T>, cell_queries_backward<T>, cross_entropy_forward<T>, cross_entropy_backward<T>,
-          swiglu_forward<T>, swiglu_backward<T>};
+          swiglu_forward<T>, swiglu_backward<T>, attention_read_forward<T>, attention_read_backward<T>};
 }
 
 extern const Kernels kernels;

@@ -112,6 +112,19 @@ template <class T> struct MemoryGradients {
   T *rows, *past, *state, *decay, *strength, *skip;
 };
 
+struct ReadAttentionSize {
+  Size heads, length, width;
+  double scale;
+};
+
+template <class T> struct ReadAttentionInputs {
+  const T *q, *own, *v, *keys, *values, *bias;  // (rows, heads * width), (rows, heads), (rows, heads * width),
+};                                              // (batch, heads, length, width) twice, (heads, length) or null
+
+template <class T> struct ReadAttentionGradients {
+  T *q, *own, *v, *keys, *values;
+};
+
 struct CellQuerySize {
   Size width;
   Cell cell;
@@ -183,6 +196,9 @@ template <class T> struct Functions {
   // x: (rows, 2 * width)
   void (*swiglu_forward)(Size rows, Size width, const T* x, T* y);
   void (*swiglu_backward)(Size rows, Size width, const T* x, const T* grad_y, T* grad_x);
+  void (*attention_read_forward)(Alternatives, ReadAttentionSize, ReadAttentionInputs<T>, T* y);
+  void (*attention_read_backward)(Alternatives, ReadAttentionSize, ReadAttentionInputs<T>, const T* grad_y,
+                                  ReadAttentionGradients<T>);
 };
 
 struct Kernels {

@@ -288,6 +288,22 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                          {at<const T>(given), at<const T>(hidden), at<const T>(h), at<const T>(c)},
                                          at<const T>(grad_y), {at<T>(grad_rows), at<T>(grad_hidden), at<T>(grad_h), at<T>(grad_c)});
   });
+  define("attention_read_forward", [](Size batch, Size queries, Size count, Address which, Size heads, Size length, Size width,
+                                      double scale, Address q, Address own, Address v, Address keys, Address values, Address bias,
+                                      Address y) {
+    functions<T>().attention_read_forward(alternatives(batch, queries, count, which), {heads, length, width, scale},
+                                          {at<const T>(q), at<const T>(own), at<const T>(v), at<const T>(keys),
+                                           at<const T>(values), at<const T>(bias)}, at<T>(y));
+  });
+  define("attention_read_backward", [](Size batch, Size queries, Size count, Address which, Size heads, Size length, Size width,
+                                       double scale, Address q, Address own, Address v, Address keys, Address values, Address bias,
+                                       Address grad_y, Address grad_q, Address grad_own, Address grad_v, Address grad_keys,
+                                       Address grad_values) {
+    functions<T>().attention_read_backward(alternatives(batch, queries, count, which), {heads, length, width, scale},
+                                           {at<const T>(q), at<const T>(own), at<const T>(v), at<const T>(keys),
+                                            at<const T>(values), at<const T>(bias)}, at<const T>(grad_y),
+                                           {at<T>(grad_q), at<T>(grad_own), at<T>(grad_v), at<T>(grad_keys), at<T>(grad_values)});
+  });
   define("swiglu_forward", [](Size count, Size width, Address x, Address y) {
     functions<T>().swiglu_forward(count, width, at<const T>(x), at<T>(y));
   });
