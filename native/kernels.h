@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace separatrix {
 
@@ -11,6 +12,7 @@ using Size = std::ptrdiff_t;
 template <class T> struct Rows {
   T* data;
   Size row;
+  T* at(Size token) const { return data + token * row; }
 };
 
 struct ScanSize {
@@ -79,6 +81,63 @@ template <class T> struct AttentionGradients {
   T *q, *k, *v, *decay, *beta, *before;
 };
 
+// Alternative next tokens of shared states: query i of example b is row which[b * queries + i] of arrays of `rows` rows.
+struct Alternatives {
+  Size batch, queries, rows;
+  const std::int64_t* which;
+};
+
+struct NormSize {
+  Size groups, width;
+  bool before;  // the gate comes before the norm
+  double epsilon;
+};
+
+struct ReadSize {
+  Size channels, states;
+  bool softplus;
+};
+
+struct MemorySize {
+  Size groups, heads, keys, values, q, k, v, width;  // where queries, keys and values begin in rows of `width` numbers
+  bool keyed, delta;  // the token's own share is (q . k) times its value, or its value alone; the delta rule
+  double scale;       // queries and keys are normalised and queries multiplied by it; 0 for as they are
+};
+
+template <class T> struct MemoryInputs {
+  const T *rows, *past, *state, *decay, *strength, *skip;  // (rows, width), (batch, width), (batch, heads, keys, values),
+};                                                         // (rows, heads) twice, (heads)
+
+template <class T> struct MemoryGradients {
+  T *rows, *past, *state, *decay, *strength, *skip;
+};
+
+struct ReadAttentionSize {
+  Size heads, length, width;
+  double scale;
+};
+
+template <class T> struct ReadAttentionInputs {
+  const T *q, *own, *v, *keys, *values, *bias;  // (rows, heads * width), (rows, heads), (rows, heads * width),
+};                                              // (batch, heads, length, width) twice, (heads, length) or null
+
+template <class T> struct ReadAttentionGradients {
+  T *q, *own, *v, *keys, *values;
+};
+
+struct CellQuerySize {
+  Size width;
+  Cell cell;
+};
+
+template <class T> struct CellQueryInputs {
+  const T *rows, *hidden, *h, *c;  // (rows, gates * width), (batch, gates * width), (batch, width) twice
+};
+
+template <class T> struct CellQueryGradients {
+  T *rows, *hidden, *h, *c;
+};
+
 template <class T> struct Functions {
   // y = selective scan; `saved` takes the states at the start of every chunk and may be null
   void (*scan_forward)(ScanSize, ScanInputs<T>, const T* before, T* y, T* after, T* saved);
@@ -111,6 +170,35 @@ template <class T> struct Functions {
                         SLSTMState<T> after, T* saved);
   void (*slstm_backward)(SLSTMSize, const T* recurrent, SLSTMState<const T> before, const T* saved, const T* grad_y,
                          T* grad_gates, SLSTMState<T> grad);
+  // y = rows[which] + added, which may be null
+  void (*spread_forward)(Alternatives, Size channels, const T* rows, const T* added, T* y);
+  void (*spread_backward)(Alternatives, Size channels, const T* grad_y, T* grad_rows);
+  // y = silu(past[example] + rows[which])
+  void (*activate_forward)(Alternatives, Size channels, const T* past, const T* rows, T* y);
+  void (*activate_backward)(Alternatives, Size channels, const T* past, const T* rows, const T* grad_y, T* grad_past,
+                            T* grad_rows);
+  // x: (batch, queries, groups * width); weight (width) and gates (rows, groups * width) may be null
+  void (*gated_norm_forward)(Alternatives, NormSize, const T* x, const T* weight, const T* gates, T* y);
+  void (*gated_norm_backward)(Alternatives, NormSize, const T* x, const T* weight, const T* gates, const T* grad_y,
+                              T* grad_x, T* grad_weight, T* grad_gates);
+  // one token of the selective scan for each query; u, delta, b and c of its own, z by row
+  void (*selective_read_forward)(Alternatives, ReadSize, ScanInputs<T>, const T* state, T* y);
+  void (*selective_read_backward)(Alternatives, ReadSize, ScanInputs<T>, const T* state, const T* grad_y,
+                                  ScanGradients<T>);
+  void (*memory_read_forward)(Alternatives, MemorySize, MemoryInputs<T>, T* y);
+  void (*memory_read_backward)(Alternatives, MemorySize, MemoryInputs<T>, const T* grad_y, MemoryGradients<T>);
+  void (*cell_queries_forward)(Alternatives, CellQuerySize, CellQueryInputs<T>, T* y);
+  void (*cell_queries_backward)(Alternatives, CellQuerySize, CellQueryInputs<T>, const T* grad_y, CellQueryGradients<T>);
+  // tops: log of the sum of each row's e^logits
+  T (*cross_entropy_forward)(Size rows, Size answers, const T* logits, const std::int64_t* targets, T* tops);
+  void (*cross_entropy_backward)(Size rows, Size answers, const T* logits, const std::int64_t* targets, const T* tops,
+                                 T grad, T* grad_logits);
+  // x: (rows, 2 * width)
+  void (*swiglu_forward)(Size rows, Size width, const T* x, T* y);
+  void (*swiglu_backward)(Size rows, Size width, const T* x, const T* grad_y, T* grad_x);
+  void (*attention_read_forward)(Alternatives, ReadAttentionSize, ReadAttentionInputs<T>, T* y);
+  void (*attention_read_backward)(Alternatives, ReadAttentionSize, ReadAttentionInputs<T>, const T* grad_y,
+                                  ReadAttentionGradients<T>);
 };
 
 struct Kernels {

@@ -64,6 +64,20 @@ template <class T> void fill_soon(Address address, Size count) {
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 template <class T> Rows<T> rows(Address address, Size row) { return {at<T>(address), row}; }
 
+// Whoever asks for a row that is not there is told so here, before a kernel reads it.
+const std::int64_t* within(Address address, Size count, Size rows) {
+  const std::int64_t* which = at<const std::int64_t>(address);
+  for (Size i = 0; which && i < count; ++i)
+    if (which[i] < 0 || which[i] >= rows) {
+      const std::string message = "row " + std::to_string(which[i]) + " of " + std::to_string(rows);
+      throw nb::index_error(message.c_str());
+    }
+  return which;
+}
+Alternatives alternatives(Size batch, Size queries, Size rows, Address which) {
+  return {batch, queries, rows, within(which, batch * queries, rows)};
+}
+
 template <class T> const Functions<T>& functions();
 template <> const Functions<float>& functions<float>() { return chosen->single; }
 template <> const Functions<double>& functions<double>() { return chosen->full; }
@@ -193,6 +207,116 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                   {nullptr, at<const T>(c), at<const T>(n), nullptr}, at<const T>(saved),
                                   at<const T>(grad_y), at<T>(grad_gates),
                                   {at<T>(grad_h), at<T>(grad_c), at<T>(grad_n), at<T>(grad_m)});
+  });
+  define("spread_forward", [](Size batch, Size queries, Size count, Address which, Size channels, Address given, Address added, Address y) {
+    functions<T>().spread_forward(alternatives(batch, queries, count, which), channels, at<const T>(given), at<const T>(added), at<T>(y));
+  });
+  define("spread_backward", [](Size batch, Size queries, Size count, Address which, Size channels, Address grad_y, Address grad_rows) {
+    functions<T>().spread_backward(alternatives(batch, queries, count, which), channels, at<const T>(grad_y), at<T>(grad_rows));
+  });
+  define("activate_forward", [](Size batch, Size queries, Size count, Address which, Size channels, Address past, Address given, Address y) {
+    functions<T>().activate_forward(alternatives(batch, queries, count, which), channels, at<const T>(past), at<const T>(given), at<T>(y));
+  });
+  define("activate_backward", [](Size batch, Size queries, Size count, Address which, Size channels, Address past, Address given,
+                                 Address grad_y, Address grad_past, Address grad_rows) {
+    functions<T>().activate_backward(alternatives(batch, queries, count, which), channels, at<const T>(past), at<const T>(given),
+                                     at<const T>(grad_y), at<T>(grad_past), at<T>(grad_rows));
+  });
+  define("gated_norm_forward", [](Size batch, Size queries, Size count, Address which, Size groups, Size width, bool before,
+                                  double epsilon, Address x, Address weight, Address gates, Address y) {
+    functions<T>().gated_norm_forward(alternatives(batch, queries, count, which), {groups, width, before, epsilon}, at<const T>(x),
+                                      at<const T>(weight), at<const T>(gates), at<T>(y));
+  });
+  define("gated_norm_backward", [](Size batch, Size queries, Size count, Address which, Size groups, Size width, bool before,
+                                   double epsilon, Address x, Address weight, Address gates, Address grad_y, Address grad_x,
+                                   Address grad_weight, Address grad_gates) {
+    functions<T>().gated_norm_backward(alternatives(batch, queries, count, which), {groups, width, before, epsilon}, at<const T>(x),
+                                       at<const T>(weight), at<const T>(gates), at<const T>(grad_y), at<T>(grad_x),
+                                       at<T>(grad_weight), at<T>(grad_gates));
+  });
+  define("selective_read_forward", [](Size batch, Size queries, Size count, Address which, Size channels, Size states, bool softplus,
+                                      Address u, Size u_row, Address delta, Size delta_row, Address b, Size b_row, Address c, Size c_row,
+                                      Address z, Address a, Address d, Address bias, Address state, Address y) {
+    const ScanInputs<T> inputs{rows<const T>(u, u_row), rows<const T>(delta, delta_row), rows<const T>(b, b_row),
+                               rows<const T>(c, c_row), rows<const T>(z, channels),      at<const T>(a),
+                               at<const T>(d),          at<const T>(bias)};
+    functions<T>().selective_read_forward(alternatives(batch, queries, count, which), {channels, states, softplus}, inputs,
+                                          at<const T>(state), at<T>(y));
+  });
+  define("selective_read_backward", [](Size batch, Size queries, Size count, Address which, Size channels, Size states, bool softplus,
+                                       Address u, Size u_row, Address delta, Size delta_row, Address b, Size b_row, Address c, Size c_row,
+                                       Address z, Address a, Address d, Address bias, Address state, Address grad_y, Address grad_u,
+                                       Address grad_delta, Address grad_b, Address grad_c, Address grad_z, Address grad_a,
+                                       Address grad_d, Address grad_bias, Address grad_state) {
+    const ScanInputs<T> inputs{rows<const T>(u, u_row), rows<const T>(delta, delta_row), rows<const T>(b, b_row),
+                               rows<const T>(c, c_row), rows<const T>(z, channels),      at<const T>(a),
+                               at<const T>(d),          at<const T>(bias)};
+    const ScanGradients<T> gradients{rows<T>(grad_u, channels), rows<T>(grad_delta, channels), rows<T>(grad_b, states),
+                                     rows<T>(grad_c, states),   rows<T>(grad_z, channels),     at<T>(grad_a),
+                                     at<T>(grad_d),             at<T>(grad_bias),              at<T>(grad_state)};
+    functions<T>().selective_read_backward(alternatives(batch, queries, count, which), {channels, states, softplus}, inputs,
+                                           at<const T>(state), at<const T>(grad_y), gradients);
+  });
+  define("memory_read_forward", [](Size batch, Size queries, Size count, Address which, Size groups, Size heads, Size keys, Size values,
+                                   Size q, Size k, Size v, Size width, bool keyed, bool delta, double scale, Address given, Address past,
+                                   Address state, Address decay, Address strength, Address skip, Address y) {
+    functions<T>().memory_read_forward(alternatives(batch, queries, count, which),
+                                       {groups, heads, keys, values, q, k, v, width, keyed, delta, scale},
+                                       {at<const T>(given), at<const T>(past), at<const T>(state), at<const T>(decay),
+                                        at<const T>(strength), at<const T>(skip)}, at<T>(y));
+  });
+  define("memory_read_backward", [](Size batch, Size queries, Size count, Address which, Size groups, Size heads, Size keys, Size values,
+                                    Size q, Size k, Size v, Size width, bool keyed, bool delta, double scale, Address given, Address past,
+                                    Address state, Address decay, Address strength, Address skip, Address grad_y, Address grad_rows,
+                                    Address grad_past, Address grad_state, Address grad_decay, Address grad_strength, Address grad_skip) {
+    functions<T>().memory_read_backward(alternatives(batch, queries, count, which),
+                                        {groups, heads, keys, values, q, k, v, width, keyed, delta, scale},
+                                        {at<const T>(given), at<const T>(past), at<const T>(state), at<const T>(decay),
+                                         at<const T>(strength), at<const T>(skip)}, at<const T>(grad_y),
+                                        {at<T>(grad_rows), at<T>(grad_past), at<T>(grad_state), at<T>(grad_decay),
+                                         at<T>(grad_strength), at<T>(grad_skip)});
+  });
+  define("cell_queries_forward", [](Size batch, Size queries, Size count, Address which, Size width, int cell, Address given,
+                                    Address hidden, Address h, Address c, Address y) {
+    functions<T>().cell_queries_forward(alternatives(batch, queries, count, which), {width, static_cast<Cell>(cell)},
+                                        {at<const T>(given), at<const T>(hidden), at<const T>(h), at<const T>(c)}, at<T>(y));
+  });
+  define("cell_queries_backward", [](Size batch, Size queries, Size count, Address which, Size width, int cell, Address given,
+                                     Address hidden, Address h, Address c, Address grad_y, Address grad_rows, Address grad_hidden,
+                                     Address grad_h, Address grad_c) {
+    functions<T>().cell_queries_backward(alternatives(batch, queries, count, which), {width, static_cast<Cell>(cell)},
+                                         {at<const T>(given), at<const T>(hidden), at<const T>(h), at<const T>(c)},
+                                         at<const T>(grad_y), {at<T>(grad_rows), at<T>(grad_hidden), at<T>(grad_h), at<T>(grad_c)});
+  });
+  define("attention_read_forward", [](Size batch, Size queries, Size count, Address which, Size heads, Size length, Size width,
+                                      double scale, Address q, Address own, Address v, Address keys, Address values, Address bias,
+                                      Address y) {
+    functions<T>().attention_read_forward(alternatives(batch, queries, count, which), {heads, length, width, scale},
+                                          {at<const T>(q), at<const T>(own), at<const T>(v), at<const T>(keys),
+                                           at<const T>(values), at<const T>(bias)}, at<T>(y));
+  });
+  define("attention_read_backward", [](Size batch, Size queries, Size count, Address which, Size heads, Size length, Size width,
+                                       double scale, Address q, Address own, Address v, Address keys, Address values, Address bias,
+                                       Address grad_y, Address grad_q, Address grad_own, Address grad_v, Address grad_keys,
+                                       Address grad_values) {
+    functions<T>().attention_read_backward(alternatives(batch, queries, count, which), {heads, length, width, scale},
+                                           {at<const T>(q), at<const T>(own), at<const T>(v), at<const T>(keys),
+                                            at<const T>(values), at<const T>(bias)}, at<const T>(grad_y),
+                                           {at<T>(grad_q), at<T>(grad_own), at<T>(grad_v), at<T>(grad_keys), at<T>(grad_values)});
+  });
+  define("swiglu_forward", [](Size count, Size width, Address x, Address y) {
+    functions<T>().swiglu_forward(count, width, at<const T>(x), at<T>(y));
+  });
+  define("swiglu_backward", [](Size count, Size width, Address x, Address grad_y, Address grad_x) {
+    functions<T>().swiglu_backward(count, width, at<const T>(x), at<const T>(grad_y), at<T>(grad_x));
+  });
+  define("cross_entropy_forward", [](Size count, Size answers, Address logits, Address targets, Address tops) {
+    return double(functions<T>().cross_entropy_forward(count, answers, at<const T>(logits), within(targets, count, answers), at<T>(tops)));
+  });
+  define("cross_entropy_backward", [](Size count, Size answers, Address logits, Address targets, Address tops, double grad,
+                                      Address grad_logits) {
+    functions<T>().cross_entropy_backward(count, answers, at<const T>(logits), within(targets, count, answers), at<const T>(tops),
+                                          T(grad), at<T>(grad_logits));
   });
 }
 

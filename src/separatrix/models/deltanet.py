@@ -6,18 +6,20 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads, head_norm
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
+from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.delta_rule import CHUNK, delta_rule, delta_step
+from separatrix.ops.gated_norm import gated_norm
+from separatrix.ops.memory_read import Layout, memory_read
 
 
 class DeltaConfig(ModelConfig):
@@ -43,7 +45,7 @@ class DeltaNetConfig(DeltaConfig):
     name: Literal["deltanet"] = "deltanet"
 
 
-class DeltaMixer(Mixer):
+class DeltaMixer(SharedMixer):
     """S' = S + beta k (v - S^T k)^T, read by q; queries, keys and values pass a short convolution.
 
     State: the convolution's last inputs, (taps - 1) * (2 * heads * key_width + heads * value width) numbers, and S,
@@ -97,14 +99,17 @@ class DeltaMixer(Mixer):
         y, after = delta_step(*self.parts(mixed, x), state[1])
         return self.finish(y, x), (window, after)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        mixed = convolution_queries(self.enter(x), self.conv.weight[:, 0], None, state[0])
-        q, k, v, beta, log_decay = self.parts(mixed, x)
-        read, recalled = (torch.einsum("bqhk,bhkv->bqhv", by, state[1]) for by in (q, k))
-        if log_decay is not None:
-            read, recalled = (torch.exp(log_decay)[..., None] * part for part in (read, recalled))
-        y = read + (q * k).sum(-1, keepdim=True) * beta[..., None] * (v - recalled)
-        return self.finish(y, x)
+    def gates(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B I"] | None:
+        """What the heads' outputs are multiplied by once silu is taken, None for nothing."""
+        return None
+
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        rows, past = convolution_shares(self.enter(x), self.conv.weight[:, 0], None, state[0])
+        keys, scale, log_decay = self.sizes[0], self.key_width**-0.5, self.log_decay(x)
+        layout = Layout(groups=self.heads, q=0, k=keys, v=2 * keys, delta=True, scale=scale)
+        decay = None if log_decay is None else torch.exp(log_decay)
+        y = memory_read(rows, which, state[1], layout, past, decay, torch.sigmoid(self.strength(x)))
+        return self.out(gated_norm(y, which, self.norm, self.gates(x)))
 
 
 class DeltaNet(SequenceModel):

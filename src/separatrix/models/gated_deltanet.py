@@ -37,8 +37,11 @@ class GatedDeltaMixer(DeltaMixer):
     def log_decay(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B H"]:
         return -torch.exp(self.A_log) * F.softplus(self.forget(x) + self.dt_bias)
 
+    def gates(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B I"]:
+        return self.gate(x)
+
     def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return self.out((head_norm(y) * self.norm).flatten(-2) * F.silu(self.gate(x)))
+        return self.out((head_norm(y) * self.norm).flatten(-2) * F.silu(self.gates(x)))
 
 
 class GatedDeltaNet(SequenceModel):

@@ -6,16 +6,18 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads, head_norm
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+from separatrix.ops.gated_norm import gated_norm
 from separatrix.ops.linear_attention import GATED_CHUNK, LOWEST_LOG_DECAY, gated_attention, gated_step
+from separatrix.ops.memory_read import Layout, memory_read
 
 
 class GLAConfig(ModelConfig):
@@ -36,7 +38,7 @@ class GLAConfig(ModelConfig):
         return self
 
 
-class GLAMixer(Mixer):
+class GLAMixer(SharedMixer):
     """S' = diag(alpha) S + k v^T, read by q. State: S, heads * key_width * (width / heads) numbers."""
 
     def __init__(
@@ -72,10 +74,13 @@ class GLAMixer(Mixer):
         y, after = gated_step(*self.project(x), state[0])
         return self.finish(y, x), (after,)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         q, k, v, log_decay = self.project(x)
-        y = torch.einsum("bqhk,bhkv->bqhv", q * torch.exp(log_decay), state[0]) + (q * k).sum(-1, keepdim=True) * v
-        return self.finish(y, x)
+        own = (q * k).sum(-1, keepdim=True) * v
+        rows = torch.cat([(q * torch.exp(log_decay)).flatten(-2), own.flatten(-2)], dim=-1)
+        layout = Layout(groups=self.heads, q=0, k=0, v=self.heads * self.key_width, keyed=False)
+        y = memory_read(rows, which, state[0], layout)
+        return self.out(gated_norm(y, which, self.norm, self.gate(x)))
 
 
 class GLA(SequenceModel):

@@ -7,16 +7,18 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import convolution_step, last_inputs
+from separatrix.ops.alternatives import activate
+from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
+from separatrix.ops.selective_read import selective_read
 
 
 class MambaConfig(ModelConfig):
@@ -30,7 +32,7 @@ class MambaConfig(ModelConfig):
     rank: int | None = Field(None, ge=1, description="rank of the step sizes' projection; None for width / 16")
 
 
-class MambaMixer(Mixer):
+class MambaMixer(SharedMixer):
     """State: the convolution's last inputs and h, inner * (taps - 1 + state) numbers with inner = expand * width."""
 
     def __init__(self, width: int, state: int = 16, expand: int = 2, taps: int = 4, rank: int | None = None) -> None:
@@ -71,6 +73,16 @@ class MambaMixer(Mixer):
         h = torch.exp(delta[..., None] * -torch.exp(self.A_log)) * h + (delta * u)[..., None] * b[:, None]
         y = (h * c[:, None]).sum(-1) + self.D * u
         return self.out_proj(y * F.silu(z)), (window, h)
+
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        window, h = state
+        x, z = self.in_proj(x).chunk(2, dim=-1)  # (R, I)
+        rows, past = convolution_shares(x, self.conv1d.weight[:, 0], self.conv1d.bias, window)
+        u = activate(rows, which, past)  # (B, Q, I)
+        delta, b, c = self.selection(u)
+        a = -torch.exp(self.A_log)
+        y = selective_read(u, delta, a, b, c, self.D, z, which, self.dt_proj.bias, h, softplus=True)
+        return self.out_proj(y)
 
 
 def log_uniform(count: int, low: float = 0.001, high: float = 0.1) -> Float[Tensor, " {count}"]:

@@ -6,18 +6,20 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
 from separatrix.models.mamba import inverse_softplus, log_uniform
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
+from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
+from separatrix.ops.gated_norm import gated_norm
 from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
+from separatrix.ops.memory_read import Layout, memory_read
 
 
 class Mamba2Config(ModelConfig):
@@ -48,7 +50,7 @@ class Mamba2Config(ModelConfig):
         return self.head_width or min(64, self.inner)
 
 
-class Mamba2Mixer(Mixer):
+class Mamba2Mixer(SharedMixer):
     """State: the convolution's last inputs, (taps - 1) * (inner + 2 * state) numbers, and h, inner * state."""
 
     def __init__(
@@ -103,12 +105,14 @@ class Mamba2Mixer(Mixer):
         y, after = decayed_step(c, b, v, log_decay, state[1])
         return self.finish(y, u, z), (window, after)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         z, entering, step = self.enter(x)
-        mixed = convolution_queries(entering, self.conv1d.weight[:, 0], self.conv1d.bias, state[0])
-        c, b, v, log_decay, u = self.parts(mixed, step)
-        y = torch.exp(log_decay)[..., None] * torch.einsum("bqs,bhsv->bqhv", c.squeeze(-2), state[1])
-        return self.finish(y + (c * b).sum(-1, keepdim=True) * v, u, z)
+        rows, past = convolution_shares(entering, self.conv1d.weight[:, 0], self.conv1d.bias, state[0])
+        inner, states, _ = self.sizes
+        layout = Layout(groups=1, q=inner + states, k=inner, v=0)
+        decay = torch.exp(-torch.exp(self.A_log) * step)
+        y = memory_read(rows, which, state[1], layout, past, decay, step, self.D)
+        return self.out_proj(gated_norm(y.flatten(2)[:, :, None], which, self.norm.weight, z, before=True))
 
 
 class Mamba2(SequenceModel):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from separatrix.models.state import State, repeat_queries
+from separatrix.ops.alternatives import spread
 
 
 class Mixer(nn.Module, ABC):
     """Carries information along a sequence. `scan` and `step` are two forms of one function and agree to rounding.
 
     The state is everything a later token can see of the earlier ones. Subclasses give `scan` and `step`; they
-    override `prefill` and `decode` where these can be had for less than the whole outputs.
+    override `prefill` and `decode` where these can be had for less than the whole outputs, or, better than `decode`,
+    inherit from `SharedMixer`.
     """
 
     @abstractmethod
@@ -34,3 +37,27 @@ class Mixer(nn.Module, ABC):
         batch, queries, width = x.shape
         y, _ = self.step(repeat_queries(state, queries), x.reshape(batch * queries, width))
         return y.reshape(batch, queries, width)
+
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
+        return self.decode(state, spread(x, which))
+
+
+class SharedMixer(Mixer):
+    """A mixer that answers many queries from one state without copying it, and computes once what depends on a
+    query's token alone.
+    """
+
+    @abstractmethod
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        """The outputs of `step` for each query, all from the same state."""
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        rows, which = own_rows(x)
+        return self.alternatives(state, rows, which)
+
+
+def own_rows(x: Float[Tensor, "B Q D"]) -> tuple[Float[Tensor, "R D"], Int[Tensor, "B Q"]]:
+    """Queries as rows of a table in which each has a row of its own."""
+    batch, queries, _ = x.shape
+    return x.flatten(0, 1), torch.arange(batch * queries, device=x.device).view(batch, queries)

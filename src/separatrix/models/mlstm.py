@@ -6,16 +6,17 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.convolution import convolution_queries, convolution_step, last_inputs
+from separatrix.ops.alternatives import activate, spread
+from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.linear_attention import CHUNK
 from separatrix.ops.normalised_attention import normalised_attention, normalised_step
 
@@ -36,7 +37,7 @@ class MLSTMConfig(ModelConfig):
         return self
 
 
-class MLSTMMixer(Mixer):
+class MLSTMMixer(SharedMixer):
     """C' = f C + i k v^T, n' = f n + i k, read as C^T q / max(|n · q|, 1), kept in range by a running maximum m.
 
     State: the convolution's last inputs, (taps - 1) * inner numbers, and for each head of K = inner / heads channels
@@ -90,16 +91,17 @@ class MLSTMMixer(Mixer):
         y, after = normalised_step(q, k, v, enter, forget, tuple(state[1:]))
         return self.finish(y, mixed, z), (window, *after)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         window, memory, total, top = state
-        x, z = self.up(x).chunk(2, dim=-1)  # (B, Q, I)
-        mixed = convolution_queries(x, self.conv.weight[:, 0], self.conv.bias, window)
-        q, k, v, enter, forget = self.project(mixed, x)
+        x, z = self.up(x).chunk(2, dim=-1)  # (R, I)
+        rows, past = convolution_shares(x, self.conv.weight[:, 0], self.conv.bias, window)
+        mixed = activate(rows, which, past)  # (B, Q, I)
+        q, k, v, enter, forget = self.project(mixed, spread(x, which))
         m = torch.maximum(forget + top[:, None], enter)
         keep, add = torch.exp(forget + top[:, None] - m), torch.exp(enter - m) * (q * k).sum(-1)
         y = keep[..., None] * torch.einsum("bqhk,bhkv->bqhv", q, memory) + add[..., None] * v
         weight = keep * torch.einsum("bqhk,bhk->bqh", q, total) + add
-        return self.finish(y / torch.maximum(weight.abs(), torch.exp(-m))[..., None], mixed, z)
+        return self.finish(y / torch.maximum(weight.abs(), torch.exp(-m))[..., None], mixed, spread(z, which))
 
 
 class MLSTM(SequenceModel):

@@ -6,13 +6,14 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import SharedMixer
 from separatrix.models.state import State
+from separatrix.ops.cell_queries import cell_queries
 from separatrix.ops.cells import Kind
 
 
@@ -23,7 +24,7 @@ class RecurrentConfig(ModelConfig):
     norm: Literal["none", "layer", "rms"] = "none"
 
 
-class CellMixer(Mixer):
+class CellMixer(SharedMixer):
     """A mixer with the weights of one of PyTorch's recurrent layers. State: h, and c where the cell has one.
 
     `scan` runs the native kernel where there is one for the device and type of number, PyTorch's own loop elsewhere.
@@ -74,3 +75,8 @@ class CellMixer(Mixer):
         bias_new = self.bias_new() if self.kind == "gru" else None
         h, c = ops.cell_step(self.kind, F.linear(x, weight_in, self.bias()), weight, state[0], cell, bias_new)
         return h, (h,) if c is None else (h, c)
+
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        (weight_in, weight, *_), cell = self.cell.all_weights[0], state[1] if self.kind == "lstm" else None
+        bias_new = self.bias_new() if self.kind == "gru" else None
+        return cell_queries(self.kind, F.linear(x, weight_in, self.bias()), which, weight, state[0], cell, bias_new)

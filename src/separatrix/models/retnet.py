@@ -6,16 +6,18 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads, head_norm, rotate
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+from separatrix.ops.gated_norm import gated_norm
 from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
+from separatrix.ops.memory_read import Layout, memory_read
 
 
 class RetNetConfig(ModelConfig):
@@ -41,7 +43,7 @@ class RetNetConfig(ModelConfig):
         return self
 
 
-class Retention(Mixer):
+class Retention(SharedMixer):
     """S' = gamma R S + k v^T, read by q. State: S, heads * key_width * value width numbers.
 
     R turns pairs of key coordinates by a fixed angle. Turning the state itself, and not queries and keys by their
@@ -96,11 +98,14 @@ class Retention(Mixer):
         y, after = decayed_step(q, k, v, self.log_decay.to(x.dtype)[None], self.turn(state[0], 1))
         return self.finish(y, x), (after,)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         q, k, v = self.project(x)
-        past = torch.exp(self.log_decay.to(x.dtype))[:, None, None] * self.turn(state[0], 1)
-        y = torch.einsum("bqhk,bhkv->bqhv", q, past) + (q * k).sum(-1, keepdim=True) * v
-        return self.finish(y, x)
+        own = (q * k).sum(-1, keepdim=True) * v
+        # turning the queries back spares turning every state: q · R S = R^-1 q · S
+        asking = rotate(q, -self.angles) * torch.exp(self.log_decay.to(x.dtype))[:, None]
+        rows = torch.cat([asking.flatten(-2), own.flatten(-2)], dim=-1)
+        layout = Layout(groups=self.heads, q=0, k=0, v=self.heads * self.key_width, keyed=False)
+        return self.out(gated_norm(memory_read(rows, which, state[0], layout), which, None, self.gate(x)))
 
 
 class RetNet(SequenceModel):

@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, own_rows
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
+from separatrix.ops.alternatives import spread
+from separatrix.ops.gated_norm import rms_norm
+from separatrix.ops.swiglu import swiglu
 from separatrix.tasks.base import Task
-
-_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "none": lambda width: nn.Identity(),
-    "layer": nn.LayerNorm,
-    "rms": nn.RMSNorm,
-}
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
 
 M = TypeVar("M", bound="SequenceModel")
 
@@ -31,8 +27,22 @@ class SwiGLU(nn.Module):
     """silu(first half) * second half (Shazeer 2020)."""
 
     def forward(self, x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
-        gate, value = x.chunk(2, dim=-1)
-        return nn.functional.silu(gate) * value
+        return swiglu(x)
+
+
+class RMSNorm(nn.RMSNorm):
+    """PyTorch's, in one pass over its input each way."""
+
+    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return rms_norm(x, self.weight, torch.finfo(x.dtype).eps)
+
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda width: nn.Identity(),
+    "layer": nn.LayerNorm,
+    "rms": RMSNorm,
+}
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
 
 
 class Block(nn.Module):
@@ -70,6 +80,12 @@ class Block(nn.Module):
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         """Outputs for each of Q alternative next tokens."""
         return self.finish(x, self.mixer.decode(state, self.norm(x)))
+
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
+        mixed = self.mixer.alternatives(state, self.norm(x), which)
+        x = spread(x, which, mixed) if self.residual else mixed
+        return x if self.mlp is None else x + self.mlp(x)
 
 
 class BlockList(nn.ModuleList):
@@ -155,10 +171,25 @@ class SequenceModel(nn.Module):
 
         queries: Int[B, Q], or Float[B, Q, d] for vector tasks
         """
-        x = self.embed(queries + self.query_offset if self.task.vector_size is None else queries)
-        for block, layer_state in zip(self.blocks, state, strict=True):
-            x = block.decode(layer_state, x)
+        rows, which = self.distinct(queries)
+        x = self.blocks[0].alternatives(state[0], rows, which)
+        for layer, block in enumerate(self.blocks):
+            x = block.decode(state[layer], x) if layer else x
         return self.head(self.norm(x))
+
+    def distinct(self, queries: Tensor) -> tuple[Float[Tensor, "R D"], Int[Tensor, "B Q"]]:
+        """The queries' embeddings as rows of a table, and the row of each.
+
+        The table holds every query there is where that is fewer than are asked, so that whatever depends on a query's
+        token alone is computed once for all contexts.
+        """
+        if self.task.vector_size is not None:
+            return own_rows(self.embed(queries))
+        first, count = self.task.query_values[0], self.task.query_count
+        if not fewer(count, queries.numel()):
+            return own_rows(self.embed(queries + self.query_offset))
+        tokens = torch.arange(first + self.query_offset, first + self.query_offset + count, device=queries.device)
+        return self.embed(tokens), queries - first
 
     def forward(self, context: Tensor, queries: Tensor) -> Float[Tensor, "B Q answers"]:
         return self.decode(self.prefill(context), queries)
@@ -170,6 +201,15 @@ class SequenceModel(nn.Module):
             raise InputError(f"context must have shape {shape}, got {tuple(context.shape)}")
         if self.task.vector_size is None and context.is_floating_point():
             raise InputError(f"context must hold integer tokens, got {context.dtype}")
+
+
+def fewer(count: int, asked: int) -> bool:
+    """Whether `count` is surely less than `asked`, which may be unknown while a model is exported."""
+    if not torch.compiler.is_compiling():
+        return count < asked
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # noqa: PLC0415  # slow to import
+
+    return statically_known_true(count < asked)
 
 
 def parameter_count(model: nn.Module) -> int:

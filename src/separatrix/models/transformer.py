@@ -10,16 +10,17 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import rotate
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer, own_rows
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+from separatrix.ops.attention_read import attention_read, weights
 
 SCORES = 2**22
 """Scores held at a time when many queries are asked without gradients: a bound on memory, and fast (measured)."""
@@ -61,7 +62,7 @@ class TransformerConfig(ModelConfig):
         return self
 
 
-class Attention(Mixer):
+class Attention(SharedMixer):
     """Multi-head softmax attention, causal by default. State: the cache, 2 * heads * head_width numbers a token.
 
     Keys are kept as they were made and rotated when they are used, by their place in the cache: only distances
@@ -161,28 +162,29 @@ class Attention(Mixer):
         y = self.decode(state, x[:, None])[:, 0]
         return y, self.prefill(x[:, None], state)
 
+    def asking(self, state: State, x: Float[Tensor, "R D"]) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Placed queries (R, H * K), own scores (R, H), the past's placed keys, and what its places add to scores."""
+        q, k = (f(x).unflatten(-1, (self.heads, self.head_width)) for f in (self.query, self.key))  # (R, H, K)
+        count, own = state[0].shape[2], (q * k).sum(-1) * self.scale
+        placed = self.place(q.transpose(0, 1)[None], count, same=True)[0].transpose(0, 1).flatten(1)
+        away = torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None]
+        bias = self.penalty(away)[:, 0] if self.relative == "alibi" else None
+        return placed, own, self.place(state[0], 0), bias
+
     def attend(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B H Q places"]:
         """The weight each query gives to every place of the past and, last, to itself; queries see no other query."""
-        keys, _ = state
-        count = keys.shape[2]
-        q, k = self.split(self.query(x)), self.split(self.key(x))  # (B, H, Q, K)
-        own = (q * k).sum(-1, keepdim=True) * self.scale
-        past = self.place(q, count, same=True) @ self.place(keys, 0).transpose(-1, -2) * self.scale  # (B, H, Q, N)
-        if self.relative == "alibi":
-            past = past + self.penalty(torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None])
-        return torch.softmax(torch.cat([past, own], dim=-1), dim=-1)
+        rows, which = own_rows(x)
+        q, own, keys, bias = self.asking(state, rows)
+        return weights(q, own, which, keys, self.scale, bias)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        if torch.compiler.is_compiling() or torch.is_grad_enabled():  # gradients keep all scores anyway
-            return self.answer(state, x)
-        scores_each = state[0][..., 0].numel() + 1  # a query's, over the whole batch
-        parts = x.split(max(1, SCORES // scores_each), dim=1)
-        return torch.cat([self.answer(state, part) for part in parts], dim=1)
-
-    def answer(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        """`decode`, all queries at once."""
-        weights, own = self.attend(state, x), self.split(self.value(x))
-        return self.merge(weights[..., :-1] @ state[1] + weights[..., -1:] * own)
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
+        q, own, keys, bias = self.asking(state, x)
+        v, values = self.value(x), state[1]
+        parts: tuple[Tensor, ...] = (which,)
+        if not (torch.compiler.is_compiling() or torch.is_grad_enabled()):  # gradients keep all scores anyway
+            parts = which.split(max(1, SCORES // (keys[..., 0].numel() + 1)), dim=1)
+        read = [attention_read(q, own, v, part, keys, values, self.scale, bias) for part in parts]
+        return self.out(torch.cat(read, dim=1) if len(read) > 1 else read[0])
 
 
 class Transformer(SequenceModel):

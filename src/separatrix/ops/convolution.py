@@ -52,13 +52,13 @@ def convolution_step(
     return F.silu(y if bias is None else y + bias), window[:, 1:]
 
 
-def convolution_queries(
-    x: Float[Tensor, "B Q D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
-) -> Float[Tensor, "B Q D"]:
-    """`causal_convolution` with silu for each of Q alternative next tokens."""
+def convolution_shares(
+    x: Float[Tensor, "R D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
+) -> tuple[Float[Tensor, "R D"], Float[Tensor, "B D"]]:
+    """What each of R alternative next tokens, and what each window, adds to `causal_convolution` before its silu."""
     taps = weight.T  # (K, D)
-    y = (window * taps[:-1]).sum(1)[:, None] + x * taps[-1]
-    return F.silu(y if bias is None else y + bias)
+    past = torch.einsum("bwd,wd->bd", window, taps[:-1])
+    return x * taps[-1], past if bias is None else past + bias
 
 
 def last_inputs(x: Float[Tensor, "B N D"], window: Tensor | None, taps: int) -> Float[Tensor, "B W D"]:
