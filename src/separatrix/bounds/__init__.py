@@ -1,6 +1,6 @@
 """Lower bounds: two cuts by enumeration, closed forms, accuracy ceilings, executable protocols."""
 
-from separatrix.bounds.audit import StateSize, config_size, load_config, measured_size, verdicts
+from separatrix.bounds.audit import Verdict, verdicts
 from separatrix.bounds.automaton import Automaton, residual_automaton
 from separatrix.bounds.cuts import (
     BestCut,
@@ -21,6 +21,7 @@ from separatrix.bounds.sizes import (
     smallest_state,
     smallest_width,
 )
+from separatrix.bounds.state_size import Part, StateSize
 from separatrix.bounds.table import Rows, TruthTable, truth_table
 from separatrix.bounds.two_way import FoolingSet, Rank, fooling_set, rank
 from separatrix.tasks.ceiling import accuracy_ceiling
@@ -30,24 +31,23 @@ __all__ = [
     "BestCut",
     "FoolingSet",
     "Growth",
+    "Part",
     "Rank",
     "Rows",
     "StateSize",
     "Transcript",
     "TruthTable",
+    "Verdict",
     "accuracy_ceiling",
     "attention_capacity",
     "attention_cut",
     "attention_protocol",
     "attention_rows",
     "best_attention_cut",
-    "config_size",
     "fooling_set",
     "growth_law",
-    "load_config",
     "longest_attention",
     "longest_recurrent",
-    "measured_size",
     "memory_profile",
     "rank",
     "recurrent_capacity",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from separatrix.cli.output import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from separatrix.bounds.state_size import StateSize
 
 
 def audit(
@@ -24,29 +27,44 @@ def audit(
     """
     from dataclasses import asdict
 
-    from separatrix.bounds.audit import config_size, load_config, measured_size, verdicts
+    from separatrix.bounds.audit import verdicts
+
+    size = _size(context, model, length)
+    found = verdicts(size, length)
+    if json:
+        state = asdict(size) | {
+            "growth": size.growth, "length": length, "numbers": size.numbers(length), "bits": size.bits(length)
+        }  # fmt: skip
+        print_json({"model": model, "state": state, "tasks": [asdict(verdict) for verdict in found]})
+        return
+    print(f"{model}: {size.growth} state, at {length} tokens {size.bits(length):,} bits: {size.formats(length)}")
+    print(f"measured: {size.source}")
+    rows = [
+        [v.task, v.length, v.needed_bits, v.state_bits, v.ruling, v.exact_at_most, v.accuracy_ceiling] for v in found
+    ]
+    columns = ["task", "length", "needed (bits)", "state (bits)", "exactly", "not ruled out at", "accuracy ceiling"]
+    print_table("what a model of this state may do, in any arithmetic, by the bits of its stored tensors", columns, rows)
+
+
+def _size(context: typer.Context, model: str, length: int) -> StateSize:
+    """The state of a configuration's model or of a model by name and options, measured."""
     from separatrix.cli.options import assign
     from separatrix.models import architecture, create
     from separatrix.tasks import create as create_task
 
-    if Path(model).is_dir():
-        model = str(Path(model) / "config.json")
-    if model.endswith(".json"):
+    path = Path(model.removeprefix("hf:"))
+    if model.endswith(".json") or path.is_dir():
+        from separatrix.models.huggingface.audit import audit_configuration
+        from separatrix.models.huggingface.configuration import load_config
+
         assign(context, {})
-        size = config_size(load_config(model))
-    else:
-        options = assign(context, {"model": architecture(model).Config})["model"]
-        probe = create_task("index-lookup", length=min(length, 64), alphabet=4)
-        size = measured_size(create(model, probe, **options), probe)
-    found = verdicts(size, length)
-    if json:
-        state = asdict(size) | {"growth": size.growth, "length": length, "bits": size.bits(length)}
-        print_json({"model": model, "state": state, "tasks": [asdict(verdict) for verdict in found]})
-        return
-    numbers = f"{size.numbers(length):,} numbers of {size.precision} bits = {size.bits(length):,} bits"
-    print(f"{model}: {size.growth} state, {numbers} at {length} tokens ({size.source})")
-    rows = [
-        [v.task, v.length, v.needed_bits, v.state_bits, v.possible, str(v.longest), v.accuracy_ceiling] for v in found
-    ]
-    columns = ["task", "length", "needed (bits)", "state (bits)", "not ruled out", "exact at", "accuracy ceiling"]
-    print_table("what an exact model of this state may do (proved)", columns, rows)
+        return audit_configuration(load_config(model), length).size
+    from separatrix.models.measure import measured_size, window_lengths
+
+    options = assign(context, {"model": architecture(model).Config})["model"]
+    probe = create_task("index-lookup", length=min(length, 64), alphabet=4)
+    built = create(model, probe, **options)
+    if last := max(window_lengths(built), default=0):
+        probe = create_task("index-lookup", length=max(64, last + 8), alphabet=4)
+        built = create(model, probe, **options)
+    return measured_size(built, probe)

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from separatrix.bounds.audit import measured_size
+from separatrix.models.measure import measured_size
 from separatrix.errors import InputError
 from separatrix.experiments.card.card import Growth, State
 from separatrix.experiments.trial.config import TrialConfig

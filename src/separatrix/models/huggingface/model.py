@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
-import json
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,62 +12,19 @@ from pydantic import Field, create_model
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from separatrix.errors import InputError, nearest
+from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
+from separatrix.models.huggingface import cache
+from separatrix.models.huggingface.cache import CacheState, visit
+from separatrix.models.huggingface.configuration import PREFIX, configuration, language_model, load_config, model_type, plain_settings
+from separatrix.models.huggingface.bare import bare
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, map_state, repeat_queries
 from separatrix.tasks.base import Task
 
-PREFIX = "hf:"
 _FEWEST_LAYERS = {"rwkv": 2, "recurrent_gemma": 3}
 """Model types that Transformers cannot run with a single layer."""
-
-_CACHES = ("past_key_values", "cache_params", "state")
-
-
-class CacheState:
-    """A Transformers cache as a pytree: its tensors with a leading batch dimension are the state."""
-
-    def __init__(self, cache: Any, batch: int) -> None:
-        self.cache, self.batch = cache, batch
-
-
-def visit(value: Any, batch: int, change: Any) -> Any:
-    """A copy of a cache with `change` applied to every tensor whose first dimension is the batch."""
-    if isinstance(value, Tensor):
-        return change(value) if value.ndim and value.shape[0] == batch else value
-    if isinstance(value, list | tuple):
-        return type(value)(visit(item, batch, change) for item in value)
-    if isinstance(value, dict):
-        return {key: visit(item, batch, change) for key, item in value.items()}
-    if type(value).__module__.startswith("transformers.") and hasattr(value, "__dict__"):
-        new = copy.copy(value)
-        for name, item in vars(value).items():
-            if not name.endswith("config"):
-                setattr(new, name, visit(item, batch, change))
-        return new
-    return value
-
-
-def _flatten(state: CacheState) -> tuple[list[Tensor], Any]:
-    found: list[Tensor] = []
-
-    def take(tensor: Tensor) -> Tensor:
-        found.append(tensor)
-        return tensor
-
-    visit(state.cache, state.batch, take)
-    return found, state
-
-
-def _unflatten(tensors: Any, state: CacheState) -> CacheState:
-    waiting = list(tensors)
-    batch = waiting[0].shape[0] if waiting and isinstance(waiting[0], Tensor) else state.batch
-    return CacheState(visit(state.cache, state.batch, lambda _: waiting.pop(0)), batch)
-
-
-pytree.register_pytree_node(CacheState, _flatten, _unflatten)
 
 
 class HuggingFace(SequenceModel):
@@ -85,15 +39,15 @@ class HuggingFace(SequenceModel):
     def __init__(self, task: Task, config: ModelConfig) -> None:
         nn.Module.__init__(self)
         self.task, self.config, self.query_offset = task, config, task.query_offset
-        from transformers import AutoConfig, AutoModel
+        from transformers import AutoModel
 
-        settings = {**self.given, **self.sizes(config), "vocab_size": task.vocabulary, "use_cache": True}
+        settings = {**self.given, **self.sizes(config), "vocab_size": task.vocabulary}
         for token in ("bos_token_id", "eos_token_id", "pad_token_id"):
             settings[token] = None
-        try:
-            self.body = AutoModel.from_config(AutoConfig.for_model(self.model_type, **settings))
-        except (ValueError, TypeError, ImportError, RuntimeError, ZeroDivisionError) as error:
-            raise InputError(f"{config.name}: Transformers cannot build it: {' '.join(str(error).split())}") from error
+        built = configuration({**settings, "model_type": self.model_type})
+        self.body = language_model(built, AutoModel).train()
+        self.slot = cache.slot(self.body, config.name)
+        self.fresh = cache.held(self.body)
         self.project = None if task.vector_size is None else nn.Linear(task.vector_size, config.width)
         self.head = nn.Linear(config.width, task.answers)
 
@@ -104,29 +58,11 @@ class HuggingFace(SequenceModel):
             for name, value in dict(config).items()
             if name not in ModelConfig.model_fields and value is not None and name != "heads"
         }
-        defaults = _settings(self.model_type)
-        heads = config.heads if hasattr(config, "heads") else None
-        settings: dict[str, Any] = {"hidden_size": config.width, "num_hidden_layers": config.layers}
+        heads = getattr(config, "heads", None)
         if not self.given:  # a bare model type: keep the proportions of its default size
-            ratio = config.width / (defaults.get("hidden_size") or defaults.get("n_embd") or config.width)
-            inner = defaults.get("intermediate_size")
-            if inner and self.model_type not in ("mamba", "mamba2"):
-                settings["intermediate_size"] = max(1, round(inner * ratio))
-            if "num_attention_heads" in defaults or "n_head" in defaults:
-                settings["num_attention_heads"] = heads or max(h for h in (1, 2, 4) if config.width % h == 0)
-                if "num_key_value_heads" in defaults:
-                    settings["num_key_value_heads"] = settings["num_attention_heads"]
-                if "head_dim" in defaults:
-                    settings["head_dim"] = config.width // settings["num_attention_heads"]
-            if "lru_width" in defaults:
-                settings["lru_width"] = config.width
-            if self.model_type == "mamba2":
-                inner = config.width * (chosen.get("expand") or defaults["expand"])
-                head = chosen.get("head_dim") or min(64, inner)
-                settings |= {"head_dim": head, "num_heads": inner // head, "n_groups": 1}
-        elif heads:
-            settings["num_attention_heads"] = heads
-        return {**settings, **chosen}
+            return {**bare(_settings(self.model_type), config.width, config.layers, heads), **chosen}
+        settings: dict[str, Any] = {"hidden_size": config.width, "num_hidden_layers": config.layers}
+        return {**settings, **({"num_attention_heads": heads} if heads else {}), **chosen}
 
     @classmethod
     def build_mixer(cls, config: Any, layer: int) -> Mixer:
@@ -149,15 +85,41 @@ class HuggingFace(SequenceModel):
                 hidden, state = self.run(tokens[:, t : t + 1], state)
                 pieces.append(hidden)
             return torch.cat(pieces, dim=1), state
-        held = CacheState(self.empty_cache(), tokens.shape[0]) if state is None else state[0]
-        before = visit(held.cache, held.batch, torch.clone)
-        with torch.autograd.graph.saved_tensors_hooks(self.keeping(before, held.batch), lambda x: x):
+        batch = tokens.shape[0]
+        if state is None:
+            given, held = CacheState(self.empty_cache(), batch), None
+        else:
+            given, held = state[0], dict(zip(self.places, state[1:], strict=True))
+        cache.hold(self.body, self.places, held, self.fresh)
+        before = visit(given.cache, given.batch, torch.clone)
+        with torch.autograd.graph.saved_tensors_hooks(self.keeping(before, given.batch), lambda x: x):
             output = self.body(**self.embed_tokens(tokens), **{self.slot: before}, use_cache=True, return_dict=True)
         after = getattr(output, self.slot, None)
         after = before if after is None else after
         if after is None:
             raise InputError(f"{self.config.name}: hands over no cache, so its state cannot be measured")
-        return output.last_hidden_state, (CacheState(after, tokens.shape[0]),)
+        now = cache.held(self.body)
+        return output.last_hidden_state, (CacheState(after, batch), *(now[place] for place in self.places))
+
+    @cached_property
+    def places(self) -> list[str]:
+        """Where the body's modules hold what depends on the context: a part of the state, put back for every run."""
+        size, fixed = self.task.vector_size, torch.Generator().manual_seed(0)
+        shape = (2, 5) if size is None else (2, 5, size)
+        like = next(self.body.parameters())
+        contexts = [torch.rand(shape, generator=fixed).to(like.device) for _ in range(2)]
+        if size is None:
+            contexts = [(context * self.task.vocabulary).long() for context in contexts]
+
+        def run(i: int) -> None:
+            self.body(**self.embed_tokens(contexts[i]), **{self.slot: self.empty_cache()}, use_cache=True)
+
+        training = self.body.training
+        self.body.eval()
+        with torch.no_grad():
+            places = cache.held_apart(self.body, run)
+        self.body.train(training)
+        return places
 
     def run_apart(self, tokens: Tensor, state: State) -> tuple[Float[Tensor, "B N D"], State]:
         """`run` for each example alone: Transformers' RWKV mixes the examples of a batch in steps of one token."""
@@ -167,15 +129,6 @@ class HuggingFace(SequenceModel):
             results.append(self.run(tokens[i : i + 1], alone))
         hidden, states = zip(*results, strict=True)
         return torch.cat(hidden), pytree.tree_map(lambda *parts: torch.cat(parts), *states)
-
-    @property
-    def slot(self) -> str:
-        """What the body calls its cache."""
-        arguments = inspect.signature(self.body.forward).parameters
-        for name in _CACHES:
-            if name in arguments:
-                return name
-        raise InputError(f"{self.config.name}: is no causal language model with a cache")
 
     def empty_cache(self) -> Any:
         """A cache to begin with; None where the body makes its own."""
@@ -214,50 +167,33 @@ def huggingface(name: str) -> type[SequenceModel]:
     """The class of `hf:model_type` or `hf:path/to/config.json`. Raises InputError when there is no such model."""
     try:
         import transformers
-        from transformers import CONFIG_MAPPING
     except ImportError as error:
         raise InputError(f"{name} needs Transformers: pip install 'separatrix[hf]' ({error})") from None
     transformers.logging.set_verbosity_error()
-    what = name.removeprefix(PREFIX)
-    given: dict[str, Any] = {}
-    if what.endswith(".json"):
-        try:
-            given = json.loads(Path(what).read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise InputError(f"cannot read {what}: {error}") from None
-        if not isinstance(given, dict) or "model_type" not in given:
-            raise InputError(f"{what}: expected a Transformers config.json with a 'model_type'")
-        model_type = given.pop("model_type")
+    what, given = name.removeprefix(PREFIX), dict[str, Any]()
+    if what.endswith(".json") or Path(what).is_dir():
+        given = load_config(what)
+        kind = model_type(str(given.pop("model_type")))
     else:
-        model_type = what
-    model_type = model_type.lower().replace("recurrentgemma", "recurrent_gemma").replace("-", "_")
-    model_type = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrent_gemma": "recurrent_gemma"}.get(
-        model_type, model_type
-    )
-    if model_type not in CONFIG_MAPPING:
-        guess = nearest(model_type, CONFIG_MAPPING.keys())
-        hint = f": did you mean 'hf:{guess}'?" if guess else ", e.g. hf:mamba, hf:gpt2 or hf:path/to/config.json"
-        raise InputError(f"Transformers has no model type {model_type!r}{hint}")
-    config = create_model("HuggingFaceConfig", __base__=ModelConfig, **_fields(name, model_type, given))
-    members = {"Config": config, "model_type": model_type, "given": given, "__doc__": HuggingFace.__doc__}
+        kind = model_type(what)
+    config = create_model("HuggingFaceConfig", __base__=ModelConfig, **_fields(name, kind, given))
+    members = {"Config": config, "model_type": kind, "given": given, "__doc__": HuggingFace.__doc__}
     return type("HuggingFace", (HuggingFace,), members)
 
 
-def _settings(model_type: str) -> dict[str, Any]:
-    from transformers import CONFIG_MAPPING
-
-    return CONFIG_MAPPING[model_type]().to_dict()
+def _settings(kind: str) -> dict[str, Any]:
+    return plain_settings(configuration({"model_type": kind}))
 
 
-def _fields(name: str, model_type: str, given: dict[str, Any]) -> dict[str, Any]:
+def _fields(name: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
     """Every plain setting of the Transformers configuration as a field; None leaves it as it is."""
-    settings = _settings(model_type)
+    settings = _settings(kind)
     width = given.get("hidden_size", given.get("n_embd", given.get("d_model", 64)))
-    layers = given.get("num_hidden_layers", given.get("n_layer", _FEWEST_LAYERS.get(model_type, 1)))
+    layers = given.get("num_hidden_layers", given.get("n_layer", _FEWEST_LAYERS.get(kind, 1)))
     fields: dict[str, Any] = {
         "name": (Literal[name], name),
         "width": (int, Field(width, ge=1, description="hidden_size")),
-        "layers": (int, Field(layers, ge=_FEWEST_LAYERS.get(model_type, 1), description="num_hidden_layers")),
+        "layers": (int, Field(layers, ge=_FEWEST_LAYERS.get(kind, 1), description="num_hidden_layers")),
     }
     if "num_attention_heads" in settings or "n_head" in settings:
         fields["heads"] = (int | None, Field(None, ge=1, description="num_attention_heads"))
