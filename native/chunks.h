@@ -4,6 +4,7 @@
 // With t_i the sum of the log decays up to token i, an output is y_i = sum_{j <= i} e^{t_i - t_j} (q_i . k_j) u_j +
 // e^{t_i} q_i^T S, and the state becomes e^{t_last} S + sum_j e^{t_last - t_j} k_j u_j^T. u is v; under the delta rule it
 // is u_i = beta_i e_i with e_i = v_i - e^{t_i} S^T k_i - sum_{j < i} e^{t_i - t_j} (k_i . k_j) u_j.
+// Log decays may be -inf: t_i - t_j is summed from j to i, a difference would lose what comes after a strong decay.
 #pragma once
 
 #include "kernels.h"
@@ -42,14 +43,15 @@ template <class T> struct Chunk {
   const AttentionSize n;
   const Index C, K, V;  // padded tokens, keys and values
   Index count = 0, rows = 0;  // tokens of this chunk, and padded to blocks
-  Scratch<T> q, k, v, log_decay, up, down, q_near, k_near, q_far, k_far, k_reading, ends, total, enter, leave, fade, beta;
+  bool strong = false;        // decays of single keys too strong for keys that grow by their inverse
+  Scratch<T> q, k, v, log_decay, up, down, q_near, k_near, q_far, k_far, k_reading, ends, total, apart, enter, leave, fade, beta;
   Scratch<T> k_turned, scores, system, error, corrected;
 
   explicit Chunk(AttentionSize size)
       : n(size), C(whole(minimum(n.chunk, n.length), kBlock)), K(whole(n.keys, L)), V(whole(n.values, L)), q(C * K), k(C * K),
         v(C * V), log_decay(keyed() * C * K), up(keyed() * C * K), down(keyed() * C * K), q_near(keyed() * C * K),
         k_near(keyed() * C * K), q_far(decays() * C * K), k_far(decays() * C * K), k_reading(decays() * n.delta * C * K), ends(3 * K),
-        total(C), enter(C), leave(C), fade(single() * C * C), beta(C), k_turned(K * C), scores(C * C), system(n.delta * C * C),
+        total(C), apart(C), enter(C), leave(C), fade(single() * C * C), beta(C), k_turned(K * C), scores(C * C), system(n.delta * C * C),
         error(n.delta * C * V), corrected(n.delta * C * V) {}
 
   Index decays() const { return n.decay != Decay::none; }
@@ -82,14 +84,21 @@ template <class T> struct Chunk {
   }
 
   void decay_heads(const T* steps) {
+    const V_ lanes = lane_numbers<T>();
+    std::memset(static_cast<void*>(apart.get()), 0, sizeof(T) * C);
     T sum = 0;
-    for (Index i = 0; i < rows; ++i) total[i] = sum += i < count ? steps[i * n.heads] : T(0);
-    const V_ end = splat<T>(sum);
-    for (Index i = 0; i < rows; i += L) {
-      const V_ t = load(total.get() + i);
-      store<T>(enter.get() + i, exp<T>(t)), store<T>(leave.get() + i, exp<T>(end - t));
+    for (Index i = 0; i < rows; ++i) {
+      const T step = i < count ? steps[i * n.heads] : T(0);
+      total[i] = sum += step;
+      for (Index j = 0; j <= i; j += L) {  // apart[j]: from token j to token i
+        const V_ more = j + L > i ? (lanes < splat<T>(T(i - j)) ? splat<T>(step) : zero<T>()) : splat<T>(step);
+        const V_ now = load(apart.get() + j) + more;
+        store<T>(apart.get() + j, now), store<T>(fade.get() + i * C + j, decay<T>(now));
+      }
     }
-    const V_ kept = exp<T>(end);
+    for (Index i = 0; i < rows; i += L)
+      store<T>(enter.get() + i, decay<T>(load(total.get() + i))), store<T>(leave.get() + i, decay<T>(load(apart.get() + i)));
+    const V_ kept = decay<T>(splat<T>(sum));
     for (Index j = 0; j < K; j += L) store<T>(last() + j, kept);
     for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < K; j += L) {
@@ -98,30 +107,101 @@ template <class T> struct Chunk {
         store<T>(q_far.get() + x, load(q.get() + x) * in), store<T>(k_far.get() + x, key * splat<T>(leave[i]));
         if (n.delta) store<T>(k_reading.get() + x, key * in);
       }
-    for (Index i = 0; i < rows; ++i)
-      for (Index j = 0; j <= i; j += L) store<T>(fade.get() + i * C + j, exp<T>(splat<T>(total[i]) - load(total.get() + j)));
   }
 
-  // Counted from after the first token: what grows is then at most e^(chunk - 1 steps), and nothing in a chunk of one.
+  // Queries shrink by what was forgotten since the first token and keys grow by it, where that is little.
   void decay_keys(const T* steps) {
     load_rows<T>(steps, n.heads * n.keys, count, n.keys, log_decay.get(), K, rows);
+    typename Lanes<T>::Int much{};
     for (Index j = 0; j < K; j += L) {
       const V_ opening = load(log_decay.get() + j);
       V_ since = zero<T>();
       for (Index i = 0; i < rows; ++i) {
         const Index x = i * K + j;
         if (i) since += load(log_decay.get() + x);
-        const V_ shrunk = exp<T>(since), grown = splat<T>(T(1)) / shrunk;
+        const V_ shrunk = exp<T>(since), grown = splat<T>(T(1)) / shrunk, key = load(k.get() + x) * grown;
         store<T>(up.get() + x, shrunk), store<T>(down.get() + x, grown);
-        store<T>(q_near.get() + x, load(q.get() + x) * shrunk), store<T>(k_near.get() + x, load(k.get() + x) * grown);
+        store<T>(q_near.get() + x, load(q.get() + x) * shrunk), store<T>(k_near.get() + x, key);
+        much |= absolute<T>(key) > splat<T>(kLargestKey);
       }
-      const V_ before = exp<T>(opening), after = exp<T>(since);
-      store<T>(last() + j, exp<T>(opening + since)), store<T>(start() + j, before), store<T>(since_start() + j, after);
+      much |= since < splat<T>(-kMuch);
+      const V_ before = decay<T>(opening), after = exp<T>(since);
+      store<T>(last() + j, decay<T>(opening + since)), store<T>(start() + j, before), store<T>(since_start() + j, after);
       for (Index i = 0; i < rows; ++i) {
         const Index x = i * K + j;
         store<T>(q_far.get() + x, load(q_near.get() + x) * before), store<T>(k_far.get() + x, load(k_near.get() + x) * after);
       }
     }
+    strong = false;
+    for (int lane = 0; lane < L; ++lane) strong |= much[lane] != 0;
+    if (strong) decay_keys_strongly();
+  }
+  static constexpr T kMuch = 40;          // e^40 is a number in every format, and loses no digits
+  static constexpr T kLargestKey = T(1e30);
+
+  // The same where a key may forget everything: up and down are then the decays since the chunk's start and to its end.
+  void decay_keys_strongly() {
+    for (Index j = 0; j < K; j += L) {
+      V_ since = zero<T>(), ahead = zero<T>();
+      for (Index i = 0; i < rows; ++i) {
+        const Index x = i * K + j;
+        since += load(log_decay.get() + x);
+        const V_ entered = decay<T>(since);
+        store<T>(up.get() + x, entered), store<T>(q_far.get() + x, load(q.get() + x) * entered);
+      }
+      store<T>(last() + j, decay<T>(since));
+      for (Index i = rows - 1; i >= 0; --i) {
+        const Index x = i * K + j;
+        const V_ left = decay<T>(ahead);
+        store<T>(down.get() + x, left), store<T>(k_far.get() + x, load(k.get() + x) * left);
+        ahead += load(log_decay.get() + x);
+      }
+    }
+  }
+
+  V_ step(Index i, Index j) { return decay<T>(load(log_decay.get() + i * K + j)); }
+
+  // Calls see(i) with k_near holding the keys up to token i as that token meets them.
+  template <class F> void fade_keys(const F& see) {
+    for (Index i = 0; i < rows; ++i) {
+      for (Index j = 0; j < K; j += L) {
+        const V_ kept = step(i, j);
+        for (Index x = j; x < i * K; x += K) store<T>(k_near.get() + x, load(k_near.get() + x) * kept);
+        store<T>(k_near.get() + i * K + j, load(k.get() + i * K + j));
+      }
+      see(i);
+    }
+  }
+
+  void score_strongly() {
+    fade_keys([&](Index i) {
+      for (Index s = 0; s < whole(i + 1, kBlock); ++s) {
+        V_ sums = zero<T>();
+        for (Index j = 0; s <= i && j < K; j += L) sums += load(q.get() + i * K + j) * load(k_near.get() + s * K + j);
+        scores[i * C + s] = sum<T>(sums);
+      }
+    });
+  }
+
+  // Gradients of queries and keys from those of the scores.
+  void score_strongly_backward(const T* grad, T* grad_q, T* grad_k) {
+    fade_keys([&](Index i) {
+      for (Index j = 0; j < K; j += L) {
+        V_ sums = zero<T>();
+        for (Index s = 0; s <= i; ++s) sums += splat<T>(grad[i * C + s]) * load(k_near.get() + s * K + j);
+        store<T>(grad_q + i * K + j, sums);
+      }
+    });
+    std::memset(static_cast<void*>(grad_k), 0, sizeof(T) * rows * K);
+    for (Index i = rows - 1; i >= 0; --i)
+      for (Index j = 0; j < K; j += L) {
+        const V_ kept = step(i, j), query = load(q.get() + i * K + j);
+        for (Index s = 0; s <= i; ++s) {
+          T* to = grad_k + s * K + j;
+          const V_ now = load(to) + splat<T>(grad[i * C + s]) * query;
+          store<T>(to, s < i ? now * kept : now);
+        }
+      }
   }
 
   // Row block at `i` of a lower triangle: times the decay between the tokens, zero above the diagonal (and on it).
@@ -131,13 +211,17 @@ template <class T> struct Chunk {
       for (Index j = 0; j < i + kBlock; j += L) {
         T* at = square + r * C + j;
         V_ x = load(at);
-        if (single()) x *= load(fade.get() + r * C + j);
+        if (single()) {
+          const V_ kept = load(fade.get() + r * C + j);
+          x = kept == zero<T>() ? kept : x * kept;  // what is forgotten may have been too large for a number
+        }
         if (j + L > r) x = lanes < splat<T>(T(r - j + !strict)) ? x : zero<T>();
         store<T>(at, x);
       }
   }
 
   void score() {
+    if (strong) return score_strongly();
     transpose<T>(near_k(), K, k_turned.get(), C, rows, K);
     for (Index i = 0; i < rows; i += kBlock) {
       product<T>({near_q() + i * K, K, 1}, k_turned.get(), C, scores.get() + i * C, C, kBlock, i + kBlock, n.keys);

@@ -69,7 +69,8 @@ template <class T> struct AttentionBackward {
     }
     product<T>({gy, V, 1}, state_turned.get(), K, q_far.get(), K, rows, K, n.values);
     product<T>({chunk.values(), V, 1}, grad_state_turned.get(), K, k_far.get(), K, rows, K, n.values);
-    between(gs, chunk.near_k(), chunk.near_q(), q_near.get(), k_near.get(), false);
+    if (chunk.strong) chunk.score_strongly_backward(gs, q_near.get(), k_near.get());
+    else between(gs, chunk.near_k(), chunk.near_q(), q_near.get(), k_near.get(), false);
     if (n.delta) {
       chunk.correct_backward(gu, ge);
       for (Index x = 0; x < rows * V; x += L) store<T>(me + x, -load(ge + x));
@@ -117,7 +118,8 @@ template <class T> struct AttentionBackward {
         V_ read = zero<T>();
         if (chunk.keyed()) {
           const V_ up = load(chunk.up.get() + x), down = load(chunk.down.get() + x);
-          gq = up * (gq + before * far_q), gk = down * (gk + after * far_k);
+          if (chunk.strong) gq += up * far_q, gk += down * far_k;
+          else gq = up * (gq + before * far_q), gk = down * (gk + after * far_k);
         } else if (chunk.single()) {
           gq += splat<T>(chunk.enter[i]) * far_q, gk += splat<T>(chunk.leave[i]) * far_k;
         } else {

@@ -182,6 +182,9 @@ template <class T> INLINE Vec<T> exp(Vec<T> x) {
   return (Vec<T>)((Int)p + ((Int)shifted << C::mantissa));
 }
 
+// e^x of a log decay: exactly 0, and not the smallest normal number, where everything is forgotten.
+template <class T> INLINE Vec<T> decay(Vec<T> x) { return x < splat<T>(Constants<T>::exp_low) ? zero<T>() : exp<T>(x); }
+
 template <class T> INLINE Vec<T> sigmoid(Vec<T> x) { return splat<T>(T(1)) / (splat<T>(T(1)) + exp<T>(-x)); }
 
 // log(1 + e^x)

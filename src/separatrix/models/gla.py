@@ -16,7 +16,7 @@ from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.gated_norm import gated_norm
-from separatrix.ops.linear_attention import GATED_CHUNK, LOWEST_LOG_DECAY, gated_attention, gated_step
+from separatrix.ops.linear_attention import GATED_CHUNK, gated_attention, gated_step
 from separatrix.ops.memory_read import Layout, memory_read
 
 
@@ -57,7 +57,7 @@ class GLAMixer(SharedMixer):
 
     def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys, values and log decays, one row of numbers a head."""
-        log_decay = (F.logsigmoid(self.decay(x)) / 16).clamp_min(LOWEST_LOG_DECAY)
+        log_decay = F.logsigmoid(self.decay(x)) / 16
         parts = (self.query(x) * self.key_width**-0.5, self.key(x), self.value(x), log_decay)
         q, k, v, log_decay = (part.unflatten(-1, (self.heads, -1)) for part in parts)
         return q, k, v, log_decay

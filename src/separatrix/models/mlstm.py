@@ -18,7 +18,7 @@ from separatrix.models.state import State
 from separatrix.ops.alternatives import activate, spread
 from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.linear_attention import CHUNK
-from separatrix.ops.normalised_attention import normalised_attention, normalised_step
+from separatrix.ops.normalised_attention import normalised, normalised_attention, normalised_step
 
 
 class MLSTMConfig(ModelConfig):
@@ -101,7 +101,7 @@ class MLSTMMixer(SharedMixer):
         keep, add = torch.exp(forget + top[:, None] - m), torch.exp(enter - m) * (q * k).sum(-1)
         y = keep[..., None] * torch.einsum("bqhk,bhkv->bqhv", q, memory) + add[..., None] * v
         weight = keep * torch.einsum("bqhk,bhk->bqh", q, total) + add
-        return self.finish(y / torch.maximum(weight.abs(), torch.exp(-m))[..., None], mixed, spread(z, which))
+        return self.finish(normalised(y, weight, m), mixed, spread(z, which))
 
 
 class MLSTM(SequenceModel):

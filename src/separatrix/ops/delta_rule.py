@@ -13,7 +13,7 @@ from torch import Tensor
 
 from separatrix.ops.chunks import check_heads, chunked
 from separatrix.ops.fla import fast
-from separatrix.ops.linear_attention import above_diagonal, in_chunks, out_of_chunks
+from separatrix.ops.linear_attention import between, in_chunks, out_of_chunks
 from separatrix.ops.native import takes
 
 CHUNK = 32
@@ -47,16 +47,14 @@ def delta_rule(
     chunk = min(chunk, length)
     q, k, v, beta = (in_chunks(x, chunk) for x in (q, k, v, beta[..., None]))  # (B, H, T, C, ·)
     keys, scores = k @ k.transpose(-1, -2), q @ k.transpose(-1, -2)
-    later = above_diagonal(chunk, v.device)
     faded_q, faded_k, kept, last = q, k, k, None
     if log_decay is None:
-        scores = scores.masked_fill(later, 0)
+        scores = scores.tril()
     else:
-        total = in_chunks(log_decay[..., None], chunk).cumsum(-2)  # (B, H, T, C, 1)
-        decay = torch.exp((total - total.transpose(-1, -2)).masked_fill(later, -torch.inf))
-        keys, scores = keys * decay, scores * decay
-        last = torch.exp(total[..., -1:, :])
-        faded_q, faded_k, kept = q * torch.exp(total), k * torch.exp(total), k * torch.exp(total[..., -1:, :] - total)
+        steps = in_chunks(log_decay[..., None], chunk)  # (B, H, T, C, 1)
+        decay, since = torch.exp(between(steps[..., 0])), torch.exp(steps.cumsum(-2))
+        keys, scores = (x.masked_fill(decay == 0, 0) * decay for x in (keys, scores))
+        faded_q, faded_k, kept, last = q * since, k * since, k * decay[..., -1, :, None], since[..., -1:, :]
     system = (beta * keys).tril(-1)  # the solver takes the diagonal for ones
     wanted = torch.linalg.solve_triangular(
         system, torch.cat([beta * v, beta * faded_k], dim=-1), upper=False, unitriangular=True

@@ -3,6 +3,9 @@
 A state S (K x V) per head follows S_t = decay_t S_{t-1} + k_t v_t^T and is read as y_t = q_t^T S_t. In chunks of C
 tokens, what a chunk adds to its own outputs is a masked C x C attention and what earlier chunks add is one product
 with the state before the chunk (Hua et al. 2022; Yang et al. 2024; Dao and Gu 2024).
+
+Log decays may be anything from -inf to 0. Each exponent is a sum of the decays between two tokens, never a difference
+of sums: nothing grows, and a token that forgets everything hides no decay after it.
 """
 
 from __future__ import annotations
@@ -21,9 +24,6 @@ CHUNK = 64
 
 GATED_CHUNK = 16
 """The most tokens in a chunk where every key coordinate has a decay of its own."""
-
-LOWEST_LOG_DECAY = -5.0
-"""What such a decay may come to in one token: e^(5 * 15) still fits in float32."""
 
 
 def decayed_attention(
@@ -48,13 +48,12 @@ def decayed_attention(
         return torch.zeros_like(v), state
     chunk = min(chunk, length)
     q, k, v = (in_chunks(x, chunk) for x in (q, k, v))  # (B, G or H, T, C, ·)
-    total = in_chunks(log_decay[..., None], chunk)[..., 0].cumsum(-1)  # (B, H, T, C)
-    apart = total[..., :, None] - total[..., None, :]
-    decay = torch.exp(apart.masked_fill(above_diagonal(chunk, v.device), -torch.inf))
-    within = (q @ k.transpose(-1, -2) * decay) @ v
-    added = (k * torch.exp(total[..., -1:] - total)[..., None]).transpose(-1, -2) @ v  # (B, H, T, K, V)
-    before, state = carry(state, torch.exp(total[..., -1])[..., None, None], added)
-    across = (q * torch.exp(total)[..., None]) @ before
+    steps = in_chunks(log_decay[..., None], chunk)[..., 0]  # (B, H, T, C)
+    decay, since = torch.exp(between(steps)), torch.exp(steps.cumsum(-1))
+    within = ((q @ k.transpose(-1, -2)).masked_fill(decay == 0, 0) * decay) @ v
+    added = (k * decay[..., -1, :, None]).transpose(-1, -2) @ v  # (B, H, T, K, V)
+    before, state = carry(state, since[..., -1:, None], added)
+    across = (q * since[..., None]) @ before
     return out_of_chunks(within + across, length), state
 
 
@@ -82,9 +81,12 @@ def out_of_chunks(x: Float[Tensor, "B H T C V"], length: int) -> Float[Tensor, "
     return x.permute(0, 2, 3, 1, 4).flatten(1, 2)[:, :length]
 
 
-def above_diagonal(chunk: int, device: torch.device) -> Tensor:
-    """Bool[C, C]: True where the column is later than the row."""
-    return torch.ones(chunk, chunk, dtype=torch.bool, device=device).triu(1)
+def between(steps: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C C"]:
+    """The log decays after the token of a column up to that of a row, summed; -inf above the diagonal."""
+    chunk = steps.shape[-1]
+    earlier = torch.ones(chunk, chunk, dtype=torch.bool, device=steps.device).triu()  # the row not after the column
+    apart = steps[..., None].expand(*steps.shape, chunk).masked_fill(earlier, 0).cumsum(-2)
+    return apart.masked_fill(earlier.triu(1), -torch.inf)
 
 
 def carry(
@@ -106,11 +108,7 @@ def gated_attention(
     state: Float[Tensor, "B H K V"] | None = None,
     chunk: int = GATED_CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
-    """Outputs and last state with one decay for every key coordinate, head and token.
-
-    log_decay: at least LOWEST_LOG_DECAY; inside a chunk, queries shrink and keys grow with the decay since its start,
-               which would overflow in float32 were there no bound
-    """
+    """Outputs and last state with one decay for every key coordinate, head and token."""
     batch, length, heads, width = v.shape
     if length and (run := fast("gla", "chunk_gla", v)) is not None:
         return run(q, k, v, g=log_decay, state=state)
@@ -121,16 +119,37 @@ def gated_attention(
     state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
-    chunk = min(chunk, length)
+    chunk = 1 << (min(chunk, length) - 1).bit_length()  # halved down to single tokens
     q, k, v, steps = (in_chunks(x, chunk) for x in (q, k, v, log_decay))  # (B, H, T, C, ·)
-    first = steps[..., :1, :]  # growth is counted from after the first token: a chunk of 1 cannot overflow
-    since = steps.cumsum(-2) - first  # <= 0
-    shrunk = q * torch.exp(since)
-    scores = (shrunk @ (k * torch.exp(-since)).transpose(-1, -2)).masked_fill(above_diagonal(chunk, v.device), 0)
-    last = since[..., -1:, :]
-    added = (k * torch.exp(last - since)).transpose(-1, -2) @ v
-    before, state = carry(state, torch.exp(last + first).transpose(-1, -2), added)
-    return out_of_chunks(scores @ v + (shrunk * torch.exp(first)) @ before, length), state
+    since = torch.exp(steps.cumsum(-2))
+    added = (k * torch.exp(after_each(steps))).transpose(-1, -2) @ v
+    before, state = carry(state, since[..., -1:, :].transpose(-1, -2), added)
+    return out_of_chunks(gated_scores(q, k, steps) @ v + (q * since) @ before, length), state
+
+
+def after_each(steps: Float[Tensor, "*B C K"]) -> Float[Tensor, "*B C K"]:
+    """The log decays of the tokens after each one, summed."""
+    later = F.pad(steps[..., 1:, :], (0, 0, 0, 1))
+    return later.flip(-2).cumsum(-2).flip(-2)
+
+
+def gated_scores(
+    q: Float[Tensor, "*B C K"], k: Float[Tensor, "*B C K"], steps: Float[Tensor, "*B C K"]
+) -> Float[Tensor, "*B C C"]:
+    """What each of 2^n tokens takes of those up to it: sum over k of q_i k_j e^(decays after j up to i), 0 after it.
+
+    A chunk is halved: queries of its second half fade from the middle on and keys of the first half up to the middle,
+    so that neither grows (secondary chunks of Yang et al. 2024); the halves are halved in turn.
+    """
+    chunk = q.shape[-2]
+    if chunk == 1:
+        return (q * k).sum(-1, keepdim=True)
+    half = chunk // 2
+    faded_q = q[..., half:, :] * torch.exp(steps[..., half:, :].cumsum(-2))
+    faded_k = k[..., :half, :] * torch.exp(after_each(steps[..., :half, :]))
+    across = faded_q @ faded_k.transpose(-1, -2)
+    first, second = gated_scores(*(x.unflatten(-2, (2, half)) for x in (q, k, steps))).unbind(-3)
+    return torch.cat([F.pad(first, (0, half)), torch.cat([across, second], dim=-1)], dim=-2)
 
 
 def gated_step(

@@ -6,6 +6,7 @@ log i_t), so that no exponential overflows; y_t = C_t^T q_t / max(|n_t · q_t|, 
 
 from __future__ import annotations
 
+import math
 from typing import TypeAlias
 
 import torch
@@ -36,31 +37,48 @@ def normalised_attention(
     if not length:
         return torch.zeros_like(v), memory
     state, normaliser, top = memory
-    tops = running_maximum(log_enter.detach(), log_forget.detach(), top.detach(), chunk)  # (B, N, H)
+    tops = running_maximum(log_enter.detach(), log_forget.detach(), top.detach())  # (B, N, H)
     # What the maxima come to does not change the outputs, so they count as constants until the memory is handed on.
     previous = torch.cat([top.detach()[:, None], tops[:, :-1]], dim=1)
     enter = torch.exp(log_enter - tops)
     held = torch.cat([state, normaliser[..., None]], dim=-1) * torch.exp(top - top.detach())[..., None, None]
     counted = F.pad(v, (0, 1), value=1.0)  # the normaliser is what values of one would leave
     y, held = decayed_attention(q, k * enter[..., None], counted, log_forget + (previous - tops), held, chunk)
-    weight = y[..., width:].abs()
-    y = y[..., :width] / torch.maximum(weight, torch.exp(-tops)[..., None])
+    y = normalised(y[..., :width], y[..., width], tops)
     last = last_maximum(log_enter, log_forget, top)
     held = held * torch.exp(tops[:, -1] - last)[..., None, None]
     return y, (held[..., :width].contiguous(), held[..., width].contiguous(), last)
 
 
+def normalised(
+    total: Float[Tensor, "*B V"], weight: Float[Tensor, "*B"], m: Float[Tensor, "*B"]
+) -> Float[Tensor, "*B V"]:
+    """The total divided by max(|weight|, e^-m).
+
+    e^-m may be too large for a number: where it wins, the total is multiplied by e^m instead, so that neither the
+    quotient nor its gradient meets an infinity.
+    """
+    size = weight.abs()
+    heavy = size > torch.exp(-m)
+    light = torch.exp(m.clamp(max=math.log(torch.finfo(m.dtype).max) - 1))
+    return total * torch.where(heavy, 1 / torch.where(heavy, size, 1), light)[..., None]
+
+
 def running_maximum(
-    log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"], chunk: int
+    log_enter: Float[Tensor, "B N H"], log_forget: Float[Tensor, "B N H"], top: Float[Tensor, "B H"]
 ) -> Float[Tensor, "B N H"]:
-    """The maxima m after every token from the one before the first: m_t = max(log f_t + m_{t-1}, log i_t)."""
-    parts = []
-    for enter, forget in zip(log_enter.split(chunk, dim=1), log_forget.split(chunk, dim=1), strict=True):
-        total = forget.cumsum(1)  # over one chunk only: over a long sequence, differences of sums lose their digits
-        best = torch.cat([top[:, None], enter - total], dim=1).cummax(1).values[:, 1:]
-        parts.append(total + best)
-        top = parts[-1][:, -1]
-    return torch.cat(parts, dim=1)
+    """The maxima m after every token from the one before the first: m_t = max(log f_t + m_{t-1}, log i_t).
+
+    Spans of tokens are joined to the spans before them, twice as long each time; forgetting is only ever added up,
+    because differences of sums lose their digits.
+    """
+    best, forgotten, span = log_enter, log_forget, 1
+    while span < best.shape[1]:
+        joined = torch.maximum(best[:, span:], forgotten[:, span:] + best[:, :-span])
+        best = torch.cat([best[:, :span], joined], dim=1)
+        forgotten = torch.cat([forgotten[:, :span], forgotten[:, span:] + forgotten[:, :-span]], dim=1)
+        span *= 2
+    return torch.maximum(best, forgotten + top[:, None])
 
 
 def last_maximum(
@@ -86,6 +104,5 @@ def normalised_step(
     keep, add = torch.exp(log_forget + top - m), torch.exp(log_enter - m)
     state = keep[..., None, None] * state + (add[..., None] * k)[..., None] * v[..., None, :]
     normaliser = keep[..., None] * normaliser + add[..., None] * k
-    weight = (normaliser * q).sum(-1)
-    y = (q[..., None] * state).sum(-2) / torch.maximum(weight.abs(), torch.exp(-m))[..., None]
+    y = normalised((q[..., None] * state).sum(-2), (normaliser * q).sum(-1), m)
     return y, (state, normaliser, m)
