@@ -21,7 +21,7 @@ namespace {
 
 using Address = std::uintptr_t;
 
-std::vector<const Kernels*> available() {  // best last
+std::vector<const Kernels*> find() {
   std::vector<const Kernels*> found{&baseline::kernels};
 #if defined(SEPARATRIX_X86)
   __builtin_cpu_init();
@@ -34,7 +34,12 @@ std::vector<const Kernels*> available() {  // best last
   return found;
 }
 
-const Kernels* chosen = available().back();
+const std::vector<const Kernels*>& available() {  // best last
+  static const std::vector<const Kernels*> found = find();
+  return found;
+}
+
+thread_local const Kernels* chosen = available().back();
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> names;
@@ -325,8 +330,8 @@ template <class T> void bind(nb::module_& m, const char* type) {
 NB_MODULE(_native, m) {
   m.doc() = "Kernels of separatrix.ops; called through it.";
   m.def("instruction_sets", &instruction_sets, "What this processor can run, best last.");
-  m.def("instruction_set", [] { return std::string(chosen->name); }, "What is in use.");
-  m.def("select", &use_instruction_set, "Use another instruction set from now on.");
+  m.def("instruction_set", [] { return std::string(chosen->name); }, "What this thread uses.");
+  m.def("select", &use_instruction_set, "Use another instruction set in this thread from now on.");
   bind<float>(m, "float32");
   bind<double>(m, "float64");
 }

@@ -70,8 +70,14 @@ template <class T, int S, int... I>
 INLINE void exchange(Vec<T>& low, Vec<T>& high, std::integer_sequence<int, I...>) {
   constexpr int L = kLanes<T>;
   const Vec<T> first = low;
+#if defined(__clang__)
   low = __builtin_shufflevector(first, high, ((I & S) ? L + I - S : I)...);
   high = __builtin_shufflevector(first, high, ((I & S) ? L + I : I + S)...);
+#else  // GCC has the other one from version 12 on
+  using Int = typename Lanes<T>::Int;
+  low = __builtin_shuffle(first, high, Int{((I & S) ? L + I - S : I)...});
+  high = __builtin_shuffle(first, high, Int{((I & S) ? L + I : I + S)...});
+#endif
 }
 
 template <class T, int S = 1> INLINE void transpose_registers(Vec<T> (&rows)[kLanes<T>]) {

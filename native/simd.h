@@ -34,12 +34,14 @@ using Index = std::ptrdiff_t;
 template <class T> struct Lanes;
 template <> struct Lanes<float> {
   typedef float Vec __attribute__((vector_size(kVectorBytes)));
-  typedef std::int32_t Int __attribute__((vector_size(kVectorBytes)));
+  typedef std::int32_t Int __attribute__((vector_size(kVectorBytes)));  // what comparisons give
+  typedef std::uint32_t Bits __attribute__((vector_size(kVectorBytes)));
   static constexpr int count = kVectorBytes / 4;
 };
 template <> struct Lanes<double> {
   typedef double Vec __attribute__((vector_size(kVectorBytes)));
   typedef std::int64_t Int __attribute__((vector_size(kVectorBytes)));
+  typedef std::uint64_t Bits __attribute__((vector_size(kVectorBytes)));
   static constexpr int count = kVectorBytes / 8;
 };
 template <class T> using Vec = typename Lanes<T>::Vec;
@@ -148,7 +150,7 @@ constexpr double kLog2E = 1.4426950408889634074;
 // by step beside one another: one alone is a chain of dependent instructions that leaves the processor waiting.
 template <class T, int W> INLINE void exp2(Vec<T> (&x)[W]) {
   using C = Constants<T>;
-  using Int = typename Lanes<T>::Int;
+  using Bits = typename Lanes<T>::Bits;
   constexpr int count = sizeof(C::exp2) / sizeof(double);
   Vec<T> shifted[W], p[W];
 #pragma GCC unroll 8
@@ -167,19 +169,19 @@ template <class T, int W> INLINE void exp2(Vec<T> (&x)[W]) {
   for (int i = 0; i < W; ++i) p[i] = p[i] * x[i] + splat<T>(T(1));
 #pragma GCC unroll 8
   for (int i = 0; i < W; ++i)  // the low bits of `shifted` are the integer part
-    x[i] = (Vec<T>)((Int)p[i] + ((Int)shifted[i] << C::mantissa));
+    x[i] = (Vec<T>)((Bits)p[i] + ((Bits)shifted[i] << C::mantissa));
 }
 
 // e^x; arguments are clamped where the result would leave the normal numbers.
 template <class T> INLINE Vec<T> exp(Vec<T> x) {
   using C = Constants<T>;
-  using Int = typename Lanes<T>::Int;
+  using Bits = typename Lanes<T>::Bits;
   x = at_most<T>(C::exp_high, at_least<T>(C::exp_low, x));
   const Vec<T> shifted = x * splat<T>(T(kLog2E)) + splat<T>(C::magic), n = shifted - splat<T>(C::magic);
   const Vec<T> r = (x - n * splat<T>(C::ln2_high)) - n * splat<T>(C::ln2_low);  // exact with or without FMA
   const Vec<T> f = r * splat<T>(T(kLog2E));
   const Vec<T> p = polynomial<T>(f, C::exp2) * f + splat<T>(T(1));
-  return (Vec<T>)((Int)p + ((Int)shifted << C::mantissa));
+  return (Vec<T>)((Bits)p + ((Bits)shifted << C::mantissa));
 }
 
 // e^x of a log decay: exactly 0, and not the smallest normal number, where everything is forgotten.
@@ -219,8 +221,9 @@ template <class T> class Scratch {
  public:
   explicit Scratch(Index count) : data_(nullptr) {
     const std::size_t bytes = (static_cast<std::size_t>(count > 0 ? count : 1) * sizeof(T) + 63) / 64 * 64;
-    if (posix_memalign(reinterpret_cast<void**>(&data_), 64, bytes) != 0) throw std::bad_alloc();
-    std::memset(static_cast<void*>(data_), 0, bytes);
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 64, bytes) != 0) throw std::bad_alloc();
+    data_ = static_cast<T*>(std::memset(memory, 0, bytes));
   }
   ~Scratch() { std::free(data_); }
   Scratch(const Scratch&) = delete;
@@ -241,6 +244,15 @@ class FlushDenormals {
 
  private:
   unsigned saved_;
+#elif defined(__aarch64__)
+  FlushDenormals() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(saved_));
+    __asm__ volatile("msr fpcr, %0" : : "r"(saved_ | (std::uint64_t(1) << 24)));
+  }
+  ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" : : "r"(saved_)); }
+
+ private:
+  std::uint64_t saved_;
 #else
   FlushDenormals() {}
 #endif

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
 from separatrix.config import Config
+from separatrix.models.pickling import empty_config, importable
 
 
 class ModelConfig(Config):
@@ -25,6 +26,11 @@ class ModelConfig(Config):
     embedding_std: float = Field(
         1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
     )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if importable(type(self)):
+            return super().__reduce_ex__(protocol)
+        return empty_config, (self.name,), self.__getstate__()
 
     @property
     def mlp_width(self) -> int:

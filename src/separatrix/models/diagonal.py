@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from separatrix import ops
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import State, as_complex, as_real
+from separatrix.ops.precision import full
 
 
 class DiagonalMixer(Mixer):
@@ -31,17 +32,17 @@ class DiagonalMixer(Mixer):
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         y, after = ops.diagonal_scan(x, *self.dynamics(), None if state is None else as_complex(state[0]))
-        return self.mix(y + self.skip * x), (as_real(after),)
+        return self.mix(y + self.skip * x), (as_real(after).to(x.dtype),)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         rate, weight = self.dynamics()
-        h = rate * as_complex(state[0]) + x[..., None]
-        return self.mix((weight * h).real.sum(-1) + self.skip * x), (as_real(h),)
+        h = rate * as_complex(state[0]) + full(x)[..., None]
+        return self.mix((weight * h).real.sum(-1).to(x.dtype) + self.skip * x), (as_real(h).to(x.dtype),)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         rate, weight = self.dynamics()
         past = (weight * rate * as_complex(state[0])).real.sum(-1)  # (B, D): the same for every query
-        return self.mix(past[:, None] + (weight.real.sum(-1) + self.skip) * x)
+        return self.mix((past[:, None] + (weight.real.sum(-1) + self.skip) * x).to(x.dtype))
 
 
 def zero_order_hold(

@@ -15,6 +15,7 @@ from separatrix.models.diagonal import DiagonalMixer, zero_order_hold
 from separatrix.models.mamba import log_uniform
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
+from separatrix.ops.precision import full
 
 
 class DSSConfig(ModelConfig):
@@ -38,9 +39,9 @@ class DSSMixer(DiagonalMixer):
         self.out = nn.Linear(width, width)
 
     def dynamics(self) -> tuple[Complex[Tensor, "D S"], Complex[Tensor, "D S"]]:
-        eigenvalues = torch.complex(-torch.exp(self.log_decay), self.frequency)[None]
-        rate, gain = zero_order_hold(eigenvalues, torch.exp(self.log_step))
-        return rate, torch.complex(self.weight[0], self.weight[1]) * gain
+        eigenvalues = torch.complex(-torch.exp(full(self.log_decay)), full(self.frequency))[None]
+        rate, gain = zero_order_hold(eigenvalues, torch.exp(full(self.log_step)))
+        return rate, torch.complex(full(self.weight[0]), full(self.weight[1])) * gain
 
     def mix(self, y: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.out(F.gelu(y))
@@ -52,7 +53,7 @@ def skew_hippo(states: int) -> Complex[Tensor, " {states}"]:
     lower = torch.tril(torch.outer(scale, scale), diagonal=-1)
     skew = (lower.T - lower) / 2  # HiPPO = skew - 1/2 - a rank-one matrix
     frequencies = torch.linalg.eigvalsh(torch.complex(torch.zeros_like(skew), -skew))  # ascending, in pairs of +-
-    positive = frequencies[states:].float()
+    positive = frequencies[states:].float().to(torch.get_default_dtype())
     return torch.complex(torch.full_like(positive, -0.5), positive)
 
 

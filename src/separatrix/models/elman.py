@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
-from torch import nn
 
 from separatrix.models.mixer import Mixer
 from separatrix.models.recurrent import CellMixer, RecurrentConfig
@@ -23,8 +22,7 @@ class ElmanMixer(CellMixer):
     """State: h, `width` numbers."""
 
     def __init__(self, width: int, nonlinearity: Literal["tanh", "relu"] = "tanh") -> None:
-        cell = nn.RNN(width, width, nonlinearity=nonlinearity, batch_first=True)
-        super().__init__(cell, "elman_tanh" if nonlinearity == "tanh" else "elman_relu")
+        super().__init__(width, "elman_tanh" if nonlinearity == "tanh" else "elman_relu")
 
 
 class Elman(SequenceModel):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
-
 from separatrix.models.mixer import Mixer
 from separatrix.models.recurrent import CellMixer, RecurrentConfig
 from separatrix.models.sequence import SequenceModel
@@ -21,7 +19,7 @@ class GRUMixer(CellMixer):
     """State: h, `width` numbers."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(nn.GRU(width, width, batch_first=True), "gru")
+        super().__init__(width, "gru")
 
 
 class GRU(SequenceModel):

@@ -16,6 +16,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, as_complex, as_real
+from separatrix.ops.precision import full
 
 
 class LinearRNNConfig(ModelConfig):
@@ -58,27 +59,28 @@ class LinearRNNMixer(Mixer):
 
     def rate(self) -> Complex[Tensor, " S"]:
         """The eigenvalues lambda."""
-        return torch.polar(torch.exp(-torch.exp(self.log_rate)), torch.exp(self.log_phase))
+        return torch.polar(torch.exp(-torch.exp(full(self.log_rate))), torch.exp(full(self.log_phase)))
 
     def drive(self, x: Float[Tensor, "*B D"]) -> Complex[Tensor, "*B S"]:
         """Gamma B x."""
         gain = torch.exp(self.log_gain)[:, None]
-        return torch.complex(F.linear(x, gain * self.enter[0]), F.linear(x, gain * self.enter[1]))
+        return torch.complex(full(F.linear(x, gain * self.enter[0])), full(F.linear(x, gain * self.enter[1])))
 
     def read(self, h: Complex[Tensor, "*B S"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """The output from the state and the token."""
-        y = F.linear(h.real, self.leave[0]) - F.linear(h.imag, self.leave[1]) + self.skip * x
+        real, imaginary = as_real(h).to(x.dtype).unbind(-1)
+        y = F.linear(real, self.leave[0]) - F.linear(imaginary, self.leave[1]) + self.skip * x
         return F.glu(self.out(F.gelu(y)), dim=-1)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         drive = self.drive(x)
         before = drive.new_zeros(drive.shape[0], drive.shape[2]) if state is None else as_complex(state[0])
         h = ops.linear_recurrence(self.rate(), drive, before)
-        return self.read(h, x), (as_real(h[:, -1].clone() if x.shape[1] else before),)
+        return self.read(h, x), (as_real(h[:, -1].clone() if x.shape[1] else before).to(x.dtype),)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         h = self.rate() * as_complex(state[0]) + self.drive(x)
-        return self.read(h, x), (as_real(h),)
+        return self.read(h, x), (as_real(h).to(x.dtype),)
 
 
 class LinearRNN(SequenceModel):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import nn
-
 from separatrix.models.mixer import Mixer
 from separatrix.models.recurrent import CellMixer, RecurrentConfig
 from separatrix.models.sequence import SequenceModel
@@ -21,7 +19,7 @@ class LSTMMixer(CellMixer):
     """State: h and c, 2 * `width` numbers."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(nn.LSTM(width, width, batch_first=True), "lstm")
+        super().__init__(width, "lstm")
 
 
 class LSTM(SequenceModel):

@@ -18,6 +18,7 @@ from separatrix.errors import InputError, unknown
 from separatrix.models.causality import check_causal, check_forms, quiet
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer
+from separatrix.models.pickling import OWN
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, repeat_queries
 
@@ -120,7 +121,7 @@ def from_file(name: str) -> type[SequenceModel]:
         raise InputError(f"no file {file!r}: an architecture of one's own is named path/to/file.py:Class")
     text = path.read_bytes()
     digest = hashlib.sha256(text).hexdigest()[:16]
-    module_name = f"separatrix_own_{digest}"
+    module_name = f"{OWN}{digest}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
         assert spec is not None and spec.loader is not None

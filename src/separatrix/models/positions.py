@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
+from separatrix.models.computed import Computed
 
 
 class LearnedPositions(nn.Module):
@@ -25,18 +26,21 @@ class LearnedPositions(nn.Module):
         return self.table.weight[start : start + count]
 
 
-class SinusoidalPositions(nn.Module):
+class SinusoidalPositions(Computed):
     """Fixed sines and cosines of geometrically spaced frequencies (Vaswani et al. 2017)."""
 
     table: Tensor
 
     def __init__(self, length: int, width: int) -> None:
         super().__init__()
-        self.length = length
-        position = torch.arange(length, dtype=torch.float64)[:, None]
-        frequency = torch.exp(torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(10000.0) / width))
+        self.length, self.width = length, width
+        self.compute()
+
+    def tables(self) -> dict[str, Tensor]:
+        position = torch.arange(self.length, dtype=torch.float64)[:, None]
+        frequency = torch.exp(torch.arange(0, self.width, 2, dtype=torch.float64) * (-math.log(10000.0) / self.width))
         waves = torch.stack([torch.sin(position * frequency), torch.cos(position * frequency)], dim=-1)
-        self.register_buffer("table", waves.reshape(length, -1)[:, :width].float(), persistent=False)
+        return {"table": waves.reshape(self.length, -1)[:, : self.width].float()}
 
     def forward(self, count: int, start: int = 0) -> Float[Tensor, "N D"]:
         check_positions(self.length, start + count)

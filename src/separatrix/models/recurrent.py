@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,17 +24,45 @@ class RecurrentConfig(ModelConfig):
     norm: Literal["none", "layer", "rms"] = "none"
 
 
+class Cell(nn.Module):
+    """The weights of one of PyTorch's recurrent layers, named and drawn as there, and PyTorch's loop over them.
+
+    Not one of those layers itself, because torch.compile takes none of them into its graphs.
+    """
+
+    def __init__(self, width: int, kind: Kind) -> None:
+        super().__init__()
+        self.hidden_size, self.kind = width, kind
+        size = {"gru": 3, "lstm": 4}.get(kind, 1) * width
+        self.weight_ih_l0, self.weight_hh_l0 = (nn.Parameter(torch.empty(size, width)) for _ in range(2))
+        self.bias_ih_l0, self.bias_hh_l0 = (nn.Parameter(torch.empty(size)) for _ in range(2))
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -(width**-0.5), width**-0.5)
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """[[W_ih, W_hh, b_ih, b_hh]], in PyTorch's order of gates."""
+        return [[self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0]]
+
+    def forward(self, x: Float[Tensor, "B N D"], state: Any = None) -> tuple[Float[Tensor, "B N D"], Any]:
+        """As PyTorch's layers with `batch_first`: outputs, and the last state, (1, B, D) or for an LSTM two of them."""
+        run: Any = getattr(torch, {"elman_tanh": "rnn_tanh", "elman_relu": "rnn_relu"}.get(self.kind, self.kind))
+        if state is None:
+            state = x.new_zeros(1, x.shape[0], self.hidden_size)
+            state = (state, state) if self.kind == "lstm" else state
+        y, *after = run(x, state, self.all_weights[0], True, 1, 0.0, False, False, True)
+        return y, tuple(after) if self.kind == "lstm" else after[0]
+
+
 class CellMixer(SharedMixer):
     """A mixer with the weights of one of PyTorch's recurrent layers. State: h, and c where the cell has one.
 
     `scan` runs the native kernel where there is one for the device and type of number, PyTorch's own loop elsewhere.
     """
 
-    cell: nn.RNNBase
-
-    def __init__(self, cell: nn.RNNBase, kind: Kind) -> None:
+    def __init__(self, width: int, kind: Kind) -> None:
         super().__init__()
-        self.cell, self.kind = cell, kind
+        self.cell, self.kind = Cell(width, kind), kind
 
     def bias(self) -> Float[Tensor, " G"]:
         """Every bias that is simply added."""
@@ -66,8 +94,10 @@ class CellMixer(SharedMixer):
             return x, state
         if ops.native.takes(x):
             return self.native(x, state)
-        before = tuple(part[None].contiguous() for part in state)
-        y, after = self.cell(x, before if self.kind == "lstm" else before[0])
+        dtype = self.cell.weight_hh_l0.dtype
+        before = tuple(part[None].to(dtype).contiguous() for part in state)
+        with torch.autocast(x.device.type, enabled=False):
+            y, after = self.cell(x.to(dtype), before if self.kind == "lstm" else before[0])
         return y, tuple(part[0] for part in (after if self.kind == "lstm" else (after,)))
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from separatrix.models.computed import Computed
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads, head_norm, rotate
 from separatrix.models.mixer import Mixer, SharedMixer
@@ -43,7 +44,7 @@ class RetNetConfig(ModelConfig):
         return self
 
 
-class Retention(SharedMixer):
+class Retention(Computed, SharedMixer):
     """S' = gamma R S + k v^T, read by q. State: S, heads * key_width * value width numbers.
 
     R turns pairs of key coordinates by a fixed angle. Turning the state itself, and not queries and keys by their
@@ -65,10 +66,12 @@ class Retention(SharedMixer):
         for layer in (self.query, self.key, self.value, self.gate):
             nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
         nn.init.xavier_uniform_(self.out.weight, gain=2**-1)
-        decay = 1 - 2.0 ** (-5 - torch.arange(heads, dtype=torch.float64))
+        self.compute()
+
+    def tables(self) -> dict[str, Tensor]:
+        decay = 1 - 2.0 ** (-5 - torch.arange(self.heads, dtype=torch.float64))
         angles = 10000.0 ** -torch.linspace(0, 1, self.key_width // 2, dtype=torch.float64)
-        self.register_buffer("log_decay", torch.log(decay).float(), persistent=False)
-        self.register_buffer("angles", angles.float(), persistent=False)
+        return {"log_decay": torch.log(decay).float(), "angles": angles.float()}
 
     def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, one row of numbers a head."""
@@ -87,7 +90,7 @@ class Retention(SharedMixer):
         length = x.shape[1]
         q, k, v = self.project(x)
         back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles
-        log_decay = self.log_decay.to(x.dtype).expand(1, length, -1)
+        log_decay = self.log_decay.to(torch.promote_types(x.dtype, torch.float32)).expand(1, length, -1)
         y, after = decayed_attention(
             rotate(q, back), rotate(k, back), v, log_decay, None if state is None else state[0], self.chunk
         )
@@ -95,7 +98,8 @@ class Retention(SharedMixer):
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         q, k, v = self.project(x)
-        y, after = decayed_step(q, k, v, self.log_decay.to(x.dtype)[None], self.turn(state[0], 1))
+        log_decay = self.log_decay.to(torch.promote_types(x.dtype, torch.float32))[None]
+        y, after = decayed_step(q, k, v, log_decay, self.turn(state[0], 1))
         return self.finish(y, x), (after,)
 
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:

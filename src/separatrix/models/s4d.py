@@ -16,6 +16,7 @@ from separatrix.models.diagonal import DiagonalMixer, zero_order_hold
 from separatrix.models.mamba import log_uniform
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
+from separatrix.ops.precision import full
 
 
 class S4DConfig(ModelConfig):
@@ -35,16 +36,16 @@ class S4DMixer(DiagonalMixer):
         full = 2 * state
         frequency = math.pi * n if init == "lin" else full / math.pi * (full / (2 * n + 1) - 1)
         self.log_decay = nn.Parameter(torch.full((width, state), math.log(0.5)))
-        self.frequency = nn.Parameter(frequency.repeat(width, 1))
+        self.frequency = nn.Parameter(frequency.to(torch.get_default_dtype()).repeat(width, 1))
         self.log_step = nn.Parameter(torch.log(log_uniform(width)))
         self.weight = nn.Parameter(torch.randn(2, width, state) * 0.5**0.5)  # real and imaginary parts
         self.skip = nn.Parameter(torch.randn(width))
         self.out = nn.Linear(width, 2 * width)
 
     def dynamics(self) -> tuple[Complex[Tensor, "D S"], Complex[Tensor, "D S"]]:
-        eigenvalues = torch.complex(-torch.exp(self.log_decay), self.frequency)
-        rate, gain = zero_order_hold(eigenvalues, torch.exp(self.log_step))
-        return rate, 2 * torch.complex(self.weight[0], self.weight[1]) * gain
+        eigenvalues = torch.complex(-torch.exp(full(self.log_decay)), full(self.frequency))
+        rate, gain = zero_order_hold(eigenvalues, torch.exp(full(self.log_step)))
+        return rate, 2 * torch.complex(full(self.weight[0]), full(self.weight[1])) * gain
 
     def mix(self, y: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return F.glu(self.out(F.gelu(y)), dim=-1)

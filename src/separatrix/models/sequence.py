@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer, own_rows
+from separatrix.models.pickling import empty_model, importable
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
@@ -26,7 +28,7 @@ M = TypeVar("M", bound="SequenceModel")
 class SwiGLU(nn.Module):
     """silu(first half) * second half (Shazeer 2020)."""
 
-    def forward(self, x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
+    def forward(self, x: Float[Tensor, "*B M"]) -> Float[Tensor, "*B M/2"]:
         return swiglu(x)
 
 
@@ -155,7 +157,7 @@ class SequenceModel(nn.Module):
         self._check(context)
         x = self.embed(context)
         if self.positions is not None:
-            x = x + self.positions(context.shape[1], start)
+            x = x + self.positions(context.shape[1], start).to(x.dtype)
         states, last = [], len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
             before = None if state is None else state[layer]
@@ -193,6 +195,17 @@ class SequenceModel(nn.Module):
 
     def forward(self, context: Tensor, queries: Tensor) -> Float[Tensor, "B Q answers"]:
         return self.decode(self.prefill(context), queries)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if importable(type(self)):
+            return super().__reduce_ex__(protocol)
+        return empty_model, (self.config.name,), self.__dict__
+
+    def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
+        copied = type(self).__new__(type(self))  # of this very class, whatever its name stands for by now
+        memo[id(self)] = copied
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return copied
 
     def _check(self, context: Tensor) -> None:
         dimensions = 2 if self.task.vector_size is None else 3

@@ -41,6 +41,7 @@ def as_real(x: Complex[Tensor, "*B"]) -> Float[Tensor, "*B 2"]:
 
 def as_complex(x: Float[Tensor, "*B 2"]) -> Complex[Tensor, "*B"]:
     """The inverse of `as_real`."""
+    x = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x  # there is no complex number of theirs
     return torch.complex(x[..., 0], x[..., 1])
 
 

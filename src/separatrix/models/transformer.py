@@ -106,20 +106,23 @@ class Attention(SharedMixer):
         frequencies = 10000.0 ** (-torch.arange(0, self.head_width, 2, dtype=torch.float64) / self.head_width)
         return rotate(x, (positions[:, None] * frequencies).to(x.device))
 
-    def penalty(self, distances: Float[Tensor, "#N M"]) -> Float[Tensor, "H #N M"]:
+    def penalty(self, distances: Int[Tensor, "#N M"], dtype: torch.dtype) -> Float[Tensor, "H #N M"]:
         """What ALiBi adds to the scores of keys so far away."""
-        slopes = 2.0 ** (-8.0 * torch.arange(1, self.heads + 1, device=distances.device) / self.heads)
-        return -slopes.to(distances.dtype)[:, None, None] * distances
+        heads = torch.arange(1, self.heads + 1, device=distances.device, dtype=torch.float32)
+        return (-(2.0 ** (-8.0 * heads / self.heads))[:, None, None] * distances).to(dtype)
 
     def mask(self, tokens: int, keys: int, like: Tensor) -> Float[Tensor, "H N M"] | None:
         """What is added to the scores of the last `tokens` of `keys` positions; None for plain causal attention."""
         reach = keys if self.window is None else min(self.window, keys)
         if self.relative != "alibi" and reach == tokens == keys:
             return None
-        at = torch.arange(keys, device=like.device, dtype=like.dtype)
+        at = torch.arange(keys, device=like.device)  # whole numbers: half formats cannot tell 256 from 257
         distances = at[keys - tokens :, None] - at  # (N, M)
         hidden = (distances < 0) | (distances >= reach)
-        added = self.penalty(distances) if self.relative == "alibi" else torch.zeros_like(distances)[None]
+        if self.relative == "alibi":
+            added = self.penalty(distances, like.dtype)
+        else:
+            added = torch.zeros(1, *distances.shape, device=like.device, dtype=like.dtype)
         return added.masked_fill(hidden, -torch.inf)
 
     def extend(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Tensor, Tensor]:
@@ -147,7 +150,7 @@ class Attention(SharedMixer):
         keys, values = self.extend(x, state)
         tokens, past = x.shape[1], keys.shape[2] - x.shape[1]
         queries = self.place(self.split(self.query(x)), past)
-        mask = self.mask(tokens, keys.shape[2], x) if self.causal else None
+        mask = self.mask(tokens, keys.shape[2], queries) if self.causal else None
         mixed = F.scaled_dot_product_attention(
             queries,
             self.place(keys, 0),
@@ -167,8 +170,8 @@ class Attention(SharedMixer):
         q, k = (f(x).unflatten(-1, (self.heads, self.head_width)) for f in (self.query, self.key))  # (R, H, K)
         count, own = state[0].shape[2], (q * k).sum(-1) * self.scale
         placed = self.place(q.transpose(0, 1)[None], count, same=True)[0].transpose(0, 1).flatten(1)
-        away = torch.arange(count, 0, -1, device=x.device, dtype=x.dtype)[None]
-        bias = self.penalty(away)[:, 0] if self.relative == "alibi" else None
+        away = torch.arange(count, 0, -1, device=x.device)[None]
+        bias = self.penalty(away, placed.dtype)[:, 0] if self.relative == "alibi" else None
         return placed, own, self.place(state[0], 0), bias
 
     def attend(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B H Q places"]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
 
 Kind: TypeAlias = Literal["elman_tanh", "elman_relu", "gru", "lstm"]
@@ -19,6 +20,7 @@ _CODES = {"elman_tanh": 0, "elman_relu": 1, "gru": 2, "lstm": 3}
 _GATES = {"elman_tanh": 1, "elman_relu": 1, "gru": 3, "lstm": 4}
 
 
+@in_full_precision
 def cell_scan(
     kind: Kind,
     x: Tensor,
@@ -81,6 +83,7 @@ def reference(
     return y, h, x.new_zeros(0) if c is None else c
 
 
+@in_full_precision
 def cell_step(
     kind: Kind,
     gates: Float[Tensor, "B GH"],

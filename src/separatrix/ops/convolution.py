@@ -11,9 +11,11 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, rows, token_rows
 
 
+@in_full_precision
 def causal_convolution(
     x: Tensor,
     weight: Tensor,
@@ -43,6 +45,7 @@ def causal_convolution(
     return (_forward if takes(x) else reference)(x, weight, bias, window, silu)
 
 
+@in_full_precision
 def convolution_step(
     x: Float[Tensor, "B D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
 ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B W D"]]:
@@ -52,6 +55,7 @@ def convolution_step(
     return F.silu(y if bias is None else y + bias), window[:, 1:]
 
 
+@in_full_precision
 def convolution_shares(
     x: Float[Tensor, "R D"], weight: Float[Tensor, "D K"], bias: Tensor | None, window: Float[Tensor, "B W D"]
 ) -> tuple[Float[Tensor, "R D"], Float[Tensor, "B D"]]:

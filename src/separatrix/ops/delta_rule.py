@@ -15,6 +15,7 @@ from separatrix.ops.chunks import check_heads, chunked
 from separatrix.ops.fla import fast
 from separatrix.ops.linear_attention import between, in_chunks, out_of_chunks
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 
 CHUNK = 32
 """Tokens in a chunk, where the caller names no other."""
@@ -30,13 +31,21 @@ def delta_rule(
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs y_t = q_t^T S_t and last state; `log_decay` is log alpha, no decay when None."""
-    batch, length, heads, width = v.shape
+    length = v.shape[1]
     if length and log_decay is None and (run := fast("delta_rule", "chunk_delta_rule", v)) is not None:
         return run(q, k, v, beta=beta, state=state)
     if length and log_decay is not None:
         run = fast("gated_delta_rule", "chunk_gated_delta_rule", v)
         if run is not None:
             return run(q, k, v, g=log_decay, beta=beta, state=state)
+    return _delta_chunks(q, k, v, beta, log_decay, state, chunk)
+
+
+@in_full_precision
+def _delta_chunks(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None, state: Tensor | None, chunk: int
+) -> tuple[Tensor, Tensor]:
+    batch, length, heads, width = v.shape
     tokens = (batch, length, heads)
     check_heads("delta_rule", q, k, v, state, beta=(beta, tokens), log_decay=(log_decay, tokens))
     if takes(v):
@@ -70,6 +79,7 @@ def delta_rule(
     return out_of_chunks(y, length), state
 
 
+@in_full_precision
 def delta_step(
     q: Float[Tensor, "B H K"],
     k: Float[Tensor, "B H K"],

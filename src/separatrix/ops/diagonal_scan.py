@@ -9,6 +9,7 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
 
 CHUNK = 16
@@ -18,6 +19,7 @@ CHUNK = 16
 _COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
 
 
+@in_full_precision
 def diagonal_scan(
     u: Tensor,
     rate: Tensor,

@@ -18,6 +18,7 @@ from torch import Tensor
 from separatrix.ops.chunks import check_heads, chunked
 from separatrix.ops.fla import fast
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 
 CHUNK = 64
 """Tokens in a chunk, where the caller names no other."""
@@ -35,11 +36,18 @@ def decayed_attention(
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs and last state with one decay a head and token; G is H, or 1 for queries and keys all heads share."""
-    batch, length, heads, width = v.shape
+    batch, length, heads, _ = v.shape
     if length and (run := fast("simple_gla", "chunk_simple_gla", v)) is not None:
         q, k = q.expand(-1, -1, heads, -1), k.expand(-1, -1, heads, -1)
         return run(q, k, v, g=log_decay.expand(batch, -1, -1), state=state)
-    log_decay = log_decay.expand(batch, -1, -1)
+    return _decayed_chunks(q, k, v, log_decay.expand(batch, -1, -1), state, chunk)
+
+
+@in_full_precision
+def _decayed_chunks(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
+) -> tuple[Tensor, Tensor]:
+    batch, length, heads, width = v.shape
     check_heads("decayed_attention", q, k, v, state, log_decay=(log_decay, (batch, length, heads)))
     if takes(v):
         return chunked(q, k, v, log_decay, None, state, chunk)
@@ -57,6 +65,7 @@ def decayed_attention(
     return out_of_chunks(within + across, length), state
 
 
+@in_full_precision
 def decayed_step(
     q: Float[Tensor, "B G K"],
     k: Float[Tensor, "B G K"],
@@ -109,9 +118,16 @@ def gated_attention(
     chunk: int = GATED_CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs and last state with one decay for every key coordinate, head and token."""
-    batch, length, heads, width = v.shape
-    if length and (run := fast("gla", "chunk_gla", v)) is not None:
+    if v.shape[1] and (run := fast("gla", "chunk_gla", v)) is not None:
         return run(q, k, v, g=log_decay, state=state)
+    return _gated_chunks(q, k, v, log_decay, state, chunk)
+
+
+@in_full_precision
+def _gated_chunks(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
+) -> tuple[Tensor, Tensor]:
+    batch, length, heads, width = v.shape
     chunk = min(chunk, GATED_CHUNK)
     check_heads("gated_attention", q, k, v, state, log_decay=(log_decay, tuple(k.shape)))
     if takes(v):
@@ -152,6 +168,7 @@ def gated_scores(
     return torch.cat([F.pad(first, (0, half)), torch.cat([across, second], dim=-1)], dim=-2)
 
 
+@in_full_precision
 def gated_step(
     q: Float[Tensor, "B H K"],
     k: Float[Tensor, "B H K"],

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator
 
 
+@in_full_precision
 def linear_recurrence(
     a: Tensor,
     x: Tensor,

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
@@ -23,7 +24,10 @@ SWITCH = "SEPARATRIX_NATIVE"
 
 NATIVE_DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
 
-_disabled: str | None = None  # why the native module is not to be used although it may be there
+HALF_DTYPES = (torch.float16, torch.bfloat16)
+"""Computed in float32 (`precision.in_full_precision`)."""
+
+_choice: ContextVar[str | None] = ContextVar("separatrix_kernels", default=None)  # by `use`; each thread has its own
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,25 @@ class Status:
 
 
 def status() -> Status:
-    """What runs the kernels now."""
+    """What runs the kernels now, in this thread."""
     module = native()
     if isinstance(module, str):
         return Status(False, "none", (), module)
     sets = tuple(module.instruction_sets())
-    if _disabled:
-        return Status(False, "none", sets, _disabled)
-    return Status(True, module.instruction_set(), sets)
+    if _references_chosen():
+        return Status(False, "none", sets, "chosen by ops.use")
+    return Status(True, instruction_set(), sets)
+
+
+@torch.compiler.assume_constant_result
+def _references_chosen() -> bool:
+    return _choice.get() == "reference"
+
+
+def instruction_set() -> str:
+    """The one to run with where the native module is there: chosen by `use`, else by the environment, else the best."""
+    choice = _choice.get()
+    return _best if choice in (None, "reference") else choice
 
 
 def backend() -> str:
@@ -59,23 +74,40 @@ def backend() -> str:
     return str(status())
 
 
-def _find() -> Any:
-    """The native module, or the reason (a string) why there is none."""
+def _find() -> tuple[Any, str]:
+    """The native module and its instruction set to use, or the reason (a string) why there is none."""
     wanted = os.environ.get(SWITCH, "").lower()
     if wanted == "off":
-        return f"switched off by {SWITCH}=off"
+        return f"switched off by {SWITCH}=off", ""
     try:
         module = import_module("separatrix._native")
     except ImportError as error:
-        return f"the native module is not installed ({error}): reinstall separatrix where GCC or Clang is found"
-    if wanted:
-        if wanted not in module.instruction_sets():
-            raise unknown(f"{SWITCH} on this machine:", wanted, ["off", *module.instruction_sets()])
-        module.select(wanted)
-    return module
+        return _why_not_built(error), ""
+    if wanted and wanted not in module.instruction_sets():
+        raise unknown(f"{SWITCH} on this machine:", wanted, ["off", *module.instruction_sets()])
+    return module, wanted or module.instruction_sets()[-1]
 
 
-_found = _find()  # while this module is imported, so that torch.compile meets a constant
+def _why_not_built(error: ImportError) -> str:
+    """What was missing when the package was installed, and with which compiler."""
+    built_with, missing = compiler()
+    if missing:
+        return f"the kernels were not built: {missing} (compiler: {built_with}); install again when that is there"
+    if built_with:
+        return f"the kernels built with {built_with} cannot be loaded ({error}): install separatrix again"
+    return f"the kernels could not be built ({error}): `pip install -v separatrix` shows what the compiler said"
+
+
+def compiler() -> tuple[str, str]:
+    """What compiled the kernels ("GNU 12.2.0"), and what was missing to do so; empty where there is no record."""
+    try:
+        record = import_module("separatrix._build")
+    except ImportError:
+        return "", ""
+    return record.compiler, record.missing
+
+
+_found, _best = _find()  # while this module is imported, so that torch.compile meets a constant
 
 
 def native() -> Any:
@@ -85,26 +117,18 @@ def native() -> Any:
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
-    """Run the kernels with `reference`, or one of `status().available`, inside a `with` block (tests, benchmarks)."""
-    global _disabled  # noqa: PLW0603
-    module, before = native(), _disabled
-    sets = [] if isinstance(module, str) else module.instruction_sets()
+    """Run the kernels with `reference`, or one of `status().available`, inside a `with` block (tests, benchmarks).
+
+    Other threads go on as they were, and what torch.compile made keeps to native kernels or references as it was made.
+    """
+    sets = status().available
     if name not in ("reference", *sets):
         raise unknown("kernels", name, ["reference", *sets])
-    if name == "reference":
-        _disabled = "chosen by ops.use"
-        try:
-            yield
-        finally:
-            _disabled = before
-        return
-    previous, _disabled = module.instruction_set(), None
-    module.select(name)
+    before = _choice.set(name)
     try:
         yield
     finally:
-        module.select(previous)
-        _disabled = before
+        _choice.reset(before)
 
 
 def takes(*tensors: Tensor | None) -> bool:
@@ -112,12 +136,12 @@ def takes(*tensors: Tensor | None) -> bool:
     given = [tensor for tensor in tensors if tensor is not None]
     if given[0].device.type not in ("cpu", "meta"):
         return False
-    if _disabled:
+    if _references_chosen():
         return False
     if isinstance(module := native(), str):
         warn_once(f"plain PyTorch references run in place of the native kernels, many times slower: {module}")
         return False
-    if given[0].dtype not in NATIVE_DTYPES:
+    if given[0].dtype not in (*NATIVE_DTYPES, *HALF_DTYPES):
         warn_once(f"native kernels serve float32 and float64: the slower reference runs for {given[0].dtype}")
         return False
     return True

@@ -15,11 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.ops.linear_attention import CHUNK, decayed_attention
+from separatrix.ops.precision import in_full_precision
 
 Memory: TypeAlias = tuple[Tensor, ...]
 """C (B, H, K, V), n (B, H, K) and m (B, H)."""
 
 
+@in_full_precision
 def normalised_attention(
     q: Float[Tensor, "B N H K"],
     k: Float[Tensor, "B N H K"],
@@ -90,6 +92,7 @@ def last_maximum(
     return torch.maximum((log_enter + since).amax(1), top + after[:, 0])
 
 
+@in_full_precision
 def normalised_step(
     q: Float[Tensor, "B H K"],
     k: Float[Tensor, "B H K"],

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from separatrix.errors import InputError
-from separatrix.ops.native import native
+from separatrix.ops.native import instruction_set, native
 
 
 def operator(
@@ -88,9 +88,11 @@ def transformable(name: str, call: Callable, gradient: tuple[Callable, Callable]
 
 
 def kernel(name: str, like: Tensor) -> Any:
-    """The native function for a tensor's type of number."""
+    """The native function for a tensor's type of number, with the instruction set this thread is to use."""
     double = like.dtype in (torch.float64, torch.complex128)
-    return getattr(native(), f"{name}_{'float64' if double else 'float32'}")
+    module = native()
+    module.select(instruction_set())
+    return getattr(module, f"{name}_{'float64' if double else 'float32'}")
 
 
 def address(tensor: Tensor | None) -> int:

@@ -10,12 +10,14 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
 
 CHUNK = 16
 """Tokens whose states the backward pass recomputes at a time."""
 
 
+@in_full_precision
 def selective_scan(
     u: Tensor,
     delta: Tensor,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, recording, rows, token_rows
 
 Memory: TypeAlias = tuple[Tensor, ...]
@@ -20,6 +21,7 @@ _SAVED = 7
 """Numbers kept for each unit and token until the backward pass."""
 
 
+@in_full_precision
 def slstm_scan(gates: Tensor, recurrent: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
     """Outputs h after every token and the last memory; see `slstm_step`.
 
@@ -50,6 +52,7 @@ def reference(gates: Tensor, recurrent: Tensor, memory: Memory) -> tuple[Tensor,
     return (torch.stack(outputs, dim=1) if outputs else gates[..., : memory[0].shape[1]]), memory
 
 
+@in_full_precision
 def slstm_step(gates: Float[Tensor, "B G"], recurrent: Float[Tensor, "H K J"], memory: Memory) -> Memory:
     """One token: m' = max(log f + m, i), c' = f' c + i' z, n' = f' n + i' and h' = o c' / n'.
 

@@ -90,7 +90,7 @@ class AssociativeRecall(Pairs):
         place = several(k, count, batch_size, generator)
         asked, groups = keys.gather(1, place), place
         if self.absent and k < self.keys:
-            lost = torch.rand(batch_size, count, generator=generator, device=device) < self.absent
+            lost = torch.rand(batch_size, count, dtype=torch.float32, generator=generator, device=device) < self.absent
             asked = torch.where(lost, self._others(keys, count, generator), asked)
             groups = groups.masked_fill(lost, self.pairs)
         return Batch(context, asked, self.answer(context, asked), groups)

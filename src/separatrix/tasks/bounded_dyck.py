@@ -88,7 +88,7 @@ class BoundedDyck(Task):
         group = torch.tensor([self.groups.index(kind) for kind in kinds], device=device)[
             torch.randint(len(kinds), (batch_size,), generator=generator, device=device)
         ]
-        group[torch.rand(batch_size, generator=generator, device=device) < 0.5] = 0
+        group[torch.rand(batch_size, dtype=torch.float32, generator=generator, device=device) < 0.5] = 0
         context = self.strings(n, self._is(group, "too-deep"), generator)
         self._spoil_type(context, self._is(group, "wrong-type"), generator)
         self._spoil_balance(context, self._is(group, "unbalanced"), generator)

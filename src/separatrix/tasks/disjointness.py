@@ -52,10 +52,12 @@ class Disjointness(TwoStrings):
         self, batch_size: int, n: int, generator: torch.Generator
     ) -> tuple[Int[Tensor, "B n"], Int[Tensor, "B n"], Int[Tensor, " B"]]:
         device = generator.device
-        draws = torch.rand(batch_size, n, generator=generator, device=device)
+        draws = torch.rand(batch_size, n, dtype=torch.float32, generator=generator, device=device)
         first, second = draws < self.density, draws >= 1 - self.density  # never both: a disjoint pair
         kind = torch.randint(1, len(self.negatives) + 1, (batch_size,), generator=generator, device=device)
-        group = torch.where(torch.rand(batch_size, generator=generator, device=device) < 0.5, 0, kind)
+        group = torch.where(
+            torch.rand(batch_size, dtype=torch.float32, generator=generator, device=device) < 0.5, 0, kind
+        )
         most = max(2, round(n * self.density))
         several = torch.randint(2, most + 1, (batch_size,), generator=generator, device=device)
         common = torch.zeros_like(group)

@@ -61,7 +61,7 @@ class Equality(TwoStrings):
         first = torch.randint(self.alphabet, (batch_size, n), generator=generator, device=device)
         wanted = self._distances(n)
         drawn = torch.randint(len(wanted), (batch_size,), generator=generator, device=device)
-        equal = torch.rand(batch_size, generator=generator, device=device) < 0.5
+        equal = torch.rand(batch_size, dtype=torch.float32, generator=generator, device=device) < 0.5
         distance = torch.where(equal, 0, torch.tensor(wanted, device=device)[drawn])
         changed = places(distance, n, generator)
         if self.alphabet == 2:

@@ -28,7 +28,7 @@ class Way(ABC):
         self, enough: Callable[[Float[Tensor, "B Q k"]], Bool[Tensor, "B Q"]], halvings: int
     ) -> Float[Tensor, "B Q"]:
         """A share at which the scores are still enough, as they are at 0, and soon after no more; by bisection."""
-        low = torch.zeros(self.here.shape[:2], device=self.here.device)
+        low = self.here.new_zeros(self.here.shape[:2])
         high = torch.ones_like(low)
         for _ in range(halvings):
             middle = (low + high) / 2
@@ -69,7 +69,7 @@ class Turns(Way):
         generator: torch.Generator,
     ) -> None:
         self.here, self.there, self.points = here, there, points
-        self.when = torch.rand(here.shape, generator=generator, device=here.device)
+        self.when = torch.rand(here.shape, dtype=torch.float32, generator=generator, device=here.device)
 
     def at(self, share: Float[Tensor, "B Q"]) -> Float[Tensor, "B Q d"]:
         return torch.where(self.when < share[..., None], self.there, self.here)

@@ -79,7 +79,9 @@ class IndexLookup(Task):
         if self.mixed_lengths:
             lengths = torch.randint(1, n + 1, (batch_size, 1), generator=generator, device=device)
             context[torch.arange(n, device=device) >= lengths] = self.alphabet
-            place = (torch.rand(batch_size, count, generator=generator, device=device) * lengths).long()
+            place = (
+                torch.rand(batch_size, count, dtype=torch.float32, generator=generator, device=device) * lengths
+            ).long()
         elif count == n:
             place = torch.arange(n, device=device).expand(batch_size, n)
         else:

@@ -140,7 +140,10 @@ class NearestNeighbor(Pairs):
         if self.geometry == "cube":
             bits = random_bits(batch * k, self.dimension, generator).view(batch, k, self.dimension)
             return bits.float().mul_(2).sub_(1).div_(math.sqrt(self.dimension))
-        return normalize(torch.randn(batch, k, self.dimension, generator=generator, device=generator.device), dim=2)
+        return normalize(
+            torch.randn(batch, k, self.dimension, dtype=torch.float32, generator=generator, device=generator.device),
+            dim=2,
+        )
 
     def _labels(self, batch: int, k: int, generator: torch.Generator) -> Int[Tensor, "B k"]:
         return torch.randint(self.labels, (batch, k), generator=generator, device=generator.device)
@@ -156,7 +159,9 @@ class NearestNeighbor(Pairs):
     ) -> Float[Tensor, "B Q d"]:
         """Queries on the way from one point to another, by bisection, where the margin is a random admissible one."""
         here, there = _at(points, start), _at(points, goal)
-        target = self.margin + torch.rand(own.shape, generator=generator, device=own.device) * (own - self.margin)
+        target = self.margin + torch.rand(own.shape, dtype=torch.float32, generator=generator, device=own.device) * (
+            own - self.margin
+        )
         target = target.clamp(min=self.margin + 1e-6)  # room for rounding
         way: Way = (
             GreatCircle(here, there, points) if self.geometry == "sphere" else Turns(here, there, points, generator)
@@ -236,7 +241,7 @@ class NearestNeighbor(Pairs):
             values = []
         if len(values) != self.dimension:
             raise InputError(f"nearest-neighbor: expected a point of {self.dimension} numbers, got {text!r}")
-        return self._vectors(torch.tensor([[values]]))[0, 0]
+        return self._vectors(torch.tensor([[values]], dtype=torch.float32))[0, 0]
 
     def show_query(self, query: Tensor) -> str:
         return self._shown(query[: self.dimension].tolist())

@@ -43,7 +43,8 @@ class LocalEngine:
 
     def __init__(self, workers: int | None = None, resources: Resources = ONE_CORE) -> None:
         self.resources = resources
-        self.workers = workers or self._room()
+        room = self._room()
+        self.workers = workers or room
 
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""

@@ -51,6 +51,13 @@ class HuggingFace(SequenceModel):
         self.project = None if task.vector_size is None else nn.Linear(task.vector_size, config.width)
         self.head = nn.Linear(config.width, task.answers)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> HuggingFace:
+        for module in self.body.modules():  # some keep their last state, with the graph that led to it
+            for name, kept in vars(module).items():
+                if isinstance(kept, Tensor) and not kept.is_leaf:
+                    setattr(module, name, kept.detach())
+        return super().__deepcopy__(memo)
+
     def sizes(self, config: ModelConfig) -> dict[str, Any]:
         """Transformers' settings for the width and depth asked for, and every option given by name."""
         chosen = {
@@ -160,7 +167,7 @@ class HuggingFace(SequenceModel):
         if self.model_type == "rwkv":  # in steps of two tokens the examples stay apart; only the first is read
             single = torch.cat([single, single], dim=1)
         hidden, _ = self.run(single, repeat_queries(state, count))
-        return self.head(hidden[:, 0]).unflatten(0, (batch, count))
+        return self.head(hidden[:, 0].to(self.head.weight.dtype)).unflatten(0, (batch, count))
 
 
 def huggingface(name: str) -> type[SequenceModel]:
