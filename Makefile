@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: reproduce test lint types browser bench references clean
+.PHONY: reproduce test lint types browser sanitize gpu-check references clean
 
 reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -21,6 +21,12 @@ types: $(READY)
 
 browser: $(READY)  ## needs chromium
 	$(BIN)/pytest tests/browser
+
+sanitize: $(READY)  ## every kernel of every instruction set, with addresses and undefined behaviour checked
+	$(BIN)/python tests/ops/sanitized.py
+
+gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family, time per step; at most ten minutes
+	$(BIN)/python benchmarks/gpu_check.py
 
 references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
