@@ -12,14 +12,19 @@ from separatrix.errors import InputError
 
 
 def check_causal(
-    function: Callable[[Tensor], Tensor], width: int, what: str, length: int = 12, tolerance: float = 1e-5
+    function: Callable[[Tensor], Tensor],
+    width: int,
+    what: str,
+    length: int = 12,
+    tolerance: float = 1e-5,
+    device: torch.device | None = None,
 ) -> None:
     """InputError when an output of `function`, (B, N, D) -> (B, N, D), depends on a later input or another example.
 
     Every input is perturbed in turn, and the outputs before it compared.
     """
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, length, width, generator=generator)
+    x = torch.randn(2, length, width, generator=generator, device="cpu").to(device)
     with torch.no_grad():
         try:
             y = function(x)
@@ -37,7 +42,7 @@ def check_causal(
         scale = y.abs().max().clamp_min(1e-12)
         for later in range(length):
             changed = x.clone()
-            changed[0, later] += torch.randn(width, generator=generator)
+            changed[0, later] += torch.randn(width, generator=generator, device="cpu").to(device)
             moved = (function(changed) - y).abs().amax(-1) / scale  # (2, N)
             if (moved[1] > tolerance).any():
                 raise InputError(f"{what}: the output of one example depends on another example of the batch")
@@ -50,10 +55,16 @@ def check_causal(
 
 
 def check_forms(
-    scan: Callable, step: Callable, width: int, what: str, length: int = 6, tolerance: float = 1e-4
+    scan: Callable,
+    step: Callable,
+    width: int,
+    what: str,
+    length: int = 6,
+    tolerance: float = 1e-4,
+    device: torch.device | None = None,
 ) -> None:
     """InputError when `scan` and `step` give different outputs, naming the first position where they do."""
-    x = torch.randn(2, length, width, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, length, width, generator=torch.Generator().manual_seed(0), device="cpu").to(device)
     with torch.no_grad():
         whole, _ = scan(x)
         start, state = scan(x[:, :1])

@@ -102,13 +102,15 @@ def adapt(module: nn.Module, width: int, what: str) -> Mixer:
         raise InputError(f"{what}: has scan but no step(state, x) -> (y, state)")
     stepped = hasattr(module, "step")
     mixer = module if isinstance(module, Mixer) else Stepped(module) if stepped else WholePast(module)
-    check_causal(quiet(module, module if forward else lambda x: mixer.scan(x)[0]), width, what)
+    device = next((weight.device for weight in module.parameters()), torch.get_default_device())
+    check_causal(quiet(module, module if forward else lambda x: mixer.scan(x)[0]), width, what, device=device)
     if stepped:
         check_forms(
             quiet(module, (lambda x: (module(x), mixer.scan(x)[1])) if forward else mixer.scan),
             quiet(module, mixer.step),
             width,
             what,
+            device=device,
         )
     return mixer
 

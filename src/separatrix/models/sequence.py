@@ -231,7 +231,12 @@ def parameter_count(model: nn.Module) -> int:
 
 
 def initialised(model: type[SequenceModel], task: Task, config: ModelConfig, seed: int) -> SequenceModel:
-    """A model whose initial weights are a function of the seed alone; the global generator is left as it was."""
+    """A model in float32 whose initial weights are a function of the seed alone; global state is left as it was."""
+    default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return model(task, config)
+        torch.set_default_dtype(torch.float32)
+        try:
+            return model(task, config)
+        finally:
+            torch.set_default_dtype(default)

@@ -49,10 +49,11 @@ class LocalEngine:
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "GPUs")]
+        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "CUDA GPUs")]
         for count, each, what in have:
             if each > count:
-                raise InputError(f"a trial asks for {each:g} {what}, and this machine has {count}: ask for less")
+                advice = "ask for less" if count else "leave out --gpus to train on the processor"
+                raise InputError(f"a trial asks for {each:g} {what}, and this machine has {count}: {advice}")
         return int(min(count // each for count, each, _ in have if each))
 
     def _devices(self) -> int:
