@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,12 +47,27 @@ for _ in range(2):
     assert out.stderr.count("references run in place of the native kernels") == 1
 
 
-def test_other_types_run_the_reference(caplog: pytest.LogCaptureFixture) -> None:
+def test_halves_are_computed_in_float32(caplog: pytest.LogCaptureFixture) -> None:
     ops.native.warn_once.cache_clear()
+    a, x = torch.full((1,), 1 - 2**-8).bfloat16(), torch.ones(1, 400, 1).bfloat16()
     with caplog.at_level(logging.WARNING, "separatrix"):
-        y = ops.linear_recurrence(torch.ones(2).bfloat16(), torch.ones(1, 3, 2).bfloat16())
-    assert y.tolist() == [[[1, 1], [2, 2], [3, 3]]]
-    assert "torch.bfloat16" in caplog.text
+        y = ops.linear_recurrence(a, x)
+    exact = ops.linear_recurrence(a.double(), x.double())
+    assert y.dtype == torch.bfloat16
+    torch.testing.assert_close(y.double(), exact, rtol=2**-8, atol=0)  # one rounding, not four hundred
+    assert not caplog.text
+
+
+def test_what_was_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "the compiler has no vector extensions"
+    for built_with, lack, said in [
+        ("MSVC 19.4", missing, f"not built: {missing} (compiler: MSVC 19.4)"),
+        ("GNU 12.2.0", "", "built with GNU 12.2.0 cannot be loaded (no such module)"),
+    ]:
+        monkeypatch.setitem(sys.modules, "separatrix._build", SimpleNamespace(compiler=built_with, missing=lack))
+        assert said in ops.native._why_not_built(ImportError("no such module"))
+    monkeypatch.setitem(sys.modules, "separatrix._build", None)  # as if it were not there
+    assert "pip install -v" in ops.native._why_not_built(ImportError("no such module"))
 
 
 x, w = torch.ones(2, 3, 4), torch.ones(4, 2)

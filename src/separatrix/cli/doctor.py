@@ -16,9 +16,11 @@ def doctor(json: Json = False) -> None:
     """
     import torch
 
+    from separatrix import ops
     from separatrix.experiments.trial.environment import environment
 
     found = environment()
+    found["compiler"] = ops.native.compiler()[0] or "no record"
     found["devices"] = ["cpu", *(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))]
     found["packages"] = {name: installed(name) for name in PACKAGES}
     if json:

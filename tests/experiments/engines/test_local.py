@@ -8,8 +8,10 @@ import time
 
 import psutil
 import pytest
+import torch
 
 from separatrix import InputError
+from separatrix.experiments.engines.base import Resources
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Store
@@ -93,6 +95,7 @@ def test_equal_trials_run_once(tiny, tmp_path):
 SWEEP = """
 import sys
 from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.engines.base import Resources
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.store.folder import Store
 trials = [TrialConfig.model_validate_json(text) for text in sys.argv[2:]]
@@ -127,3 +130,11 @@ def test_ctrl_c_leaves_a_resumable_run(tiny, tmp_path):
     assert store.read(f"trials/{trial.identity()}/checkpoint.safetensors") is not None
     (resumed,) = LocalEngine(workers=1).run(store, [trial])
     assert resumed.fingerprint == run_trial(Store(tmp_path / "whole"), trial).fingerprint
+
+
+def test_gpus_that_are_not_there_are_one_clear_line():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    for workers in (None, 1):
+        with pytest.raises(InputError, match=r"asks for 1 CUDA GPUs, and this machine has 0: leave out --gpus"):
+            LocalEngine(workers, Resources(1.0, 1.0))
