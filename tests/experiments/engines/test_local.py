@@ -136,5 +136,5 @@ def test_gpus_that_are_not_there_are_one_clear_line():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     for workers in (None, 1):
-        with pytest.raises(InputError, match=r"asks for 1 CUDA GPUs, and this machine has 0: leave out --gpus"):
+        with pytest.raises(InputError, match=r"asks for 1 GPUs, and this machine has 0: leave out --gpus"):
             LocalEngine(workers, Resources(1.0, 1.0))

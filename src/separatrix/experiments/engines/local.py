@@ -49,7 +49,7 @@ class LocalEngine:
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "CUDA GPUs")]
+        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "GPUs")]
         for count, each, what in have:
             if each > count:
                 advice = "ask for less" if count else "leave out --gpus to train on the processor"
