@@ -36,7 +36,7 @@ class RMSNorm(nn.RMSNorm):
     """PyTorch's, in one pass over its input each way."""
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return rms_norm(x, self.weight, torch.finfo(x.dtype).eps)
+        return rms_norm(x, self.weight, torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps)
 
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator
 
 
+@in_full_precision
 def spread(
     rows: Float[Tensor, "R D"], which: Int[Tensor, "B Q"], added: Float[Tensor, "B Q D"] | None = None
 ) -> Float[Tensor, "B Q D"]:
@@ -36,6 +38,7 @@ def spread_reference(rows: Tensor, which: Tensor, added: Tensor | None) -> Tenso
     return y if added is None else y + added
 
 
+@in_full_precision
 def activate(
     rows: Float[Tensor, "R D"], which: Int[Tensor, "B Q"], past: Float[Tensor, "B D"]
 ) -> Float[Tensor, "B Q D"]:

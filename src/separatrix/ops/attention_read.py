@@ -11,9 +11,11 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked, check_which
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, kernel, operator
 
 
+@in_full_precision
 def attention_read(
     q: Tensor,
     own: Tensor,
@@ -49,6 +51,7 @@ def attention_read(
     return (_forward if takes(q) else reference)(q, own, v, which, keys, values, scale, bias)
 
 
+@in_full_precision
 def weights(q: Tensor, own: Tensor, which: Tensor, keys: Tensor, scale: float, bias: Tensor | None) -> Tensor:
     """What each query gives to every place of the past and, last, to itself, Float[B, H, Q, N + 1]; plain PyTorch."""
     asking = F.embedding(which, q).unflatten(-1, (keys.shape[1], -1)).transpose(1, 2)  # (B, H, Q, K)

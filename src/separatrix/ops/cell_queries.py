@@ -12,9 +12,11 @@ from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked, check_which
 from separatrix.ops.cells import _CODES, _GATES, Kind
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, kernel, operator
 
 
+@in_full_precision
 def cell_queries(
     kind: Kind,
     rows: Tensor,

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, kernel, operator
 
 
+@in_full_precision
 def cross_entropy(logits: Float[Tensor, "*B A"], targets: Int[Tensor, "*B"]) -> Float[Tensor, ""]:
     """-log softmax(logits)[targets], averaged, in nats.
 

@@ -11,9 +11,11 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator
 
 
+@in_full_precision
 def gated_norm(
     x: Float[Tensor, "B Q H V"],
     which: Int[Tensor, "B Q"],
@@ -36,6 +38,7 @@ def gated_norm(
     return (_forward if takes(x) else reference)(x, which, weight, gates, before, epsilon)
 
 
+@in_full_precision
 def rms_norm(x: Float[Tensor, "*B V"], weight: Float[Tensor, " V"] | None, epsilon: float) -> Float[Tensor, "*B V"]:
     """X / rms(x) * weight, as `torch.nn.functional.rms_norm`, in one pass each way.
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked, check_which
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, kernel, operator
 
 
@@ -39,6 +40,7 @@ class Layout:
     scale: float = 0.0
 
 
+@in_full_precision
 def memory_read(
     rows: Tensor,
     which: Tensor,

@@ -11,9 +11,11 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.ops.alternatives import asked
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, check, kernel, operator, rows, token_rows
 
 
+@in_full_precision
 def selective_read(
     u: Tensor,
     delta: Tensor,

@@ -9,10 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.ops.native import takes
+from separatrix.ops.precision import in_full_precision
 from separatrix.ops.registration import address, kernel, operator
 
 
-def swiglu(x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
+@in_full_precision
+def swiglu(x: Float[Tensor, "*B M"]) -> Float[Tensor, "*B M/2"]:
     """silu(first half) * second half of the last dimension."""
     return (_forward if takes(x) else reference)(x)
 
