@@ -83,7 +83,7 @@ def test_the_last_layers_outputs_on_the_context_are_not_computed(task, batch):
     for block in model.blocks:
         block.mixer.query.register_forward_hook(lambda module, args, out: rows.append(out.shape[1]))
     model.decode(model.prefill(batch.context), batch.queries)
-    assert rows == [12, 4, 4]  # layer 1 on the context, then both layers on the queries only
+    assert rows == [12, 8, 8]  # layer 1 on the context, then both layers on the 2 x 4 queries only
 
 
 def test_initial_weights_are_a_function_of_the_seed(task):
