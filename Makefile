@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: reproduce test lint types browser bench references clean
+.PHONY: reproduce test lint types browser benchmark references clean
 
 reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -21,6 +21,10 @@ types: $(READY)
 
 browser: $(READY)  ## needs chromium
 	$(BIN)/pytest tests/browser
+
+benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/; an hour and more on two cores
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e ".[peers]"
+	$(BIN)/python benchmarks/everything.py
 
 references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference

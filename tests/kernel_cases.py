@@ -106,7 +106,12 @@ def read_case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> 
             arguments = [draw(*tokens, channels, dtype=dtype), draw(*tokens, channels, dtype=dtype), rate]
             arguments += [draw(*tokens, states, dtype=dtype) for _ in range(2)]
             arguments += [draw(channels, dtype=dtype), draw(rows, channels, dtype=dtype), which]
-            return selective_read, [*arguments, draw(channels, dtype=dtype), draw(batch, channels, states, dtype=dtype), True]
+            return selective_read, [
+                *arguments,
+                draw(channels, dtype=dtype),
+                draw(batch, channels, states, dtype=dtype),
+                True,
+            ]
         case "attention read" | "biased read":
             bias = None if op == "attention read" else -torch.rand(heads, states, dtype=dtype)
             asking = [draw(rows, heads * channels, dtype=dtype), draw(*gates, dtype=dtype)]
@@ -118,13 +123,23 @@ def read_case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> 
             weight = (torch.randn(count, channels, dtype=dtype) * channels**-0.5).requires_grad_()
             cell = draw(batch, channels, dtype=dtype) if kind == "lstm" else None
             bias = draw(channels, dtype=dtype) if kind == "gru" else None
-            return cell_queries, [kind, draw(rows, count, dtype=dtype), which, weight, draw(batch, channels, dtype=dtype), cell, bias]
+            return cell_queries, [
+                kind,
+                draw(rows, count, dtype=dtype),
+                which,
+                weight,
+                draw(batch, channels, dtype=dtype),
+                cell,
+                bias,
+            ]
         case _:  # matrix memories: as Mamba-2, DeltaNet, Gated DeltaNet and gated linear attention ask
             groups = 1 if op == "shared read" else heads
             keys, values, keyed = groups * states, heads * channels, op != "plain read"
             layout = Layout(groups, 0, keys, 2 * keys, keyed, "delta" in op, 0.5 if "delta" in op else 0.0)
             past = draw(batch, 2 * keys + values, dtype=dtype) if keyed else None
-            decay = torch.rand(*gates, dtype=dtype).requires_grad_() if op in ("shared read", "gated delta read") else None
+            decay = (
+                torch.rand(*gates, dtype=dtype).requires_grad_() if op in ("shared read", "gated delta read") else None
+            )
             strength = torch.rand(*gates, dtype=dtype).requires_grad_() if keyed else None
             skip = draw(heads, dtype=dtype) if op == "shared read" else None
             state = draw(batch, heads, states, channels, dtype=dtype)

@@ -12,7 +12,7 @@ from separatrix.ops.native import takes
 from separatrix.ops.registration import address, kernel, operator
 
 
-def swiglu(x: Float[Tensor, "*B 2*M"]) -> Float[Tensor, "*B M"]:
+def swiglu(x: Float[Tensor, "*B W"]) -> Float[Tensor, "*B M"]:
     """silu(first half) * second half of the last dimension."""
     return (_forward if takes(x) else reference)(x)
 
