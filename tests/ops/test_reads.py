@@ -15,7 +15,7 @@ from kernel_cases import READS, case, distance, evaluate
 from torch import Tensor
 
 from separatrix import InputError, ops
-from separatrix.ops.alternatives import activate, spread
+from separatrix.ops.alternatives import spread
 from separatrix.ops.cross_entropy import cross_entropy
 
 SETS = ops.status().available
@@ -113,5 +113,3 @@ def test_rows_that_are_not_there_are_refused() -> None:
         spread(torch.randn(3, 2), torch.tensor([[0, 3]]))
     with pytest.raises(IndexError, match="row -1 of 3"):
         cross_entropy(torch.randn(2, 3), torch.tensor([0, -1]))
-    with pytest.raises(InputError, match="past must have shape"):
-        activate(torch.randn(3, 2), torch.tensor([[0, 1]]), torch.randn(2, 2))
