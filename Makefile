@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: reproduce test lint types browser sanitize gpu-check references clean
+.PHONY: reproduce test lint types browser sanitize gpu-check benchmark references clean
 
 reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -27,6 +27,10 @@ sanitize: $(READY)  ## every kernel of every instruction set, with addresses and
 
 gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family, time per step; at most ten minutes
 	$(BIN)/python benchmarks/gpu_check.py
+
+benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/; an hour and more on two cores
+	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e ".[peers]"
+	$(BIN)/python benchmarks/everything.py
 
 references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference

@@ -1,4 +1,4 @@
-"""The arithmetic a training step cannot do without: its products, exponentials, recurrences and bytes, at measured rates.
+"""The arithmetic a training step cannot do without: products, exponentials, recurrences and bytes, at measured rates.
 
 Products are counted as they are asked for, with each distinct query once. Of our own kernels, every operand is read and
 every result written once; an exponential is seven multiply-adds.
@@ -44,7 +44,7 @@ def products(name: str, arguments: list[Any]) -> float:
     if name.startswith("linear_attention"):
         q, _, v = tensors[:3]
         (batch, length, heads, values), (groups, keys) = v.shape, q.shape[2:]
-        chunk = min(length, [x for x in arguments if isinstance(x, int) and not isinstance(x, bool)][0])
+        chunk = min(length, next(x for x in arguments if isinstance(x, int) and not isinstance(x, bool)))
         delta = arguments[4] is not None
         among = groups * keys * chunk + heads * chunk * values  # half of each square is masked
         passed = 2 * 2 * heads * keys * values
@@ -61,7 +61,7 @@ def products(name: str, arguments: list[Any]) -> float:
         return (2 if back else 1) * 2 * x.shape[0] * x.shape[1] * (weight_in.numel() + weight.numel())
     if name.startswith("slstm_scan"):
         gates, recurrent = tensors[:2]
-        return (1 if back else 1) * 2 * gates.shape[0] * gates.shape[1] * recurrent.numel()
+        return 2 * gates.shape[0] * gates.shape[1] * recurrent.numel()
     return 0.0
 
 

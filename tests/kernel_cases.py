@@ -8,8 +8,16 @@ import torch
 from torch import Tensor
 
 from separatrix import ops
+from separatrix.ops.alternatives import activate, spread
+from separatrix.ops.attention_read import attention_read
+from separatrix.ops.cell_queries import cell_queries
+from separatrix.ops.cross_entropy import cross_entropy
 from separatrix.ops.delta_rule import delta_rule
+from separatrix.ops.gated_norm import gated_norm, rms_norm
 from separatrix.ops.linear_attention import decayed_attention, gated_attention
+from separatrix.ops.memory_read import Layout, memory_read
+from separatrix.ops.selective_read import selective_read
+from separatrix.ops.swiglu import swiglu
 
 
 def draw(*shape: int, dtype: torch.dtype) -> Tensor:
@@ -65,10 +73,79 @@ def case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple
             function = delta_rule if "delta" in op else gated_attention if op == "gated" else decayed_attention
             state = draw(batch, heads, states, channels, dtype=dtype)
             return function, [q, k.requires_grad_(), v, *strength, decay, state, 16]
+        case name if name in READS:
+            return read_case(name, shape, dtype)
         case _:
             weights = [draw(channels, states, dtype=dtype), draw(channels, dtype=dtype)]
             window = draw(batch, states - 1, channels, dtype=dtype)
             return ops.causal_convolution, [draw(batch, length, channels, dtype=dtype), *weights, window, op == "silu"]
+
+
+def read_case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[Callable, list]:
+    """An op that asks many queries of shared states; tokens are queries, and a few rows serve them all."""
+    batch, queries, channels, states = shape
+    rows, heads = 7, 2
+    which = torch.randint(rows, (batch, queries))
+    tokens, gates = (batch, queries), (rows, heads)
+    match op:
+        case "spread":
+            return spread, [draw(rows, channels, dtype=dtype), which, draw(*tokens, channels, dtype=dtype)]
+        case "activate":
+            return activate, [draw(rows, channels, dtype=dtype), which, draw(batch, channels, dtype=dtype)]
+        case "gate after" | "gate before":
+            x, gate = draw(*tokens, heads, channels, dtype=dtype), draw(rows, heads * channels, dtype=dtype)
+            return gated_norm, [x, which, draw(channels, dtype=dtype), gate, op == "gate before", 1e-5]
+        case "rms norm":
+            return rms_norm, [draw(*tokens, channels, dtype=dtype), draw(channels, dtype=dtype), 1e-5]
+        case "swiglu":
+            return swiglu, [draw(*tokens, 2 * channels, dtype=dtype)]
+        case "cross entropy":
+            return cross_entropy, [draw(*tokens, channels, dtype=dtype), torch.randint(channels, tokens)]
+        case "selective read":
+            rate = (-3 * torch.rand(channels, states, dtype=dtype)).requires_grad_()
+            arguments = [draw(*tokens, channels, dtype=dtype), draw(*tokens, channels, dtype=dtype), rate]
+            arguments += [draw(*tokens, states, dtype=dtype) for _ in range(2)]
+            arguments += [draw(channels, dtype=dtype), draw(rows, channels, dtype=dtype), which]
+            return selective_read, [
+                *arguments,
+                draw(channels, dtype=dtype),
+                draw(batch, channels, states, dtype=dtype),
+                True,
+            ]
+        case "attention read" | "biased read":
+            bias = None if op == "attention read" else -torch.rand(heads, states, dtype=dtype)
+            asking = [draw(rows, heads * channels, dtype=dtype), draw(*gates, dtype=dtype)]
+            past = [draw(batch, heads, states, channels, dtype=dtype) for _ in range(2)]
+            return attention_read, [*asking, draw(rows, heads * channels, dtype=dtype), which, *past, 0.3, bias]
+        case "elman_tanh read" | "elman_relu read" | "gru read" | "lstm read":
+            kind = op.removesuffix(" read")
+            count = {"gru": 3, "lstm": 4}.get(kind, 1) * channels
+            weight = (torch.randn(count, channels, dtype=dtype) * channels**-0.5).requires_grad_()
+            cell = draw(batch, channels, dtype=dtype) if kind == "lstm" else None
+            bias = draw(channels, dtype=dtype) if kind == "gru" else None
+            return cell_queries, [
+                kind,
+                draw(rows, count, dtype=dtype),
+                which,
+                weight,
+                draw(batch, channels, dtype=dtype),
+                cell,
+                bias,
+            ]
+        case _:  # matrix memories: as Mamba-2, DeltaNet, Gated DeltaNet and gated linear attention ask
+            groups = 1 if op == "shared read" else heads
+            keys, values, keyed = groups * states, heads * channels, op != "plain read"
+            layout = Layout(groups, 0, keys, 2 * keys, keyed, "delta" in op, 0.5 if "delta" in op else 0.0)
+            past = draw(batch, 2 * keys + values, dtype=dtype) if keyed else None
+            decay = (
+                torch.rand(*gates, dtype=dtype).requires_grad_() if op in ("shared read", "gated delta read") else None
+            )
+            strength = torch.rand(*gates, dtype=dtype).requires_grad_() if keyed else None
+            skip = draw(heads, dtype=dtype) if op == "shared read" else None
+            state = draw(batch, heads, states, channels, dtype=dtype)
+            return memory_read, [
+                draw(rows, 2 * keys + values, dtype=dtype), which, state, layout, past, decay, strength, skip
+            ]  # fmt: skip
 
 
 def slstm(gates: Tensor, recurrent: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
@@ -80,6 +157,9 @@ OPS = ["selective_scan", "slstm_scan", "elman_tanh", "elman_relu", "gru", "lstm"
 OPS += ["varying complex", "diagonal_scan", "convolution", "silu"]
 CHUNKED = ["decayed", "shared", "gated", "delta", "gated delta"]
 OPS += CHUNKED
+READS = ["spread", "activate", "gate after", "gate before", "rms norm", "swiglu", "cross entropy", "selective read"]
+READS += ["attention read", "biased read", "elman_tanh read", "elman_relu read", "gru read", "lstm read"]
+READS += ["shared read", "delta read", "gated delta read", "plain read"]
 
 
 def evaluate(function: Callable, arguments: list) -> list[Tensor]:
@@ -88,7 +168,7 @@ def evaluate(function: Callable, arguments: list) -> list[Tensor]:
     outputs = list(outputs) if isinstance(outputs, tuple) else [outputs]
     real = [torch.view_as_real(y) if y.is_complex() else y for y in outputs]
     loss = sum((y * torch.linspace(0.5, 1, y.numel(), dtype=y.dtype).view_as(y)).sum() for y in real)
-    inputs = [x for x in arguments if isinstance(x, Tensor)]
+    inputs = [x for x in arguments if isinstance(x, Tensor) and x.requires_grad]
     return [
         *(y.detach() for y in outputs),
         *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True),

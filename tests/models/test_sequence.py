@@ -81,9 +81,29 @@ def test_the_last_layers_outputs_on_the_context_are_not_computed(task, batch):
     model = sx.models.create("transformer", task, width=8, layers=2)
     rows = []
     for block in model.blocks:
-        block.mixer.query.register_forward_hook(lambda module, args, out: rows.append(out.shape[1]))
+        block.mixer.query.register_forward_hook(lambda module, args, out: rows.append(out[..., 0].numel()))
     model.decode(model.prefill(batch.context), batch.queries)
-    assert rows == [12, 4, 4]  # layer 1 on the context, then both layers on the queries only
+    assert rows == [3 * 12, 3 * 4, 3 * 4]  # layer 1 on the contexts, then both layers on the queries only
+
+
+@pytest.mark.parametrize("name", [*sx.models.names(), "mamba+attention", "gru*2+deltanet"])
+def test_asking_every_query_at_once_is_asking_each_alone(name, task):
+    """Many queries are read from a table of all there are, few from rows of their own: one function, one gradient."""
+    model = sx.models.create(name, task, width=8).double()
+    batch = task.sample(3, torch.Generator().manual_seed(0), queries=12)
+    assert len(model.distinct(batch.queries)[0]) == 12
+    assert len(model.distinct(batch.queries[:, :1])[0]) == 3
+
+    def answers(alone: bool) -> list[torch.Tensor]:
+        model.zero_grad(set_to_none=True)
+        state = model.prefill(batch.context)
+        parts = batch.queries.split(1, dim=1) if alone else [batch.queries]
+        logits = torch.cat([model.decode(state, part) for part in parts], dim=1)
+        (logits * torch.linspace(-1, 1, logits.numel()).view_as(logits)).sum().backward()
+        return [logits.detach(), *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
+
+    for together, alone in zip(answers(False), answers(True), strict=True):
+        torch.testing.assert_close(together, alone)
 
 
 def test_initial_weights_are_a_function_of_the_seed(task):

@@ -14,7 +14,7 @@ from separatrix.ops.registration import address, kernel, operator
 
 
 @in_full_precision
-def swiglu(x: Float[Tensor, "*B M"]) -> Float[Tensor, "*B M/2"]:
+def swiglu(x: Float[Tensor, "*B W"]) -> Float[Tensor, "*B M"]:
     """silu(first half) * second half of the last dimension."""
     return (_forward if takes(x) else reference)(x)
 

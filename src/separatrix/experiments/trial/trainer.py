@@ -7,13 +7,13 @@ import time
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 
 from separatrix.experiments.trial.checkpoint import Progress, pack, unpack
 from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
 from separatrix.experiments.trial.evaluation import NotFinite, evaluate
 from separatrix.experiments.trial.initial_weights import start
 from separatrix.experiments.trial.result import Measurement
+from separatrix.ops.cross_entropy import cross_entropy
 from separatrix.tasks import Batch
 from separatrix.tasks.randomness import Split, stream
 
@@ -75,7 +75,7 @@ class Trainer:
                 group["lr"] = rate(self.training, step)
             self.optimizer.zero_grad(set_to_none=True)
             logits = self.model(batch.context, batch.queries)
-            loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
+            loss = cross_entropy(logits, batch.targets)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
             self.optimizer.step()
