@@ -78,6 +78,7 @@ def _scaled(plain: dict[str, Any], scale: int) -> tuple[Laws, list[str]]:
     """The laws of a configuration's tensors at its real sizes, and where modules hold some of them."""
     lengths = windows(plain)
     first, second = small_windows(lengths, 5, 6), small_windows(lengths, 8, 5)
+
     def reader(t: int, small: dict[int, int], device: str) -> Reader:
         return _reader(Shrunk(plain, scale, small).at(t), device, places)
 
@@ -96,7 +97,8 @@ def _scaled(plain: dict[str, Any], scale: int) -> tuple[Laws, list[str]]:
     if any(found.window is not None for _, found in laws) and first != second:
         other = _laws(reader(1, second, device), _few(laws, second))
         laws = [
-            (bits, _at_window(found, there, first, second)) for (bits, found), (_, there) in zip(laws, other, strict=True)
+            (bits, _at_window(found, there, first, second))
+            for (bits, found), (_, there) in zip(laws, other, strict=True)
         ]
     return laws, places
 
@@ -167,8 +169,8 @@ def _at_window(found: Law, other: Law, first: dict[int, int], second: dict[int, 
     if found.window is None:
         return found
     assert other.window is not None
-    for real in first:
-        apart = found.window - first[real]
+    for real, small in first.items():
+        apart = found.window - small
         if apart == other.window - second[real] and abs(apart) <= 1:
             return replace(found, window=real + apart)
     if found.window == other.window:

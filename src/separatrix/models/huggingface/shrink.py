@@ -57,7 +57,9 @@ def replaced(settings: dict[str, Any], pattern: re.Pattern[str], change: Callabl
         if isinstance(value, dict):
             new[name] = replaced(value, pattern, change)
         elif pattern.search(name):
-            items = [change(x) if type(x) is int and x > 0 else x for x in (value if isinstance(value, list) else [value])]
+            items = [
+                change(x) if type(x) is int and x > 0 else x for x in (value if isinstance(value, list) else [value])
+            ]
             new[name] = items if isinstance(value, list) else items[0]
         else:
             new[name] = value
