@@ -180,22 +180,24 @@ def _at_window(found: Law, other: Law, first: dict[int, int], second: dict[int, 
 
 def _compare(real: Any, laws: Laws, places: list[str], length: int) -> str:
     """Build the real configuration on `meta` and compare. Raises InputError when a tensor is not as computed."""
-    compared, took = 0, [0.0]
+    read: dict[int, list[Count]] = {}
+    took = [0.0]
+    why = ""
     try:
         reader = Reader(real, "meta", places)
         for tokens in (*BRIEF, length):
             if len(took) > 2 and took[2] + (took[2] - took[1]) * (tokens / BRIEF[1]) > SECONDS:
                 break  # a loop over the tokens, in each layer
             begun = time.perf_counter()
-            counts = reader.counts(tokens)
+            read[tokens] = reader.counts(tokens)
             took.append(time.perf_counter() - begun)
-            _agree(reader.kind, tokens, counts, [Count(found(tokens), bits) for bits, found in laws])
-            compared = tokens
-    except InputError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:80]
-        return f"not compared with one of real size, which needs numbers to run ({type(error).__name__}: {reason})"
+    except Exception as error:  # it needs numbers to run, or has fewer positions
+        why = f" ({' '.join(str(error).split())[:120]})"
+    for tokens, counts in read.items():
+        _agree(real.model_type, tokens, counts, [Count(found(tokens), bits) for bits, found in laws])
+    if not read:
+        return f"not compared with one of real size, which needs numbers to run{why}"
+    compared = max(read)
     return f"at {compared:,} tokens every tensor is as in one of real size, built without memory"
 
 

@@ -63,7 +63,9 @@ def fewest_layers(defaults: dict[str, Any], least: int) -> int:
     kinds = next((defaults[name] for name in _KINDS[:2] if isinstance(defaults.get(name), list)), None)
     if kinds is None:
         return least
-    first = next((i for i, kind in enumerate(kinds) if "attention" in kind and "linear" not in kind or "hybrid" in kind), 0)
+    first = next(
+        (i for i, kind in enumerate(kinds) if "attention" in kind and "linear" not in kind or "hybrid" in kind), 0
+    )
     return max(least, first + 1)
 
 
