@@ -64,7 +64,7 @@ def fewest_layers(defaults: dict[str, Any], least: int) -> int:
     if kinds is None:
         return least
     first = next(
-        (i for i, kind in enumerate(kinds) if "attention" in kind and "linear" not in kind or "hybrid" in kind), 0
+        (i for i, kind in enumerate(kinds) if ("attention" in kind and "linear" not in kind) or "hybrid" in kind), 0
     )
     return max(least, first + 1)
 
