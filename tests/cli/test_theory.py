@@ -50,21 +50,21 @@ def test_audit(run, arguments):
 def test_audit_of_a_configuration_file(run, tmp_path):
     fields = {"model_type": "mamba", "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4, "conv_kernel": 4}
     (tmp_path / "config.json").write_text(json.dumps(fields))
-    assert "constant state, 512 numbers" in run("audit", "config.json")[1]
-    assert "constant state, 512 numbers" in run("audit", str(tmp_path))[1]
+    assert "512 of 32 bits" in run("audit", "config.json")[1]
+    assert "512 of 32 bits" in run("audit", f"hf:{tmp_path}")[1]
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
         ({"hidden_size": 16}, "configuration has a field model_type; the fields of this one are hidden_size"),
-        ({"model_type": "llama", "hidden_size": "big"}, "hidden_size must be a positive number, got 'big'"),
+        ({"model_type": "llama", "hidden_size": "big"}, "Transformers cannot build 'llama' so: "),
         (
             {"model_type": "llama", "hidden_size": 512, "num_hidden_layers": 8, "num_attention_heads": 7},
-            "512 numbers a token do not divide among 7 heads",
+            "not a multiple of the number of attention heads (7)",
         ),
-        ({"model_type": "llame"}, "unknown Hugging Face model type 'llame': did you mean 'llama'? (valid: "),
-        ({"model_type": "zzz"}, "unknown Hugging Face model type 'zzz' (valid: "),
+        ({"model_type": "llame"}, "has no model type 'llame': did you mean 'llama'?"),
+        ({"model_type": "zzz"}, "has no model type 'zzz', for instance mamba"),
     ],
 )
 def test_audit_of_an_impossible_configuration(run, tmp_path, fields, message):

@@ -181,7 +181,7 @@ def test_huggingface_configurations(tmp_path: Path) -> None:
     assert (model.config.width, model.config.layers) == (32, 2)
     assert sx.state_numbers(model.prefill(torch.zeros(1, 12, dtype=torch.long))) == 2 * 2 * 16 * 12
     assert models.create("hf:mamba", TASK, width=16, state_size=4).body.config.state_size == 4
-    for bad, message in (("hf:mambo", "did you mean 'hf:mamba"), ("hf:none.json", "cannot read")):
+    for bad, message in (("hf:mambo", "did you mean 'mamba'"), ("hf:none.json", "cannot read")):
         with pytest.raises(sx.InputError, match=message):
             models.create(bad, TASK)
 

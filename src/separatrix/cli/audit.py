@@ -43,7 +43,9 @@ def audit(
         [v.task, v.length, v.needed_bits, v.state_bits, v.ruling, v.exact_at_most, v.accuracy_ceiling] for v in found
     ]
     columns = ["task", "length", "needed (bits)", "state (bits)", "exactly", "not ruled out at", "accuracy ceiling"]
-    print_table("what a model of this state may do, in any arithmetic, by the bits of its stored tensors", columns, rows)
+    print_table(
+        "what a model of this state may do, in any arithmetic, by the bits of its stored tensors", columns, rows
+    )
 
 
 def _size(context: typer.Context, model: str, length: int) -> StateSize:

@@ -78,6 +78,7 @@ def _scaled(plain: dict[str, Any], scale: int) -> tuple[Laws, list[str]]:
     """The laws of a configuration's tensors at its real sizes, and where modules hold some of them."""
     lengths = windows(plain)
     first, second = small_windows(lengths, 5, 6), small_windows(lengths, 8, 5)
+
     def reader(t: int, small: dict[int, int], device: str) -> Reader:
         return _reader(Shrunk(plain, scale, small).at(t), device, places)
 
@@ -96,7 +97,8 @@ def _scaled(plain: dict[str, Any], scale: int) -> tuple[Laws, list[str]]:
     if any(found.window is not None for _, found in laws) and first != second:
         other = _laws(reader(1, second, device), _few(laws, second))
         laws = [
-            (bits, _at_window(found, there, first, second)) for (bits, found), (_, there) in zip(laws, other, strict=True)
+            (bits, _at_window(found, there, first, second))
+            for (bits, found), (_, there) in zip(laws, other, strict=True)
         ]
     return laws, places
 
@@ -167,8 +169,8 @@ def _at_window(found: Law, other: Law, first: dict[int, int], second: dict[int, 
     if found.window is None:
         return found
     assert other.window is not None
-    for real in first:
-        apart = found.window - first[real]
+    for real, small in first.items():
+        apart = found.window - small
         if apart == other.window - second[real] and abs(apart) <= 1:
             return replace(found, window=real + apart)
     if found.window == other.window:
@@ -178,22 +180,24 @@ def _at_window(found: Law, other: Law, first: dict[int, int], second: dict[int, 
 
 def _compare(real: Any, laws: Laws, places: list[str], length: int) -> str:
     """Build the real configuration on `meta` and compare. Raises InputError when a tensor is not as computed."""
-    compared, took = 0, [0.0]
+    read: dict[int, list[Count]] = {}
+    took = [0.0]
+    why = ""
     try:
         reader = Reader(real, "meta", places)
         for tokens in (*BRIEF, length):
             if len(took) > 2 and took[2] + (took[2] - took[1]) * (tokens / BRIEF[1]) > SECONDS:
                 break  # a loop over the tokens, in each layer
             begun = time.perf_counter()
-            counts = reader.counts(tokens)
+            read[tokens] = reader.counts(tokens)
             took.append(time.perf_counter() - begun)
-            _agree(reader.kind, tokens, counts, [Count(found(tokens), bits) for bits, found in laws])
-            compared = tokens
-    except InputError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:80]
-        return f"not compared with one of real size, which needs numbers to run ({type(error).__name__}: {reason})"
+    except Exception as error:  # it needs numbers to run, or has fewer positions
+        why = f" ({' '.join(str(error).split())[:120]})"
+    for tokens, counts in read.items():
+        _agree(real.model_type, tokens, counts, [Count(found(tokens), bits) for bits, found in laws])
+    if not read:
+        return f"not compared with one of real size, which needs numbers to run{why}"
+    compared = max(read)
     return f"at {compared:,} tokens every tensor is as in one of real size, built without memory"
 
 

@@ -3,60 +3,85 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from separatrix.models.huggingface.shrink import EVEN, EXPERT_COUNT, EXPERTS, GROUPS, HIDDEN, MLP, TOP, TOP_COUNT, WIDTH
 
-_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_blocks")
-_HEAD_COUNT = re.compile(
-    r"^((num|n)_(attention_|key_value_|kv_)?heads?|n_head|(decoder_|encoder_)?attention_heads|num_query_groups|"
-    r"linear_num(_key|_value)?_heads|swa_num_(attention|key_value)_heads|index_n_heads)$"
-)
-_STATES = ("mamba_d_state", "ssm_state_size")
-_SSMGROUPS = ("n_groups", "mamba_n_groups", "mamba_ngroups")
 STATES = 16
-"""The size of a bare Mamba-2 state for each channel, where several are mixed with attention."""
+"""The most numbers a channel of a bare hybrid's Mamba-2 layers keeps."""
+
+_LAYERS = re.compile(r"^(num_hidden_layers|n_layers?|num_layers|decoder_layers|num_decoder_layers|num_blocks)$")
+_HEADS = re.compile(
+    r"^((num|n)_(attention_|key_value_|kv_)?heads?|n_head|(decoder_|encoder_)?attention_heads|num_query_groups|"
+    r"linear_num(_key|_value)?_heads|swa_num_(attention|key_value)_heads|index_n_heads|n_mamba_heads|"
+    r"(num_decoder|num_encoder)_attention_heads)$"
+)
+_KINDS = ("layer_types", "layers_block_type", "mlp_layer_types")
+"""What lists of the kind of each layer are called."""
+
+_STATE = re.compile(r"^(mamba_d_state|ssm_state_size)$")
+_ONE = re.compile(rf"^(n_groups|mamba_n_groups|mamba_ngroups)$|{GROUPS.pattern}")
+_MAMBA = (
+    ("num_heads", "head_dim"),
+    ("mamba_n_heads", "mamba_d_head"),
+    ("mamba_num_heads", "mamba_head_dim"),
+    ("n_mamba_heads", "mamba_headdim"),
+)
+"""What a count of heads of a Mamba-2 layer and their width are called."""
 
 
 def bare(defaults: dict[str, Any], width: int, layers: int, heads: int | None) -> dict[str, Any]:
     """The settings of a model type at another width: its proportions, with at most four heads of every kind."""
     own = next((name for name in HIDDEN if isinstance(defaults.get(name), int)), "hidden_size")
-    ratio = width / (defaults.get(own) or width)
+    default_width = defaults.get(own) or width
     heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
-    each = width // heads
-    new: dict[str, Any] = {own: width}
+    rules: list[tuple[re.Pattern[str], Callable[[int], int]]] = [
+        (_LAYERS, lambda value: layers),
+        (EVEN, lambda value: width // heads),
+        (_HEADS, lambda value: heads),
+        (MLP, lambda value: max(1, round(value * width / default_width))),
+        (WIDTH, lambda value: max(1, round(value * width / default_width))),
+        (_STATE, lambda value: min(value, STATES)),
+        (_ONE, lambda value: 1),
+        (EXPERT_COUNT, lambda value: min(value, EXPERTS)),
+        (TOP_COUNT, lambda value: min(value, TOP)),
+    ]
+    new = {}
     for name, value in defaults.items():
-        if name == own or not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            continue
-        if name in _LAYERS:
-            new[name] = layers
-        elif EVEN.search(name):
-            new[name] = each
-        elif _HEAD_COUNT.search(name):
-            new[name] = heads
-        elif MLP.search(name) or WIDTH.search(name):
-            new[name] = max(1, round(value * ratio))
-        elif name in _STATES:
-            new[name] = min(value, STATES)
-        elif name in _SSMGROUPS:
-            new[name] = 1
-        elif EXPERT_COUNT.search(name):
-            new[name] = min(value, EXPERTS)
-        elif TOP_COUNT.search(name):
-            new[name] = min(value, TOP)
-        elif GROUPS.search(name):
-            new[name] = 1
+        if type(value) is int and value > 0:
+            change = next((change for pattern, change in rules if pattern.search(name)), None)
+            new |= {name: change(value)} if change else {}
+    for name in _KINDS:
+        if isinstance(kinds := defaults.get(name), list) and kinds:
+            new[name] = [kinds[i % len(kinds)] for i in range(layers)]
+    return new | _derived(defaults, new, width, heads) | {own: width}
+
+
+def fewest_layers(defaults: dict[str, Any], least: int) -> int:
+    """How many layers a bare hybrid needs to have one of attention: Transformers counts tokens there."""
+    kinds = next((defaults[name] for name in _KINDS[:2] if isinstance(defaults.get(name), list)), None)
+    if kinds is None:
+        return least
+    first = next(
+        (i for i, kind in enumerate(kinds) if ("attention" in kind and "linear" not in kind) or "hybrid" in kind), 0
+    )
+    return max(least, first + 1)
+
+
+def _derived(defaults: dict[str, Any], new: dict[str, Any], width: int, heads: int) -> dict[str, Any]:
+    """Settings that must fit others: the heads of Mamba-2 layers, and those of latent attention."""
+    found: dict[str, Any] = {}
+    if "qk_nope_head_dim" in new and "qk_head_dim" in new:
+        found["qk_head_dim"] = new["qk_nope_head_dim"] + new["qk_rope_head_dim"]
     expand = defaults.get("mamba_expand") or defaults.get("expand")
-    for counts, wide in (("num_heads", "head_dim"), ("mamba_n_heads", "mamba_d_head"), ("mamba_num_heads", "mamba_head_dim")):
-        if expand and counts in defaults and wide in defaults:
-            new |= {counts: heads, wide: int(expand * width) // heads}
-    if expand and "n_mamba_heads" in defaults:
-        new["n_mamba_heads"] = heads
-        new |= {"mamba_headdim": int(expand * width) // heads} if "mamba_headdim" in defaults else {}
-    if expand and "mamba_d_ssm" in defaults:
-        new["mamba_d_ssm"] = int(expand * width)
-    if "expand" in defaults:
-        new.pop("intermediate_size", None)
-    if "qk_nope_head_dim" in defaults and "qk_head_dim" in defaults:
-        new["qk_head_dim"] = new["qk_nope_head_dim"] + new["qk_rope_head_dim"]
-    return new
+    if not expand:
+        return found
+    inner = int(expand * width)
+    for count, each in _MAMBA:
+        if count in defaults and each in defaults:
+            found |= {count: heads, each: inner // heads}
+    if "attention_hidden_size" in defaults:  # Zamba's attention reads the residual stream and the embeddings
+        found |= {"attention_hidden_size": 2 * width, "attention_head_dim": 2 * width // heads}
+    found |= {"mamba_d_ssm": inner} if "mamba_d_ssm" in defaults else {}
+    return found | ({"intermediate_size": inner} if "expand" in defaults else {})

@@ -142,5 +142,8 @@ def one_line(what: str, build: Any) -> Any:
 
 def plain_settings(config: Any) -> dict[str, Any]:
     """The settings that build a configuration again."""
-    settings = config.to_dict() | {"model_type": config.model_type, "dtype": config.dtype and str(config.dtype).removeprefix("torch.")}
+    settings = config.to_dict() | {
+        "model_type": config.model_type,
+        "dtype": config.dtype and str(config.dtype).removeprefix("torch."),
+    }
     return {name: value for name, value in settings.items() if name not in ("id2label", "label2id")}

@@ -15,9 +15,16 @@ from torch.utils import _pytree as pytree
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.huggingface import cache
+from separatrix.models.huggingface.bare import bare, fewest_layers
 from separatrix.models.huggingface.cache import CacheState, visit
-from separatrix.models.huggingface.configuration import PREFIX, configuration, language_model, load_config, model_type, plain_settings
-from separatrix.models.huggingface.bare import bare
+from separatrix.models.huggingface.configuration import (
+    PREFIX,
+    configuration,
+    language_model,
+    load_config,
+    model_type,
+    plain_settings,
+)
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, map_state, repeat_queries
@@ -121,10 +128,11 @@ class HuggingFace(SequenceModel):
         def run(i: int) -> None:
             self.body(**self.embed_tokens(contexts[i]), **{self.slot: self.empty_cache()}, use_cache=True)
 
+        what = f"{self.config.name} of width {self.config.width} and {self.config.layers} layers"
         training = self.body.training
         self.body.eval()
         with torch.no_grad():
-            places = cache.held_apart(self.body, run)
+            places = one_line(what, lambda: cache.held_apart(self.body, run))
         self.body.train(training)
         return places
 
@@ -141,8 +149,24 @@ class HuggingFace(SequenceModel):
         """A cache to begin with; None where the body makes its own."""
         from transformers import DynamicCache
 
-        makes_own = self.slot == "state" or self.model_type == "xlstm"
-        return None if makes_own else DynamicCache(config=self.body.config)
+        return None if self.makes_own else DynamicCache(config=self.body.config)
+
+    @cached_property
+    def makes_own(self) -> bool:
+        """Whether the body begins with a cache of its own and hands it back."""
+        if self.slot not in ("past_key_values", "cache_params"):
+            return True
+        like = next(self.body.parameters())
+        size = self.task.vector_size
+        tokens = torch.zeros((1, 3) if size is None else (1, 3, size), device=like.device)
+        inputs = self.embed_tokens(tokens.long() if size is None else tokens)
+        training = self.body.training
+        self.body.eval()
+        what = f"{self.config.name} of width {self.config.width} and {self.config.layers} layers"
+        with torch.no_grad():
+            output = one_line(what, lambda: self.body(**inputs, use_cache=True, return_dict=True))
+        self.body.train(training)
+        return getattr(output, self.slot, None) is not None
 
     @staticmethod
     def keeping(cache: Any, batch: int) -> Any:
@@ -196,7 +220,8 @@ def _fields(name: str, kind: str, given: dict[str, Any]) -> dict[str, Any]:
     """Every plain setting of the Transformers configuration as a field; None leaves it as it is."""
     settings = _settings(kind)
     width = given.get("hidden_size", given.get("n_embd", given.get("d_model", 64)))
-    layers = given.get("num_hidden_layers", given.get("n_layer", _FEWEST_LAYERS.get(kind, 1)))
+    fewest = fewest_layers(settings, _FEWEST_LAYERS.get(kind, 1))
+    layers = given.get("num_hidden_layers", given.get("n_layer", fewest))
     fields: dict[str, Any] = {
         "name": (Literal[name], name),
         "width": (int, Field(width, ge=1, description="hidden_size")),

@@ -147,4 +147,3 @@ def _loops(config: Any, device: str) -> dict[str, Any]:
     """On `meta` there are no numbers to choose experts by: products for all of them, which need no choice."""
     experts = any(name.endswith("experts") or "num_experts" in name for name in vars(config))
     return {"experts_implementation": "batched_mm"} if device == "meta" and experts else {}
-

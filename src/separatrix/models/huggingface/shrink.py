@@ -44,7 +44,7 @@ def numbers(settings: dict[str, Any], pattern: re.Pattern[str], path: Path = ())
     for name, value in settings.items():
         if isinstance(value, dict):
             yield from numbers(value, pattern, (*path, name))
-        elif pattern.search(name):
+        elif pattern.search(str(name)):
             for item in value if isinstance(value, list) else [value]:
                 if type(item) is int and item > 0:
                     yield (*path, name), item
@@ -56,8 +56,10 @@ def replaced(settings: dict[str, Any], pattern: re.Pattern[str], change: Callabl
     for name, value in settings.items():
         if isinstance(value, dict):
             new[name] = replaced(value, pattern, change)
-        elif pattern.search(name):
-            items = [change(x) if type(x) is int and x > 0 else x for x in (value if isinstance(value, list) else [value])]
+        elif pattern.search(str(name)):
+            items = [
+                change(x) if type(x) is int and x > 0 else x for x in (value if isinstance(value, list) else [value])
+            ]
             new[name] = items if isinstance(value, list) else items[0]
         else:
             new[name] = value
@@ -118,7 +120,7 @@ def _known_tokens(settings: dict[str, Any]) -> dict[str, Any]:
     for name, value in settings.items():
         if isinstance(value, dict):
             new[name] = _known_tokens(value)
-        elif name.endswith(("token_id", "token_index")) and isinstance(value, int | list):
+        elif str(name).endswith(("token_id", "token_index")) and isinstance(value, int | list):
             new[name] = [v % VOCABULARY for v in value] if isinstance(value, list) else value % VOCABULARY
         else:
             new[name] = value
