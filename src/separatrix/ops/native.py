@@ -28,7 +28,13 @@ _disabled: str | None = None  # why the native module is not to be used although
 
 @dataclass(frozen=True)
 class Status:
-    """What runs the kernels on the CPU. `reason` says why when it is not the native module."""
+    """What runs the kernels on the CPU. `reason` says why when it is not the native module.
+
+    >>> with sx.ops.use("reference"):
+    ...     print(sx.ops.status().instruction_set)
+    ...
+    none
+    """
 
     native: bool
     instruction_set: str
@@ -44,7 +50,11 @@ class Status:
 
 
 def status() -> Status:
-    """What runs the kernels now."""
+    """What runs the kernels now.
+
+    >>> sx.ops.status().instruction_set in ("none", *sx.ops.status().available)  # avx2, say
+    True
+    """
     module = native()
     if isinstance(module, str):
         return Status(False, "none", (), module)
@@ -55,7 +65,13 @@ def status() -> Status:
 
 
 def backend() -> str:
-    """One line for people: `native kernels (avx2)`, or why the references run."""
+    """One line for people: `native kernels (avx2)`, or why the references run.
+
+    >>> with sx.ops.use("reference"):
+    ...     print(sx.ops.backend())
+    ...
+    reference kernels: chosen by ops.use
+    """
     return str(status())
 
 
@@ -85,7 +101,15 @@ def native() -> Any:
 
 @contextmanager
 def use(name: str) -> Iterator[None]:
-    """Run the kernels with `reference`, or one of `status().available`, inside a `with` block (tests, benchmarks)."""
+    """Run the kernels with `reference`, or one of `status().available`, inside a `with` block (tests, benchmarks).
+
+    >>> x = torch.randn(1, 100, 4)
+    >>> with sx.ops.use("reference"):
+    ...     slow = sx.ops.linear_recurrence(torch.full((4,), 0.9), x)
+    ...
+    >>> torch.allclose(slow, sx.ops.linear_recurrence(torch.full((4,), 0.9), x), atol=1e-5)
+    True
+    """
     global _disabled  # noqa: PLW0603
     module, before = native(), _disabled
     sets = [] if isinstance(module, str) else module.instruction_sets()
