@@ -2,11 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
+PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
 .PHONY: reproduce test lint types browser sanitize gpu-check benchmark references clean
 
-reproduce: $(READY)  ## train every trial of the quick preset and write runs/quick/report/index.html
+reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
 
 test: $(READY)  ## the whole test suite but the browser tests
@@ -29,15 +31,19 @@ gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family
 	$(BIN)/python benchmarks/gpu_check.py
 
 benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/; an hour and more on two cores
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e ".[peers]"
+	$(PIP) "separatrix[peers]"
 	$(BIN)/python benchmarks/everything.py
 
-references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
+references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
 
-$(READY): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)
+$(MAIN): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)  # the package and what it computes with
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -q -c constraints.txt -e ".[dev]"
+	$(PIP) -e .
+	touch $@
+
+$(READY): $(MAIN)  # what its tests and checks need besides
+	$(PIP) "separatrix[dev]"
 	touch $@
 
 clean:

@@ -21,6 +21,11 @@ class Verdict:
     ruling:           of exact models at this length; a state that is not ruled out may still be too small
     exact_at_most:    the largest length that is not ruled out, as words; None where no bound is known
     accuracy_ceiling: proved for average accuracy over the task's own inputs; 1 where none is proved
+
+    >>> size = sx.bounds.StateSize((sx.bounds.Part(bits_each=32, constant=4),), source="four numbers")
+    >>> (said,) = sx.bounds.verdicts(size, length=400, tasks=[sx.tasks.create("parity", length=400)])
+    >>> said.task, said.needed_bits, said.state_bits, said.ruling
+    ('parity', 1.0, 128, 'not ruled out')
     """
 
     task: str
@@ -38,7 +43,14 @@ class Verdict:
 
 
 def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> list[Verdict]:
-    """Every task's verdict at a context length, by the recurrent bound: the whole past is what is handed over."""
+    """Every task's verdict at a context length, by the recurrent bound: the whole past is what is handed over.
+
+    >>> size = sx.bounds.StateSize((sx.bounds.Part(bits_each=32, constant=1024),), source="an LSTM of width 512")
+    >>> lookup = sx.tasks.create("index-lookup", length=8192, alphabet=64)
+    >>> (said,) = sx.bounds.verdicts(size, length=8192, tasks=[lookup])
+    >>> said.ruling, said.needed_bits, said.state_bits
+    ('ruled out (proved)', 49152.0, 32768)
+    """
     found = []
     for task in tasks if tasks is not None else standard_tasks(length):
         bits, needed = size.bits(task.length), task.recurrent_bits()

@@ -19,6 +19,12 @@ class Automaton:
 
     transitions[t][state][k]: the state of layer t + 1 after token `tokens[t][k]`
     answers[state][q]: what the states of the last layer answer to query q
+
+    >>> automaton = sx.bounds.residual_automaton(sx.tasks.create("parity", length=3))
+    >>> automaton.profile  # states after 0, 1, 2 and 3 tokens
+    [1, 2, 2, 2]
+    >>> automaton.transitions[1], automaton.answers
+    (((0, 1), (1, 0)), ((0,), (1,)))
     """
 
     tokens: tuple[tuple[int, ...], ...]
@@ -103,6 +109,9 @@ def residual_automaton(task: Task, budget: int = BUDGET) -> Automaton:
     """The minimal automaton of a task at its length (Myhill–Nerode): states are residual classes of prefixes.
 
     Raises InputError past the budget, and for promise problems, where the smallest automaton need not be unique.
+
+    >>> sx.bounds.residual_automaton(sx.tasks.create("bounded-dyck", length=6, kinds=1, depth=2)).profile
+    [1, 2, 3, 2, 3, 2, 2]
     """
     table = truth_table(task, budget)
     if not table.total:

@@ -25,6 +25,10 @@ def recurrent_cut(task: Task, prefix: int, budget: int = BUDGET) -> Rows:
 
     The message is the state: m p >= log2 rows for every prefix. Rows are Myhill–Nerode classes, so that the residual
     automaton attains the bound.
+
+    >>> task = sx.tasks.create("index-lookup", length=4, alphabet=4)
+    >>> [sx.bounds.recurrent_cut(task, prefix=prefix).count for prefix in range(5)]
+    [1, 4, 16, 64, 256]
     """
     if not 0 <= prefix <= task.length:
         raise InputError(f"prefix must be in 0 … {task.length}, got {prefix}")
@@ -32,12 +36,20 @@ def recurrent_cut(task: Task, prefix: int, budget: int = BUDGET) -> Rows:
 
 
 def recurrent_rows(task: Task, prefix: int) -> int:
-    """Different rows of the recurrent cut after `prefix` tokens, query unknown. Raises InputError past the budget."""
+    """Different rows of the recurrent cut after `prefix` tokens, query unknown. Raises InputError past the budget.
+
+    >>> sx.bounds.recurrent_rows(sx.tasks.create("index-lookup", length=4, alphabet=4), prefix=3)
+    64
+    """
     return recurrent_cut(task, prefix).count
 
 
 def memory_profile(task: Task, budget: int = BUDGET) -> list[Rows]:
-    """The recurrent cut at every prefix, from 0 to the whole context."""
+    """The recurrent cut at every prefix, from 0 to the whole context.
+
+    >>> [rows.count for rows in sx.bounds.memory_profile(sx.tasks.create("equality", length=6))]
+    [1, 2, 4, 8, 5, 3, 2]
+    """
     return [recurrent_cut(task, prefix, budget) for prefix in range(task.length + 1)]
 
 
@@ -45,6 +57,10 @@ def attention_cut(task: Task, held: Sequence[int], query: int | None = None, bud
     """The attention cut: held = any context positions, the query public (None: the query with the most rows).
 
     The message is each head's partial sums: m (2p + L + 1) + H (p + L) >= log2 rows for a one-layer Transformer.
+
+    >>> task = sx.tasks.create("equality", length=6)
+    >>> sx.bounds.attention_cut(task, held=range(3)).count, sx.bounds.attention_cut(task, held=[0, 3]).count
+    (8, 2)
     """
     held = sorted(held)
     if len(set(held)) < len(held) or (held and not 0 <= held[0] <= held[-1] < task.length):
@@ -57,13 +73,22 @@ def attention_cut(task: Task, held: Sequence[int], query: int | None = None, bud
 
 
 def attention_rows(task: Task, held: Sequence[int], query: int | None = None) -> int:
-    """Different rows of the attention cut at `held`, query public (None: best query). InputError past the budget."""
+    """Different rows of the attention cut at `held`, query public (None: best query). InputError past the budget.
+
+    >>> sx.bounds.attention_rows(sx.tasks.create("index-lookup", length=4, alphabet=4), held=[0, 2], query=2)
+    4
+    """
     return attention_cut(task, held, query).count
 
 
 @dataclass(frozen=True)
 class BestCut:
-    """The attention cut with the most rows: which positions, and whether all subsets were tried."""
+    """The attention cut with the most rows: which positions, and whether all subsets were tried.
+
+    >>> cut = sx.bounds.best_attention_cut(sx.tasks.create("equality", length=6))
+    >>> cut.rows.count, len(cut.held), cut.exact
+    (8, 3, True)
+    """
 
     held: tuple[int, ...]
     rows: Rows
@@ -81,6 +106,9 @@ def best_attention_cut(task: Task, budget: int = BUDGET, subset_budget: int = SU
 
     The search climbs from halves, odd and even positions and random subsets, adding or taking one position at a time;
     its result is a proved lower bound, but not called exact.
+
+    >>> sx.bounds.best_attention_cut(sx.tasks.create("index-lookup", length=4, alphabet=4)).rows.count
+    4
     """
     if table_entries(task) * 2**task.length <= subset_budget:
         subsets = [s for size in range(task.length + 1) for s in combinations(range(task.length), size)]

@@ -30,6 +30,9 @@ class Growth:
 
     exponent: of N in the power law, with its confidence interval (Student's t)
     bic:     the Bayesian information criterion of each law; lower is better
+
+    >>> sx.bounds.growth_law([8, 16, 32, 64], [5, 5, 5, 5]).law
+    'constant'
     """
 
     law: Law
@@ -43,6 +46,12 @@ def growth_law(lengths: Sequence[int], sizes: Sequence, confidence: float = 0.95
     """Choose among constant c, logarithmic a + b log2 N (b > 0) and power a N^e (e > 0) by BIC.
 
     Raises InputError for fewer than 3 different lengths or sizes that are not positive.
+
+    >>> sx.bounds.growth_law([8, 16, 32, 64], [3, 4, 5, 6]).law
+    'logarithmic'
+    >>> law = sx.bounds.growth_law([8, 16, 32, 64], [4, 8, 16, 32])
+    >>> law.law, round(law.exponent, 3)
+    ('power', 1.0)
     """
     from scipy import stats  # noqa: PLC0415  # slow to import, rarely needed
 

@@ -17,26 +17,42 @@ def log_length(length: int) -> int:
 
 
 def recurrent_capacity(numbers: int, precision: int) -> int:
-    """Bits a state of so many scalars of p bits holds: m p."""
+    """Bits a state of so many scalars of p bits holds: m p.
+
+    >>> sx.bounds.recurrent_capacity(numbers=2 * 256, precision=32)
+    16384
+    """
     _positive(numbers=numbers, precision=precision)
     return numbers * precision
 
 
 def attention_capacity(width: int, heads: int, precision: int, length: int) -> int:
-    """Bits a one-layer Transformer's held part can send: m (2p + L + 1) + H (p + L)."""
+    """Bits a one-layer Transformer's held part can send: m (2p + L + 1) + H (p + L).
+
+    >>> sx.bounds.attention_capacity(width=64, heads=4, precision=16, length=400)
+    2788
+    """
     _positive(width=width, heads=heads, precision=precision, length=length)
     levels = log_length(length)
     return width * (2 * precision + levels + 1) + heads * (precision + levels)
 
 
 def smallest_state(bits: int | float, precision: int) -> int:
-    """The fewest scalars of p bits an exact recurrent model's state may have: m p >= bits."""
+    """The fewest scalars of p bits an exact recurrent model's state may have: m p >= bits.
+
+    >>> sx.bounds.smallest_state(bits=2400, precision=32)
+    75
+    """
     _positive(precision=precision)
     return max(0, _ceil(bits, precision))
 
 
 def smallest_width(bits: int | float, precision: int, heads: int, length: int) -> int:
-    """The least width of an exact one-layer Transformer: m (2p + L + 1) + H (p + L) >= bits, m a multiple of H."""
+    """The least width of an exact one-layer Transformer: m (2p + L + 1) + H (p + L) >= bits, m a multiple of H.
+
+    >>> sx.bounds.smallest_width(bits=2400, precision=32, heads=4, length=400)
+    32
+    """
     _positive(precision=precision, heads=heads, length=length)
     levels = log_length(length)
     least = max(1, _ceil(bits - heads * (precision + levels), 2 * precision + levels + 1))
@@ -54,12 +70,22 @@ class Longest:
 
 
 def longest_recurrent(task: Task, state_bits: int) -> Longest:
-    """The largest context length at which a state of so many bits may still solve the task exactly."""
+    """The largest context length at which a state of so many bits may still solve the task exactly.
+
+    >>> task = sx.tasks.create("index-lookup", length=10, alphabet=64)
+    >>> sx.bounds.longest_recurrent(task, state_bits=256 * 32).length  # 6 bits a token
+    1364
+    """
     return _longest(task, lambda at: at.recurrent_bits() <= state_bits)
 
 
 def longest_attention(task: Task, width: int, heads: int, precision: int) -> Longest:
-    """The largest context length at which a one-layer Transformer of this width may still solve the task exactly."""
+    """The largest context length at which a one-layer Transformer of this width may still solve the task exactly.
+
+    >>> task = sx.tasks.create("equality", length=10)
+    >>> str(sx.bounds.longest_attention(task, width=64, heads=4, precision=16))
+    'at most 6,120'
+    """
     return _longest(task, lambda at: at.attention_bits() <= attention_capacity(width, heads, precision, at.length))
 
 

@@ -14,6 +14,10 @@ class Part:
 
     `block` tokens are kept as one (`per_token` numbers each time it is full); with `rest`, what is kept is the block
     not full yet.
+
+    >>> cache = sx.bounds.Part(bits_each=16, constant=0, per_token=128, window=1024)
+    >>> cache.numbers(100), cache.numbers(5000), cache.growth
+    (12800, 131072, 'windowed')
     """
 
     bits_each: int
@@ -49,7 +53,12 @@ class Part:
 
 @dataclass(frozen=True)
 class StateSize:
-    """What is handed over after N tokens, and how that was found: `source` says on what it was measured."""
+    """What is handed over after N tokens, and how that was found: `source` says on what it was measured.
+
+    >>> size = sx.bounds.StateSize((sx.bounds.Part(bits_each=16, constant=0, per_token=128),), source="a cache")
+    >>> size.bits(length=1000), size.growth
+    (2048000, 'linear')
+    """
 
     parts: tuple[Part, ...]
     source: str

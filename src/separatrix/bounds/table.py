@@ -26,7 +26,12 @@ GRAPH_ROWS = 1024
 
 @dataclass(frozen=True)
 class Rows:
-    """How many different rows a cut has: at least so many messages are needed, and so many suffice when exact."""
+    """How many different rows a cut has: at least so many messages are needed, and so many suffice when exact.
+
+    >>> rows = sx.bounds.recurrent_cut(sx.tasks.create("modular-counter", length=8, modulus=5), prefix=6)
+    >>> rows.count, rows.exact
+    (5, True)
+    """
 
     count: int
     exact: bool
@@ -38,6 +43,10 @@ class TruthTable:
 
     Contexts and queries outside the task's domain hold `undefined`. Raises InputError, before any work, for a task
     without an alphabet or a table of more than `budget` entries.
+
+    >>> table = sx.bounds.TruthTable(sx.tasks.create("parity", length=3))
+    >>> table.entries.shape, table.entries[..., 0].ravel().tolist()
+    ((2, 2, 2, 1), [0, 1, 1, 0, 1, 0, 0, 1])
     """
 
     def __init__(self, task: Task, budget: int = BUDGET) -> None:
@@ -194,5 +203,9 @@ def _lengths_below(task: Task) -> list[int]:
 
 @lru_cache(maxsize=8)
 def truth_table(task: Task, budget: int = BUDGET) -> TruthTable:
-    """The table of a task, kept for the next question about it."""
+    """The table of a task, kept for the next question about it.
+
+    >>> sx.bounds.truth_table(sx.tasks.create("disjointness", length=4)).entries.shape
+    (2, 2, 2, 2, 1)
+    """
     return TruthTable(task, budget)

@@ -18,6 +18,11 @@ class FoolingSet:
     """Pairs (row, column) that all answer `value`, while of any two exchanged pairs one does not.
 
     Any protocol, two-way or not, needs log2 of their number bits, and one more to tell other answers apart.
+
+    >>> import numpy as np
+    >>> found = sx.bounds.fooling_set(np.eye(4, dtype=int))  # equality of two numbers below 4
+    >>> found.value, len(found.pairs)
+    (1, 4)
     """
 
     value: int
@@ -39,7 +44,13 @@ class FoolingSet:
 
 
 def fooling_set(matrix: np.ndarray, restarts: int = 8, seed: int = 0) -> FoolingSet:
-    """The largest fooling set found greedily from several random orders: a proved bound, not the best there is."""
+    """The largest fooling set found greedily from several random orders: a proved bound, not the best there is.
+
+    >>> import numpy as np
+    >>> found = sx.bounds.fooling_set(np.eye(8, dtype=int))  # equality of two numbers below 8
+    >>> len(found.pairs)  # the equal ones: exchange their partners, and they are no longer equal
+    8
+    """
     draw = np.random.default_rng(seed)
     best = FoolingSet(0, ())
     for value in np.unique(matrix).tolist():
@@ -61,6 +72,11 @@ class Rank:
     """Rows and columns of a square submatrix that is regular modulo PRIME, and hence over the rationals.
 
     Any protocol for a 0/1 matrix, two-way or not, needs log2 of its rank bits (Mehlhorn and Schmidt 1982).
+
+    >>> import numpy as np
+    >>> found = sx.bounds.rank(np.array([[1, 1], [1, 1]]))
+    >>> len(found.rows)
+    1
     """
 
     rows: tuple[int, ...]
@@ -78,7 +94,13 @@ class Rank:
 
 
 def rank(matrix: np.ndarray) -> Rank:
-    """The rank modulo a prime, which never exceeds the rank over the rationals, by Gaussian elimination."""
+    """The rank modulo a prime, which never exceeds the rank over the rationals, by Gaussian elimination.
+
+    >>> import numpy as np
+    >>> numbers = np.arange(8)
+    >>> len(sx.bounds.rank((numbers[:, None] >= numbers[None, :]).astype(int)).rows)  # greater or equal has full rank
+    8
+    """
     work = np.asarray(matrix, dtype=np.int64) % PRIME
     order = np.arange(len(work))
     columns, done = [], 0

@@ -17,7 +17,9 @@ Action = Tensor | float
 class Space:
     """A vector space whose coordinates come in named blocks, e.g. `Space(position=7, token=6, flag=1)`.
 
-    Example: `space["token"]` is the slice of the token's coordinates, `space.vectors(3, flag=1.0)` three unit vectors.
+    >>> space = sx.constructions.Space(position=7, token=6, flag=1)
+    >>> space["token"], space.vectors(3, flag=1.0).shape
+    (slice(7, 13, None), torch.Size([3, 14]))
     """
 
     def __init__(self, **blocks: int) -> None:
@@ -48,6 +50,10 @@ def linear(source: Space, target: Space, actions: Mapping[tuple[str, str], Actio
     """The weight of `nn.Linear` from one space to another: `{("position", "key"): 2.0}` sends position to 2 position.
 
     Blocks that no action names are sent to 0; actions that end in one block are added up.
+
+    >>> source, target = sx.constructions.Space(position=1, token=2), sx.constructions.Space(key=1, value=2)
+    >>> sx.constructions.linear(source, target, {("position", "key"): 2.0, ("token", "value"): 1.0}).tolist()
+    [[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     weight = torch.zeros(target.width, source.width)
     for (start, end), action in actions.items():

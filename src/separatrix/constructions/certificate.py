@@ -18,11 +18,24 @@ Scope = Literal["lengths up to N", "length N", "all lengths", "inputs of a margi
 
 
 class CertificateError(InputError):
-    """A certificate that the weights do not bear out, or a guarantee that was asked for and cannot be given."""
+    """A certificate that the weights do not bear out, or a guarantee that was asked for and cannot be given.
+
+    >>> try:
+    ...     sx.constructions.create("index-lookup", length=2**20, alphabet=64, format="fixed(4)")
+    ... except sx.constructions.CertificateError:
+    ...     print("four bits do not carry this guarantee")
+    ...
+    four bits do not carry this guarantee
+    """
 
 
 class Certificate(Config):
-    """What is proved of a model, as JSON."""
+    """What is proved of a model, as JSON.
+
+    >>> certificate = sx.constructions.create("index-lookup", length=100, alphabet=64).certificate
+    >>> certificate.scope, certificate.argument, certificate.number_format
+    ('lengths up to N', 'attention lookup', 'fp32')
+    """
 
     version: Literal[1] = 1
     construction: str = Field(description="name in the registry of constructions")

@@ -25,7 +25,11 @@ NOTE = "certificate"
 
 
 class Options(Config):
-    """What may be chosen of a construction beside its task. Constructions add fields of their own."""
+    """What may be chosen of a construction beside its task. Constructions add fields of their own.
+
+    >>> sx.constructions.Options(format="bf16").format
+    'bf16'
+    """
 
     format: str = Field("fp32", description="number format the certificate is issued for, e.g. bf16, fp16, e4m3, real")
 
@@ -34,7 +38,9 @@ class Options(Config):
 class Construction:
     """A model of the library's own classes with its weights set. The weights are made when first asked for.
 
-    Example: `built = constructions.create("index-lookup", length=2**20, alphabet=64)`; `built.width` is 27.
+    >>> built = sx.constructions.create("index-lookup", length=2**20, alphabet=64)
+    >>> built.width, built.certificate.scope
+    (27, 'lengths up to N')
     """
 
     task: Task
@@ -77,6 +83,10 @@ def load(path: str | Path) -> Construction:
 
     Raises InputError for a file that is missing, damaged, changed or not ours, CertificateError for one without a
     certificate.
+
+    >>> built = sx.constructions.create("parity", length=20)
+    >>> sx.constructions.load(built.save("parity.safetensors")).task
+    Parity(name='parity', length=20)
     """
     header = read_header(path)
     if NOTE not in header.notes:
@@ -89,6 +99,12 @@ def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> 
     """A model with the given weights, by the names they have in its `state_dict`, and 0 for all others.
 
     The tensors themselves become the weights: nothing is drawn or copied. Raises KeyError for names the model lacks.
+
+    >>> task = sx.tasks.create("parity", length=4)
+    >>> config = sx.models.configure("lstm", width=4)
+    >>> model = sx.constructions.assemble(task, config, {})
+    >>> sum(parameter.abs().sum().item() for parameter in model.parameters())
+    0.0
     """
     with torch.device("meta"):
         model = architecture(config.name)(task, config)

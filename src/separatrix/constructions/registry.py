@@ -57,6 +57,10 @@ class Theorem:
     build:     (task, options) -> Construction; raises InputError for sizes outside the guarantee
     trials:    (task, options) -> for every setting there is, trials in the order of their length; for the search of
                inputs that fail in a format
+
+    >>> theorem = sx.constructions.theorem("disjointness-interleaved")
+    >>> theorem.task, theorem.fixed
+    ('disjointness', {'layout': 'interleaved'})
     """
 
     name: str
@@ -70,12 +74,20 @@ class Theorem:
 
 
 def names() -> list[str]:
-    """The registered constructions."""
+    """The registered constructions.
+
+    >>> sx.constructions.names()[:3]
+    ['index-lookup', 'automaton', 'parity']
+    """
     return list(_MODULES)
 
 
 def theorem(name: str) -> Theorem:
-    """A registered construction. Raises InputError naming the nearest valid name."""
+    """A registered construction. Raises InputError naming the nearest valid name.
+
+    >>> sx.constructions.theorem("parity").statement
+    'every finite automaton is a ReLU Elman network of |Q| |alphabet| units'
+    """
     if name not in _MODULES:
         raise unknown("construction", name, _MODULES)
     return import_module(f"separatrix.constructions.{_MODULES[name]}").THEOREMS[name]
@@ -93,6 +105,11 @@ def create(name: str, **parameters: Any) -> Construction:
 
     parameters: fields of the task and options of the construction
     Raises InputError for unknown names and keys, CertificateError where the guarantee cannot be given.
+
+    >>> built = sx.constructions.create("parity", length=20)
+    >>> answers = built.model(torch.tensor([[1, 0, 1, 1] * 5]), torch.tensor([[0]])).argmax(-1)
+    >>> answers.item()  # of 15 ones
+    1
     """
     found = theorem(name)
     return found.build(*request(found, parameters))

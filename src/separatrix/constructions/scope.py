@@ -16,6 +16,11 @@ def within_guarantee(built: Construction, batch: Batch) -> Bool[Tensor, "B Q"]:
 
     Lengths must be those the certificate is about, contexts the task's; points and queries of nearest neighbour no
     longer than `norm`, and a query's margin at least `gamma`, the quantities of these names.
+
+    >>> built = sx.constructions.create("index-lookup", length=20, alphabet=8)
+    >>> batch = built.task.sample(2, torch.Generator().manual_seed(0), queries=3)
+    >>> sx.constructions.within_guarantee(built, batch).all().item()
+    True
     """
     task, certificate = built.task, built.certificate
     length, queries = batch.context.shape[1], batch.queries.shape[:2]

@@ -13,7 +13,7 @@ presets/   the figures to reproduce; card/ what any architecture can hold; theor
 >>> from separatrix.experiments import TrialConfig
 >>> config = TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})
 >>> config.label, config.identity()
-('gru-(1, 8) parity N=8 seed 0', 'd2f6a35fbb9f6e54')
+('gru-(1, 8) parity N=8 seed 0', '099b133c579cdb08')
 """
 
 from typing import Any as _Any

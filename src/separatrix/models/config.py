@@ -11,7 +11,11 @@ from separatrix.models.pickling import empty_config, importable
 
 
 class ModelConfig(Config):
-    """Size and block structure of a SequenceModel. Architectures add their own fields and defaults."""
+    """Size and block structure of a SequenceModel. Architectures add their own fields and defaults.
+
+    >>> sx.models.configure("transformer", width=64, mlp=None).mlp_width
+    256
+    """
 
     name: str = Field(description="the architecture's registered name")
     width: int = Field(64, ge=1, description="width D of the residual stream")

@@ -48,6 +48,10 @@ def save(model: SequenceModel, path: str | Path, notes: dict[str, Any] | None = 
 
     notes: JSON values kept with the weights, e.g. a certificate
     Raises InputError when the file cannot be written.
+
+    >>> model = sx.models.create("lstm", sx.tasks.create("parity", length=10), width=8)
+    >>> sx.models.save(model, "parity.safetensors", notes={"trained": False}).name
+    'parity.safetensors'
     """
     path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -96,6 +100,11 @@ def load(path: str | Path, own_code: bool = False) -> SequenceModel:
 
     own_code: allow models and tasks defined in Python files, which are executed
     Raises InputError for a file that is missing, damaged, changed, of a later version or not ours.
+
+    >>> model = sx.models.create("lstm", sx.tasks.create("parity", length=10), width=8)
+    >>> again = sx.models.load(sx.models.save(model, "parity.safetensors"))
+    >>> again.task, again.config.width
+    (Parity(name='parity', length=10), 8)
     """
     header = read_header(path)
     model = unfilled(header, path, own_code)

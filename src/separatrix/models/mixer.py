@@ -18,6 +18,18 @@ class Mixer(nn.Module, ABC):
     The state is everything a later token can see of the earlier ones. Subclasses give `scan` and `step`; they
     override `prefill` and `decode` where these can be had for less than the whole outputs, or, better than `decode`,
     inherit from `SharedMixer`.
+
+    >>> class Sum(sx.models.Mixer):
+    ...     def scan(self, x, state=None):
+    ...         y = x.cumsum(1) + (0 if state is None else state[:, None])
+    ...         return y, y[:, -1]
+    ...     def step(self, state, x):
+    ...         return state + x, state + x
+    ...
+    >>> mixer, x = Sum(), torch.ones(2, 5, 8)
+    >>> y, state = mixer.step(mixer.prefill(x[:, :4]), x[:, 4])
+    >>> torch.equal(y, mixer.scan(x)[0][:, 4]), sx.state_numbers(state)
+    (True, 8)
     """
 
     @abstractmethod

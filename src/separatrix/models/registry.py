@@ -37,7 +37,11 @@ GROUP = "separatrix.models"
 
 
 def names() -> list[str]:
-    """The registered architecture names, those of installed packages last."""
+    """The registered architecture names, those of installed packages last.
+
+    >>> sx.models.names()[:4]
+    ['transformer', 'elman', 'gru', 'lstm']
+    """
     return [*_ARCHITECTURES, *(name for name in _installed() if name not in _ARCHITECTURES)]
 
 
@@ -47,6 +51,9 @@ def architecture(name: str) -> type[SequenceModel]:
     name: a registered name; a hybrid such as `mamba*3+attention`; `path/to/file.py:Class`; `hf:mamba` or
           `hf:path/to/config.json`
     Raises InputError naming the nearest valid name.
+
+    >>> sx.models.architecture("gated-deltanet").__name__, sx.models.architecture("mamba*2+attention").__name__
+    ('GatedDeltaNet', 'Hybrid')
     """
     if name in _ARCHITECTURES:
         module, attribute = _ARCHITECTURES[name].split(":")
@@ -81,7 +88,11 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def configure(name: str, **options: Any) -> ModelConfig:
-    """The validated configuration of an architecture. Raises InputError for unknown or impossible options."""
+    """The validated configuration of an architecture. Raises InputError for unknown or impossible options.
+
+    >>> sx.models.configure("lstm", width=32).layers
+    1
+    """
     return architecture(name).Config(**options)
 
 
@@ -89,5 +100,11 @@ def create(name: str, task: Task, **options: Any) -> SequenceModel:
     """A freshly initialised model by name, e.g. `create("lstm", task, width=64, layers=1)`.
 
     Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.
+
+    >>> task = sx.tasks.create("parity", length=10)
+    >>> model = sx.models.create("gru", task, width=16)
+    >>> batch = task.sample(3, torch.Generator().manual_seed(0))
+    >>> model(batch.context, batch.queries).shape, sx.models.parameter_count(model)
+    (torch.Size([3, 1, 2]), 1714)
     """
     return architecture(name).for_task(task, **options)

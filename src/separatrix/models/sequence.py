@@ -105,6 +105,13 @@ class SequenceModel(nn.Module):
 
     Architectures subclass it, naming their configuration and building one mixer per layer. Queries carry no position:
     they are asked of the context as a whole.
+
+    >>> task = sx.tasks.create("index-lookup", length=16, alphabet=8)
+    >>> model = sx.models.create("mamba", task, width=32)
+    >>> batch = task.sample(2, torch.Generator().manual_seed(0), queries=5)
+    >>> state = model.prefill(batch.context)
+    >>> model.decode(state, batch.queries).shape, sx.state_numbers(state)
+    (torch.Size([2, 5, 8]), 1216)
     """
 
     Config: ClassVar[type[ModelConfig]]
@@ -226,12 +233,23 @@ def fewer(count: int, asked: int) -> bool:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of trained scalars."""
+    """Number of trained scalars.
+
+    >>> sx.models.parameter_count(torch.nn.Linear(3, 4))
+    16
+    """
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def initialised(model: type[SequenceModel], task: Task, config: ModelConfig, seed: int) -> SequenceModel:
-    """A model in float32 whose initial weights are a function of the seed alone; global state is left as it was."""
+    """A model in float32 whose initial weights are a function of the seed alone; global state is left as it was.
+
+    >>> task = sx.tasks.create("parity", length=10)
+    >>> config = sx.models.configure("lstm", width=8)
+    >>> one, two = (sx.models.initialised(sx.models.architecture("lstm"), task, config, seed=7) for _ in range(2))
+    >>> all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters()))
+    True
+    """
     default = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -17,6 +17,10 @@ def measured_numbers(name: str, task: Task, length: int | None = None, **options
 
     The model is built without its weights' memory, so any size can be asked for; one's own modules, whose causality
     is checked with numbers, are built with it.
+
+    >>> task = sx.tasks.create("index-lookup", length=1000, alphabet=64)
+    >>> sx.models.measured_numbers("lstm", task, width=256), sx.models.measured_numbers("transformer", task, width=256)
+    (512, 512000)
     """
     count = length or task.length
     try:
@@ -51,8 +55,9 @@ def size_for_state(
     multiple: try multiples of this only (where heads must divide the width)
     Raises InputError when the option does not change the state, or when no value reaches the size.
 
-    Example: size_for_state("mamba", task, numbers=2 * 256) is the width of a Mamba that hands over as much as an LSTM
-    of width 256.
+    >>> task = sx.tasks.create("index-lookup", length=100, alphabet=64)
+    >>> sx.models.size_for_state("mamba", task, numbers=2 * 256)  # hands over as much as an LSTM of width 256
+    14
     """
     if (numbers is None) == (bits is None):
         raise InputError("size_for_state: give numbers or bits, and not both")

@@ -15,7 +15,11 @@ State: TypeAlias = Any
 
 
 def map_state(function: Callable[[Tensor], Tensor], state: State) -> State:
-    """`function` applied to every tensor of a state."""
+    """`function` applied to every tensor of a state.
+
+    >>> sx.models.map_state(lambda tensor: tensor.half(), (torch.ones(1, 4), [torch.ones(1, 2)]))[1][0].dtype
+    torch.float16
+    """
     return pytree.tree_map(function, state)
 
 
@@ -25,12 +29,21 @@ def tensors(state: State) -> list[Tensor]:
 
 
 def state_numbers(state: State) -> int:
-    """How many scalars one example's state holds (measured)."""
+    """How many scalars one example's state holds (measured).
+
+    >>> sx.models.state_numbers((torch.zeros(32, 16), torch.zeros(32, 4, 4)))  # 32 examples
+    32
+    """
     return sum(tensor[0].numel() for tensor in tensors(state))
 
 
 def state_bits(state: State, precision: int | None = None) -> int:
-    """How many bits one example's state holds: at `precision` bits a scalar, or as stored when None (measured)."""
+    """How many bits one example's state holds: at `precision` bits a scalar, or as stored when None (measured).
+
+    >>> state = (torch.zeros(32, 16), torch.zeros(32, 16, dtype=torch.bfloat16))  # 32 examples
+    >>> sx.models.state_bits(state), sx.models.state_bits(state, precision=8)
+    (768, 256)
+    """
     return sum(tensor[0].numel() * (precision or bits_per_number(tensor.dtype)) for tensor in tensors(state))
 
 

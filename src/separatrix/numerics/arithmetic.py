@@ -20,6 +20,10 @@ class Arithmetic:
 
     order: how sums over positions are taken: one by one, or as a balanced tree. Sums over coordinates, in linear maps
            and inner products, are taken one by one in the order of the coordinates, biases last.
+
+    >>> arithmetic = sx.numerics.Arithmetic(sx.numerics.parse("bf16"))
+    >>> arithmetic.format.name, arithmetic.order
+    ('bf16', 'sequential')
     """
 
     format: Format

@@ -25,6 +25,10 @@ class Grid:
 
     unit:  Float64[D], powers of two; infinity for coordinates that are always 0
     bound: Float64[D]
+
+    >>> grid = sx.numerics.Grid(unit=torch.tensor([0.25]).double(), bound=torch.tensor([8.0]).double())
+    >>> grid.unit.item(), grid.bound.item()  # multiples of a quarter up to 8
+    (0.25, 8.0)
     """
 
     unit: Float[Tensor, " D"]

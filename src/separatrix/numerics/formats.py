@@ -20,6 +20,10 @@ class Format(ABC):
     Every format here has at most 25 significant bits, so float64 holds each of its values, each product of two of
     them, and each sum and quotient closely enough that rounding once more gives the correctly rounded result
     (Figueroa 1995: 53 >= 2 * 25 + 2).
+
+    >>> bf16 = sx.numerics.parse("bf16")
+    >>> bf16.bits, bf16.round(torch.tensor([1.001, 1.01], dtype=torch.float64)).tolist()
+    (16, [1.0, 1.0078125])
     """
 
     name: str
@@ -66,7 +70,11 @@ class Format(ABC):
 
 @dataclass(frozen=True)
 class Real(Format):
-    """No rounding: statements about real arithmetic. Evaluated in float64, which is not quite that."""
+    """No rounding: statements about real arithmetic. Evaluated in float64, which is not quite that.
+
+    >>> sx.numerics.Real().round(torch.tensor([0.1], dtype=torch.float64)).item()
+    0.1
+    """
 
     name: str = "real"
 
@@ -103,6 +111,10 @@ class FloatingPoint(Format):
     finite:             no infinities, as e4m3 of the Open Compute Project: only the all-ones pattern is NaN
     Overflow, |x| rounded without a bound exceeding `largest`, gives infinity; in `finite` formats NaN, the rule of
     ml_dtypes (PyTorch 2.13 saturates there; nothing certified ever overflows).
+
+    >>> e4m3 = sx.numerics.FloatingPoint(exponent=4, mantissa=3, finite=True)
+    >>> e4m3.largest, e4m3.round(torch.tensor([0.3], dtype=torch.float64)).item()
+    (448.0, 0.3125)
     """
 
     exponent: int
@@ -165,7 +177,11 @@ class FloatingPoint(Format):
 
 @dataclass(frozen=True)
 class FixedPoint(Format):
-    """Fixed point: two's complement numbers of p bits, `fraction` of them behind the point. Overflow saturates."""
+    """Fixed point: two's complement numbers of p bits, `fraction` of them behind the point. Overflow saturates.
+
+    >>> sx.numerics.FixedPoint(p=8, fraction=4).round(torch.tensor([0.3, 100.0])).tolist()  # overflow saturates
+    [0.3125, 7.9375]
+    """
 
     p: int
     fraction: int
@@ -229,6 +245,9 @@ def parse(name: str | Format) -> Format:
     """A format by name: fp32, bf16, fp16, e4m3, e5m2, real, fixed(p), fixed(p,fraction) or float(exponent,mantissa).
 
     fixed(p) has p // 2 bits behind the point. Raises InputError naming the nearest valid name.
+
+    >>> sx.numerics.parse("fixed(8)").bits, sx.numerics.parse("float(5,2)").bits
+    (8, 8)
     """
     if isinstance(name, Format):
         return name

@@ -40,6 +40,11 @@ def cell_scan(
           multiplies it
     h, c: Float[B, H]
     Raises InputError for shapes, types or devices that do not go together.
+
+    >>> x, weight_in, weight = torch.ones(1, 3, 1), torch.ones(1, 1), torch.ones(1, 1)
+    >>> outputs, last, _ = sx.ops.cell_scan("elman_relu", x, weight_in, weight, torch.zeros(1), torch.zeros(1, 1))
+    >>> outputs.flatten().tolist(), last.item()  # a ReLU network that counts
+    ([1.0, 2.0, 3.0], 3.0)
     """
     count = _GATES[kind]
     if x.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
@@ -92,7 +97,12 @@ def cell_step(
     c: Float[Tensor, "B H"] | None = None,
     bias_new: Float[Tensor, " H"] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """One token: the new hidden and cell state. gates: W_ih x + bias."""
+    """One token: the new hidden and cell state. gates: W_ih x + bias.
+
+    >>> h, _ = sx.ops.cell_step("elman_relu", torch.tensor([[1.0]]), torch.tensor([[1.0]]), torch.tensor([[2.0]]))
+    >>> h.item()
+    3.0
+    """
     hidden = h @ weight.T
     if c is not None:  # LSTM
         enter, forget, new, leave = (gates + hidden).chunk(4, dim=-1)

@@ -28,6 +28,11 @@ def causal_convolution(
     x: Float[B, N, D]; weight: Float[D, K]; bias: Float[D]
     window: Float[B, K - 1, D], the inputs before the first token, zeros when None
     Raises InputError for shapes, types or devices that do not go together.
+
+    >>> x = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1)
+    >>> weight = torch.tensor([[1.0, 10.0]])  # of the last input, and of this one
+    >>> sx.ops.causal_convolution(x, weight, silu=False).flatten().tolist()
+    [10.0, 21.0, 32.0, 43.0]
     """
     if x.ndim != 3 or weight.ndim != 2 or weight.shape[1] < 1:
         shapes = f"{tuple(x.shape)} and {tuple(weight.shape)}"

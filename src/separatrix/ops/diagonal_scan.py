@@ -32,6 +32,12 @@ def diagonal_scan(
     state: Complex[B, D, S], h before the first token, zeros when None
     Returns the outputs and the state after the last token. Raises InputError for shapes, types or devices that do
     not go together and for a state of size 0.
+
+    >>> u = torch.tensor([1.0, 0.0, 0.0]).reshape(1, 3, 1)
+    >>> rate, weight = torch.tensor([[0.5 + 0.5j]]), torch.ones(1, 1, dtype=torch.complex64)
+    >>> outputs, _ = sx.ops.diagonal_scan(u, rate, weight)
+    >>> outputs.flatten().tolist()  # the real parts of rate ** t
+    [1.0, 0.5, 0.0]
     """
     if u.ndim != 3 or rate.ndim != 2:
         shapes = f"{tuple(u.shape)} and {tuple(rate.shape)}"

@@ -25,6 +25,10 @@ def linear_recurrence(
     x: Float[B, N, D] or Complex[B, N, D]
     state: [B, D], h before the first token, zeros when None
     Raises InputError for shapes, types or devices that do not go together.
+
+    >>> x = torch.ones(1, 4, 1)
+    >>> sx.ops.linear_recurrence(torch.tensor([0.5]), x).flatten().tolist()
+    [1.0, 1.5, 1.75, 1.875]
     """
     if x.ndim != 3:
         raise InputError(f"linear_recurrence: x must be (B, N, D), got {tuple(x.shape)}")

@@ -32,7 +32,13 @@ _choice: ContextVar[str | None] = ContextVar("separatrix_kernels", default=None)
 
 @dataclass(frozen=True)
 class Status:
-    """What runs the kernels on the CPU. `reason` says why when it is not the native module."""
+    """What runs the kernels on the CPU. `reason` says why when it is not the native module.
+
+    >>> with sx.ops.use("reference"):
+    ...     print(sx.ops.status().instruction_set)
+    ...
+    none
+    """
 
     native: bool
     instruction_set: str
@@ -48,7 +54,11 @@ class Status:
 
 
 def status() -> Status:
-    """What runs the kernels now, in this thread."""
+    """What runs the kernels now, in this thread.
+
+    >>> sx.ops.status().instruction_set in ("none", *sx.ops.status().available)  # avx2, say
+    True
+    """
     module = native()
     if isinstance(module, str):
         return Status(False, "none", (), module)
@@ -70,7 +80,13 @@ def instruction_set() -> str:
 
 
 def backend() -> str:
-    """One line for people: `native kernels (avx2)`, or why the references run."""
+    """One line for people: `native kernels (avx2)`, or why the references run.
+
+    >>> with sx.ops.use("reference"):
+    ...     print(sx.ops.backend())
+    ...
+    reference kernels: chosen by ops.use
+    """
     return str(status())
 
 
@@ -120,6 +136,13 @@ def use(name: str) -> Iterator[None]:
     """Run the kernels with `reference`, or one of `status().available`, inside a `with` block (tests, benchmarks).
 
     Other threads go on as they were, and what torch.compile made keeps to native kernels or references as it was made.
+
+    >>> x = torch.randn(1, 100, 4)
+    >>> with sx.ops.use("reference"):
+    ...     slow = sx.ops.linear_recurrence(torch.full((4,), 0.9), x)
+    ...
+    >>> torch.allclose(slow, sx.ops.linear_recurrence(torch.full((4,), 0.9), x), atol=1e-5)
+    True
     """
     sets = status().available
     if name not in ("reference", *sets):

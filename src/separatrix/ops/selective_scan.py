@@ -38,6 +38,12 @@ def selective_scan(
     state: Float[B, D, S], h before the first token, zeros when None
     Returns the outputs and the state after the last token. Raises InputError for shapes, types or devices that do
     not go together and for a state of size 0.
+
+    >>> u = delta = torch.ones(1, 3, 1)
+    >>> b = c = torch.ones(1, 3, 1)
+    >>> outputs, state = sx.ops.selective_scan(u, delta, torch.tensor([[-0.6931472]]), b, c)  # exp(a) is a half
+    >>> outputs.flatten().tolist(), state.item()
+    ([1.0, 1.5, 1.75], 1.75)
     """
     if u.ndim != 3 or a.ndim != 2:
         raise InputError(f"selective_scan: u must be (B, N, D) and a (D, S), got {tuple(u.shape)} and {tuple(a.shape)}")

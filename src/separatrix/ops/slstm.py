@@ -28,6 +28,12 @@ def slstm_scan(gates: Tensor, recurrent: Tensor, memory: Memory) -> tuple[Tensor
     gates: Float[B, N, 4 * D], the input's share of i, f, z and o; recurrent: Float[H, K, 4 * K] with H * K = D
     memory: h, c, n, m before the first token, Float[B, D] each
     Raises InputError for shapes, types or devices that do not go together.
+
+    >>> memory = tuple(torch.zeros(1, 1) for _ in range(4))
+    >>> gates = torch.zeros(1, 2, 4)  # i, f, z, o of two tokens
+    >>> outputs, memory = sx.ops.slstm_scan(gates, torch.zeros(1, 1, 4), memory)
+    >>> outputs.shape, len(memory)
+    (torch.Size([1, 2, 1]), 4)
     """
     if gates.ndim != 3 or recurrent.ndim != 3:
         shapes = f"{tuple(gates.shape)} and {tuple(recurrent.shape)}"
@@ -57,6 +63,11 @@ def slstm_step(gates: Float[Tensor, "B G"], recurrent: Float[Tensor, "H K J"], m
     """One token: m' = max(log f + m, i), c' = f' c + i' z, n' = f' n + i' and h' = o c' / n'.
 
     f' and i' are the gates relative to m': e^(log f + m - m') and e^(i - m').
+
+    >>> memory = tuple(torch.zeros(1, 1) for _ in range(4))
+    >>> h, c, n, m = sx.ops.slstm_step(torch.tensor([[0.0, 0.0, 1.0, 0.0]]), torch.zeros(1, 1, 4), memory)
+    >>> (c / n).item(), h.item()  # tanh(1), and half of it: the output gate is half open
+    (0.7615941762924194, 0.3807970881462097)
     """
     h, c, n, m = memory
     shares = torch.einsum("bhk,hkg->bhg", h.unflatten(-1, (recurrent.shape[0], -1)), recurrent)

@@ -32,6 +32,10 @@ class Batch:
     queries: Int[B, Q], or Float[B, Q, d] for vector tasks
     targets: Int[B, Q] answers
     groups:  Int[B, Q] index into `task.groups`: the kind of example or the position, for separate reports
+
+    >>> batch = sx.tasks.create("parity", length=4).sample(2, torch.Generator().manual_seed(0))
+    >>> [tuple(tensor.shape) for tensor in (batch.context, batch.queries, batch.targets)]
+    [(2, 4), (2, 1), (2, 1)]
     """
 
     context: Tensor
@@ -51,6 +55,12 @@ class Task(Config):
     A task is a frozen configuration: its fields are its identity. Context tokens are 0 … vocabulary - 1; a query `q`
     is embedded by models as token `q + query_offset` of the same vocabulary, so that a task whose queries are context
     tokens (recall) shares their embedding and one whose queries are positions (index lookup) does not.
+
+    >>> task = sx.tasks.create("index-lookup", length=4, alphabet=8)
+    >>> task.answer(torch.tensor([[5, 2, 7, 2]]), torch.tensor([[0, 2]])).tolist()  # the symbols at places 0 and 2
+    [[5, 7]]
+    >>> task.vocabulary, task.recurrent_bits(), task.at_length(100).recurrent_bits()
+    (12, 12.0, 300.0)
     """
 
     name: str = Field(description="the task's registered name; each family fixes its own")

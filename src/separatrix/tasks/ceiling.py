@@ -21,6 +21,11 @@ def accuracy_ceiling(length: Any, alphabet: Any, bits: Any) -> Any:
     1 - D with log2 S - h2(D) - D log2(S - 1) = M / N. Proof: the answers recovered from one state have
     sum_i I(s_i; answer_i) <= I(s; state) <= M, each I is at least the rate–distortion function at that position's
     error, and the function is convex, so the average error has at most the average rate.
+
+    >>> round(sx.bounds.accuracy_ceiling(length=400, alphabet=64, bits=1024), 3)  # 2400 bits are asked for
+    0.588
+    >>> sx.bounds.accuracy_ceiling(400, 64, [0, 1200, 2400]).round(3).tolist()
+    [0.016, 0.654, 1.0]
     """
     if np.any(np.asarray(length) < 1) or np.any(np.asarray(alphabet) < 2) or np.any(np.asarray(bits) < 0):
         raise InputError(f"expected length >= 1, alphabet >= 2 and bits >= 0, got {length}, {alphabet} and {bits}")

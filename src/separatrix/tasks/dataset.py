@@ -96,6 +96,11 @@ def as_dataset(
     queries, length: Q queries per context, and the context length, as in `Task.sample`
     batch_size:      whole batches instead of single examples, for `DataLoader(…, batch_size=None)`
     Different splits and seeds share no randomness. Raises InputError when a number is out of range.
+
+    >>> task = sx.tasks.create("equality", length=6)
+    >>> loader = torch.utils.data.DataLoader(sx.tasks.as_dataset(task, examples=100), batch_size=32)
+    >>> {name: tuple(tensor.shape) for name, tensor in next(iter(loader)).items()}
+    {'context': (32, 6), 'queries': (32, 1), 'targets': (32, 1), 'groups': (32, 1)}
     """
     for name, value in (("examples", examples), ("batch_size", batch_size)):
         if value is not None and value < 1:

@@ -25,6 +25,10 @@ def write(data: TaskDataset, path: str | Path) -> Path:
 
     Memory: one block, however many examples. Raises InputError for other endings, endless data sets, and files that
     cannot be written.
+
+    >>> data = sx.tasks.as_dataset(sx.tasks.create("parity", length=8), examples=1000, split="test")
+    >>> sx.tasks.write(data, "parity.parquet").name
+    'parity.parquet'
     """
     path = Path(path)
     formats = {".parquet": _parquet, ".npz": _npz}
@@ -48,6 +52,10 @@ def as_hf_dataset(
     """A Hugging Face `Dataset` of the same examples as `as_dataset` (extra `hf`), kept in its cache on disk.
 
     Raises InputError when a number is out of range or the extra is not installed.
+
+    >>> data = sx.tasks.as_hf_dataset(sx.tasks.create("parity", length=8), examples=100, split="validation")
+    >>> data.num_rows, data.column_names
+    (100, ['context', 'queries', 'targets', 'groups'])
     """
     try:
         from datasets import Dataset  # noqa: PLC0415

@@ -29,6 +29,10 @@ def mqar(
     power:      a: the gap g before a query has weight g^(a - 1)
     random_non_queries: fill the places that ask nothing with uniform tokens (else with token 0)
     The label stands at the place of the key, where the model is to say the value. Raises InputError when sizes clash.
+
+    >>> inputs, labels = sx.tasks.mqar(1, torch.Generator().manual_seed(0), length=8, pairs=2, vocabulary=8)
+    >>> inputs.tolist(), labels.tolist()  # the first two pairs say what the keys' values are
+    ([[2, 7, 3, 4, 2, 6, 3, 1]], [[-100, -100, -100, -100, 7, -100, 4, -100]])
     """
     room = (length - 2 * pairs) // 2
     if length % 2 or vocabulary % 2:

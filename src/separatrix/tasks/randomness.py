@@ -29,6 +29,12 @@ def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
 
     seed:  the run's seed, any integer >= 0
     index: which batch of the split, any integer >= 0
+
+    >>> def draw(seed, split):
+    ...     return torch.rand(1, generator=sx.tasks.stream(seed, split)).item()
+    ...
+    >>> draw(0, "train") == draw(0, "train"), draw(0, "train") == draw(0, "test"), draw(0, "train") == draw(1, "train")
+    (True, False, False)
     """
     if split not in get_args(Split):
         raise unknown("split", split, get_args(Split))

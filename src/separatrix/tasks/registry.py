@@ -25,7 +25,11 @@ _FAMILIES = {
 
 
 def names() -> list[str]:
-    """The registered task names."""
+    """The registered task names.
+
+    >>> sx.tasks.names()[:3]
+    ['index-lookup', 'bounded-dyck', 'equality']
+    """
     return list(_FAMILIES)
 
 
@@ -33,6 +37,9 @@ def family(name: str) -> type[Task]:
     """The class of a task family, or of `path/to/file.py:function`, which is executed.
 
     Raises InputError naming the nearest valid name.
+
+    >>> sorted(sx.tasks.family("modular-counter").model_fields)
+    ['length', 'modulus', 'name']
     """
     if looks_like_a_file(name):
         return user_family(name)
@@ -48,5 +55,10 @@ def create(name: str, **parameters: Any) -> Task:
     """A task by name, e.g. `create("index-lookup", length=100, alphabet=64)`.
 
     Raises InputError for an unknown name, an unknown key or a value out of range.
+
+    >>> task = sx.tasks.create("bounded-dyck", length=6, kinds=2, depth=3)
+    >>> context = torch.tensor([0, 1, 3, 2, 0, 2])
+    >>> task.show(context), task.answer(context[None], torch.tensor([[0]])).item()
+    ('( [ ] ) ( )', 1)
     """
     return family(name)(**parameters)

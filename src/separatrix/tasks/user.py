@@ -39,6 +39,13 @@ def task(
     answers:  the function returns 0 … answers - 1
     queries:  queries are 0 … queries - 1; 1 for a decision about the context alone, "positions" for 0 … N - 1
     valid:    which contexts belong to the task (all, when None)
+
+    >>> @sx.tasks.task(alphabet=3)
+    ... def more_ones_than_twos(context, query):
+    ...     return int(context.count(1) > context.count(2))
+    ...
+    >>> more_ones_than_twos((1, 2, 0, 1), 0)
+    1
     """
 
     def decorate(function: F) -> F:

@@ -13,6 +13,11 @@ class Code(ABC):
     """N vectors of k signs. Inner products are whole numbers, k for a vector with itself.
 
     Everything but the signs is known without making them, at any N.
+
+    >>> code = sx.constructions.codes.create("binary", length=100)
+    >>> signs = code.signs()
+    >>> signs.shape, code.cross, int((signs @ signs.T).fill_diagonal_(-code.width).max())
+    (torch.Size([100, 7]), 5, 5)
     """
 
     name: ClassVar[str]

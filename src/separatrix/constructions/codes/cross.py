@@ -15,7 +15,12 @@ BLOCK = 1024
 
 
 class Cross(NamedTuple):
-    """An inner product of two different vectors, and which two."""
+    """An inner product of two different vectors, and which two.
+
+    >>> cross = sx.constructions.codes.Cross(value=5, first=0, second=1)
+    >>> cross.value
+    5
+    """
 
     value: int
     first: int
@@ -27,6 +32,10 @@ def largest_cross(signs: Float[Tensor, "N k"], enough: int | None = None, block:
 
     enough: return the first product found above this, without looking further
     Raises InputError for fewer than two vectors.
+
+    >>> signs = sx.constructions.codes.create("binary", length=8).signs()
+    >>> sx.constructions.codes.largest_cross(signs)
+    Cross(value=1, first=0, second=1)
     """
     count = len(signs)
     if count < 2:

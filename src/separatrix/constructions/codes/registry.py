@@ -22,6 +22,9 @@ def create(kind: Kind | str, length: int, gamma: float = 0.5, seed: int = 0) -> 
     gamma: cross products are at most gamma k (jl and algebraic; binary codes have k - 2)
     seed:  of the draws of jl
     Raises InputError for unknown kinds and values out of range.
+
+    >>> sx.constructions.codes.create("algebraic", length=1000, gamma=0.5).width
+    32
     """
     if length < 1:
         raise InputError(f"a code needs at least 1 position, got {length}")
@@ -38,7 +41,11 @@ def create(kind: Kind | str, length: int, gamma: float = 0.5, seed: int = 0) -> 
 
 
 def width_for(kind: Kind | str, length: int, gamma: float = 0.5) -> int:
-    """Number of signs a code of the kind needs for so many positions."""
+    """Number of signs a code of the kind needs for so many positions.
+
+    >>> [sx.constructions.codes.width_for(kind, 10**6) for kind in ("binary", "jl", "algebraic")]
+    [20, 222, 128]
+    """
     return create(kind, length, gamma).width
 
 
@@ -48,6 +55,13 @@ def widths(lengths: Iterable[int], gamma: float = 0.5, measured_to: int = 2**12)
     cross:    the guaranteed bound on cross products, over k
     measured: the largest there is, over k: all pairs up to N = `measured_to`, at any N where the code is linear (for
               an N between powers of 2, of the next power); None where it was not measured
+
+    >>> for row in sx.constructions.codes.widths([64]):
+    ...     print(row["code"], row["width"])
+    ...
+    binary 6
+    jl 67
+    algebraic 16
     """
     rows = []
     for length in lengths:

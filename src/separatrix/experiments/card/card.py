@@ -43,7 +43,12 @@ class CardTrial(Config):
 
 
 class Question(Config):
-    """A probe at one length: its conditions, the same for every architecture, and its trials, one a seed."""
+    """A probe at one length: its conditions, the same for every architecture, and its trials, one a seed.
+
+    >>> question = sx.experiments.card.stored_reference("lstm").questions[0]
+    >>> question.title, question.length, len(question.trials)
+    ('Recall', 64, 3)
+    """
 
     probe: str
     title: str
@@ -128,7 +133,12 @@ class Speed(Config):
 
 
 class Card(Config):
-    """What one architecture was seen to hold, with everything needed to check it and to set another card beside it."""
+    """What one architecture was seen to hold, with everything needed to check it and to set another card beside it.
+
+    >>> card = sx.experiments.card.stored_reference("lstm")
+    >>> card.label, card.state.growth
+    ('lstm-(1, 64)', 'constant')
+    """
 
     format: int = FORMAT
     separatrix: str = __version__
@@ -165,7 +175,11 @@ class Card(Config):
 
 
 def write_card(card: Card, path: str | Path) -> Path:
-    """Write a card as JSON, whole or not at all. Raises InputError when that is impossible."""
+    """Write a card as JSON, whole or not at all. Raises InputError when that is impossible.
+
+    >>> sx.experiments.card.write_card(sx.experiments.card.stored_reference("mamba"), "mamba.json").name
+    'mamba.json'
+    """
     return write_whole(path, (card.sealed().model_dump_json(indent=1) + "\n").encode())
 
 
@@ -173,6 +187,10 @@ def read_card(path: str | Path) -> Card:
     """A card from its JSON file; nothing in it is executed.
 
     Raises InputError, in one line, for a file that is missing, no card, of another version, damaged or changed.
+
+    >>> card = sx.experiments.card.stored_reference("mamba")
+    >>> sx.experiments.card.read_card(sx.experiments.card.write_card(card, "mamba.json")) == card
+    True
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

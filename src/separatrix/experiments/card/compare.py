@@ -22,7 +22,12 @@ class Row(Config):
 
 
 def same_conditions(a: Question, b: Question) -> bool:
-    """Whether two cards asked the same: task, length and training alike, settings that one version lacks left aside."""
+    """Whether two cards asked the same: task, length and training alike, settings that one version lacks left aside.
+
+    >>> lstm, mamba = (sx.experiments.card.stored_reference(name).questions[0] for name in ("lstm", "mamba"))
+    >>> sx.experiments.card.same_conditions(lstm, mamba)
+    True
+    """
     same_size = a.resized == b.resized
     return same_size and all(_agree(one, other) for one, other in ((a.task, b.task), (a.training, b.training)))
 

@@ -84,6 +84,11 @@ def make_card(
     workers: processes of one thread each (default: one per core)
     Trials are kept in `store`: what has been run there is not run again, and what is cut off goes on next time.
     Raises InputError for an unknown or impossible model, and when the minutes do not allow one trial of each probe.
+
+    >>> store = sx.experiments.Store("runs/card")
+    >>> card = sx.experiments.card.make_card({"name": "gru", "width": 8}, store, minutes=0.0)  # no trial is run
+    >>> card.state.growth, card.state.bits[0], card.missing == sum(len(question.trials) for question in card.questions)
+    ('constant', 256, True)
     """
     watcher, battery = watcher or Watcher(), battery or standard()
     clock = _Clock(float("inf") if minutes is None else 60.0 * minutes)

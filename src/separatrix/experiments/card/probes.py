@@ -19,7 +19,14 @@ Ability = Literal["recall", "brackets", "equality", "state tracking"]
 
 
 class Probe(Config):
-    """One ability, put to the test at one or several lengths."""
+    """One ability, put to the test at one or several lengths.
+
+    >>> probe = sx.experiments.card.Probe(
+    ...     id="parity", title="Parity", about="", ability="state tracking", task={"name": "parity"}, lengths=[8, 32]
+    ... )
+    >>> probe.lengths
+    [8, 32]
+    """
 
     id: str = Field(description="short name")
     title: str
@@ -49,7 +56,14 @@ class Planned(Config):
 
 
 class Battery(Config):
-    """The probes of a card. A trial's settings never depend on the time given: less time means fewer trials."""
+    """The probes of a card. A trial's settings never depend on the time given: less time means fewer trials.
+
+    >>> conditions = {"title": "Parity", "about": "", "ability": "state tracking", "task": {"name": "parity"}}
+    >>> probe = sx.experiments.card.Probe(id="parity", lengths=[8, 32], **conditions)
+    >>> battery = sx.experiments.card.Battery(seeds=[0, 1, 2], training={"steps": 1000}, probes=[probe])
+    >>> len(battery.trials({"name": "gru", "width": 8}))
+    6
+    """
 
     seeds: list[int] = Field(min_length=1)
     training: dict[str, Any] = {}

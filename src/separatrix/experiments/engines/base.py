@@ -24,7 +24,11 @@ ATTEMPTS = 3
 
 @runtime_checkable
 class Engine(Protocol):
-    """Runs trials into a store."""
+    """Runs trials into a store.
+
+    >>> isinstance(sx.experiments.LocalEngine(workers=1), sx.experiments.Engine)
+    True
+    """
 
     def run(
         self,
@@ -54,6 +58,9 @@ class Resources:
     cpus: processor cores, or a fraction of one
     gpus: CUDA devices, or a fraction of one; 0 to train on the processor
     Raises InputError for a negative number, or nothing at all.
+
+    >>> sx.experiments.Resources(gpus=0.5).device  # two trials share a GPU
+    'cuda'
     """
 
     cpus: float = 1.0

@@ -39,6 +39,9 @@ class LocalEngine:
     """Runs trials on this machine, `workers` at a time (default: as many as its cores and GPUs have room for).
 
     Raises InputError when a trial asks for more than the machine has.
+
+    >>> sx.experiments.LocalEngine(workers=2).workers
+    2
     """
 
     def __init__(self, workers: int | None = None, resources: Resources = ONE_CORE) -> None:

@@ -40,6 +40,8 @@ class RayEngine:
              has no dashboard, and ends with the run
     workers: trials at a time; None for as many as the cluster has room for
     Raises InputError when Ray is not installed.
+
+    >>> engine = sx.experiments.RayEngine(address="auto", workers=16)  # doctest: +SKIP
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None, resources: Resources = ONE_CORE) -> None:

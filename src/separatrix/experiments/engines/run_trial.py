@@ -50,6 +50,15 @@ def run_trial(
     A trial that raises or whose loss stops being finite gets a result of status "failed" with its error, and a file
     `error.txt` with the traceback. Raises Busy when another process is running it, and InputError when the store
     cannot be written: then nothing is recorded, and the trial goes on from its checkpoint when it is run again.
+
+    >>> config = sx.experiments.TrialConfig(
+    ...     task={"name": "parity", "length": 2},
+    ...     model={"name": "gru", "width": 8},
+    ...     training={"steps": 300, "learning_rate": 0.02, "validate_every": 50},
+    ... )
+    >>> result = sx.experiments.run_trial(sx.experiments.Store("runs/mine"), config)
+    >>> result.status, result.test.accuracy, result.state_bits
+    ('solved', 1.0, 256)
     """
     identity = config.identity()
     if (stored := store.result(identity)) is not None:
@@ -170,7 +179,17 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
 
 
 def load_trained(store: Store, identity: str, device: torch.device | str = "cpu") -> SequenceModel:
-    """The model of a trial with the weights its training ended with (or has reached). Raises InputError without any."""
+    """The model of a trial with the weights its training ended with (or has reached). Raises InputError without any.
+
+    >>> store = sx.experiments.Store("runs/mine")
+    >>> config = sx.experiments.TrialConfig(
+    ...     task={"name": "parity", "length": 4}, model={"name": "gru", "width": 4}, training={"steps": 5}
+    ... )
+    >>> result = sx.experiments.run_trial(store, config)
+    >>> model = sx.experiments.load_trained(store, result.identity)
+    >>> sx.models.parameter_count(model) == result.parameters
+    True
+    """
     config = store.read_json(f"trials/{identity}/config.json")
     checkpoint = store.read(f"trials/{identity}/checkpoint.safetensors")
     if config is None or checkpoint is None:

@@ -27,7 +27,14 @@ SCHEMES = ("1", "2", "3", "4", "6", "8", "12", "e5m2", "e4m3", "fp16", "bf16", "
 
 
 class RatePoint(Config):
-    """One way of sending the state: what it takes, and how often the answers are right."""
+    """One way of sending the state: what it takes, and how often the answers are right.
+
+    >>> point = sx.experiments.RatePoint(
+    ...     scheme="fp16", bits=512, bits_per_scalar=16, accuracy=0.7, low=0.6, high=0.8, ceiling=0.9
+    ... )
+    >>> point.accuracy <= point.ceiling
+    True
+    """
 
     scheme: str = Field(description="bits a scalar of uniform quantisation, a number format, or `stored`")
     bits: int = Field(description="bits sent per context, exact; the range of each tensor included where it is sent")
@@ -39,7 +46,14 @@ class RatePoint(Config):
 
 
 class RateCurve(Config):
-    """The points of one model, by bits sent."""
+    """The points of one model, by bits sent.
+
+    >>> point = sx.experiments.RatePoint(
+    ...     scheme="4", bits=128, bits_per_scalar=4, accuracy=0.7, low=0.6, high=0.8, ceiling=0.9
+    ... )
+    >>> sx.experiments.RateCurve(points=[point], contexts=128, confidence=0.95).points[0].bits
+    128
+    """
 
     points: list[RatePoint]
     contexts: int
@@ -59,6 +73,11 @@ def rate_curve(
 
     Each context is read once and all its symbols are asked for, by every scheme the same. The interval is Student's t
     over contexts. Raises InputError for tasks without such symbols, unknown schemes, or fewer than 2 contexts.
+
+    >>> built = sx.constructions.create("index-lookup", length=16, alphabet=4)
+    >>> curve = sx.experiments.rate_curve(built.model, built.task, seed=0, schemes=["1", "8", "stored"], contexts=4)
+    >>> [(point.scheme, point.bits, round(point.accuracy, 2)) for point in curve.points]
+    [('1', 288, 1.0), ('8', 1408, 1.0), ('stored', 5120, 1.0)]
     """
     asked = symbols(task)
     if contexts < 2:

@@ -23,7 +23,12 @@ Settings = dict[str, Any]
 
 
 class Panel(Config):
-    """One figure: every model at every length with every seed, on one task."""
+    """One figure: every model at every length with every seed, on one task.
+
+    >>> panel = sx.experiments.presets.load("quick").panels[0]
+    >>> len(panel.trials({})) == len(panel.models) * len(panel.lengths) * len(panel.seeds)
+    True
+    """
 
     id: str = Field(description="short name, used in file names")
     figure: str = Field(description="the figure of the paper it belongs to, e.g. figure2")
@@ -85,7 +90,12 @@ class Panel(Config):
 
 
 class Preset(Config):
-    """A named set of panels."""
+    """A named set of panels.
+
+    >>> preset = sx.experiments.presets.load("smoke")
+    >>> len(preset.trials()) == len({trial.identity() for trial in preset.trials()})
+    True
+    """
 
     name: str
     about: str
@@ -162,7 +172,11 @@ def _without(panel: Panel, field: str) -> Panel:
 
 
 def names() -> list[str]:
-    """The presets that come with separatrix."""
+    """The presets that come with separatrix.
+
+    >>> "quick" in sx.experiments.presets.names()
+    True
+    """
     return sorted(
         path.name.removesuffix(".toml") for path in files(__package__).iterdir() if path.name.endswith(".toml")
     )
@@ -172,6 +186,9 @@ def load(name: str) -> Preset:
     """A preset by name, or from a TOML file by its path.
 
     Raises InputError for an unknown name, a wrong file, or a preset that contradicts itself.
+
+    >>> sx.experiments.presets.load("quick").name
+    'quick'
     """
     if name.endswith(".toml"):
         path = Path(name)

@@ -20,7 +20,11 @@ CONTEXTS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """Core seconds of training at most: trials that stop early take less."""
+    """Core seconds of training at most: trials that stop early take less.
+
+    >>> sx.experiments.Cost(trials=12, seconds=7200.0).hours
+    2.0
+    """
 
     trials: int
     seconds: int | float
@@ -50,7 +54,13 @@ class _Pace:
 
 
 def estimated_cost(trials: Sequence[TrialConfig]) -> Cost:
-    """What the trials cost at most, validations and tests included (a third of a step for each of their tokens)."""
+    """What the trials cost at most, validations and tests included (a third of a step for each of their tokens).
+
+    >>> config = sx.experiments.TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})
+    >>> cost = sx.experiments.estimated_cost([config.replace(seed=seed) for seed in range(3)])
+    >>> cost.trials, 0 < cost.hours < 1
+    (3, True)
+    """
     paces: dict[str, _Pace] = {}
     seconds = 0.0
     for trial in trials:

@@ -27,7 +27,14 @@ Settings = dict[str, Any]
 
 
 class FrontierPlan(Config):
-    """What is searched: for every model and length the smallest width of a grid that does the task."""
+    """What is searched: for every model and length the smallest width of a grid that does the task.
+
+    >>> plan = sx.experiments.FrontierPlan(
+    ...     task={"name": "parity"}, models=[{"name": "gru"}, {"name": "lstm"}], lengths=[16, 8], widths=[2, 4, 8]
+    ... )
+    >>> plan.lengths, [cell.next() for cell in plan.cells()]  # where each of the four searches starts
+    ([8, 16], [2, 2, 2, 2])
+    """
 
     task: Settings = Field(description="the task's name and parameters, without its length")
     models: list[Settings] = Field(min_length=1, description="models without their width")
@@ -91,7 +98,14 @@ class Point(Config):
 
 
 class Frontier(Config):
-    """A finished or unfinished search."""
+    """A finished or unfinished search.
+
+    >>> plan = sx.experiments.FrontierPlan(
+    ...     task={"name": "parity"}, models=[{"name": "gru"}], lengths=[8], widths=[2, 4]
+    ... )
+    >>> sx.experiments.Frontier(plan=plan, points=[cell.point() for cell in plan.cells()]).points[0].status
+    'open'
+    """
 
     plan: FrontierPlan
     points: list[Point]
@@ -194,6 +208,18 @@ def find_frontier(plan: FrontierPlan, store: Store, run: Round | Engine) -> Fron
     """Search every model and length at once, all their next widths in one round; keeps the outcome in the store.
 
     run: what runs a round's trials into the store; an engine, or a function around one that shows progress
+
+    >>> store = sx.experiments.Store("runs/frontier")
+    >>> plan = sx.experiments.FrontierPlan(
+    ...     task={"name": "parity"}, models=[{"name": "gru"}], lengths=[2], widths=[4, 8], seeds=[0], needed=1,
+    ...     training={"steps": 150, "validate_every": 50, "learning_rate": 0.02},
+    ... )
+    >>> def run(trials):
+    ...     return [sx.experiments.run_trial(store, trial) for trial in trials]
+    ...
+    >>> found = sx.experiments.find_frontier(plan, store, run)
+    >>> found.points[0].status, found.points[0].width
+    ('reached', 4)
     """
     cells = plan.cells()
     recollect(cells, store)

@@ -33,6 +33,10 @@ class Halving(Config):
 
     A setting's score at a step is the median over its seeds of the validation loss there, in bits; a failed trial's
     loss is infinite. Of equal scores the setting that is first in the sweep wins.
+
+    >>> rule = sx.experiments.Halving(over=["training.learning_rate"], first=200, factor=2)
+    >>> rule.first, rule.factor  # the better half goes on to 400 steps, the better half of these to 800, …
+    (200, 2)
     """
 
     over: list[str] = Field(min_length=1, description="the fields whose best values are sought, by their paths")

@@ -42,6 +42,13 @@ class Sweep(Config):
         [halving]  # only if the best learning rate is sought, not the results of all
         over = ["training.learning_rate"]
         first = 200
+
+    >>> sweep = sx.experiments.Sweep(
+    ...     base={"task": {"name": "parity", "length": 8}, "model": {"name": "gru"}},
+    ...     grid={"model.width": [4, 8], "seed": [0, 1, 2]},
+    ... )
+    >>> len(sweep.trials()), sweep.trials()[0].label
+    (6, 'gru-(1, 4) parity N=8 seed 0')
     """
 
     base: dict[str, Any] = {}
@@ -61,7 +68,14 @@ class Sweep(Config):
 
 
 def load_sweep(path: str | Path) -> Sweep:
-    """A sweep from its TOML file. Raises InputError when there is none, or it is wrong."""
+    """A sweep from its TOML file. Raises InputError when there is none, or it is wrong.
+
+    >>> import pathlib
+    >>> trial = 'task = { name = "parity", length = 8 }, model = { name = "gru", width = 8 }'
+    >>> _ = pathlib.Path("mine.toml").write_text(f"base = {{ {trial} }}")
+    >>> [trial.label for trial in sx.experiments.load_sweep("mine.toml").trials()]
+    ['gru-(1, 8) parity N=8 seed 0']
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no sweep file at {path}")

@@ -43,6 +43,10 @@ class Store:
     `config.json`, `checkpoint.safetensors`, `progress.json`, `history.parquet` and, written last and atomically,
     `result.json`: a trial with one is finished. Raises InputError when the place cannot
     be written, or holds a store of another format.
+
+    >>> store = sx.experiments.Store("runs/mine")
+    >>> store.identities(), store.results()
+    ([], [])
     """
 
     def __init__(self, url: str | Path, create: bool = True) -> None:

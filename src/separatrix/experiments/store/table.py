@@ -27,6 +27,10 @@ def results(url: str | Path) -> pl.DataFrame:
     tokens, seconds, parameters, state_numbers, state_bits, recurrent_bits, attention_bits, accuracy_ceiling,
     fingerprint, error and config (JSON).
     Raises InputError when there is no store at `url`.
+
+    >>> store = sx.experiments.Store("runs/mine")
+    >>> sx.results("runs/mine").height
+    0
     """
     return _frame(Store(url, create=False).records())
 
@@ -40,6 +44,10 @@ def export(url: str | Path, path: str | Path) -> int:
     """Write `results(url)` to a .csv or .parquet file, whole or not at all; returns the number of rows.
 
     Raises InputError when there is no store at `url`, or the file cannot be written.
+
+    >>> store = sx.experiments.Store("runs/mine")
+    >>> sx.experiments.export("runs/mine", "mine.csv")
+    0
     """
     path = Path(path)
     if path.suffix not in (".csv", ".parquet"):

@@ -13,7 +13,11 @@ from separatrix.tasks import Task, create
 
 
 class TrainingConfig(Config):
-    """How a trial is trained. Lengths are in tokens, sizes in examples, frequencies in optimiser steps."""
+    """How a trial is trained. Lengths are in tokens, sizes in examples, frequencies in optimiser steps.
+
+    >>> sx.experiments.TrainingConfig(steps=50).warmup  # a tenth of so few steps
+    5
+    """
 
     steps: int = Field(4000, ge=1, description="optimiser steps at most")
     batch_size: int = Field(64, ge=1, description="contexts per step")
@@ -61,7 +65,11 @@ def _model(value: Any) -> Any:
 
 
 class Start(Config):
-    """Weights to train from: those of a construction, with noise on them."""
+    """Weights to train from: those of a construction, with noise on them.
+
+    >>> sx.experiments.Start(construction="parity", noise=0.01).noise  # each weight off by about 1 %
+    0.01
+    """
 
     construction: str = Field(description="name in the registry of constructions, for the trial's task")
     options: dict[str, Any] = Field({}, description="options of the construction")
@@ -73,7 +81,15 @@ class Start(Config):
 
 
 class TrialConfig(Config):
-    """Everything that decides a trial's result. Equal configurations have equal identities, and equal results."""
+    """Everything that decides a trial's result. Equal configurations have equal identities, and equal results.
+
+    >>> model = {"name": "gru", "width": 8}
+    >>> config = sx.experiments.TrialConfig(task={"name": "parity", "length": 8}, model=model, seed=1)
+    >>> config.label
+    'gru-(1, 8) parity N=8 seed 1'
+    >>> config.identity() == config.replace(seed=2).identity()
+    False
+    """
 
     task: Annotated[SerializeAsAny[Task], BeforeValidator(_task)]
     model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_model)]

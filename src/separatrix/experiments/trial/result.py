@@ -11,7 +11,14 @@ from separatrix.config import Config, canonical_json
 
 
 class Measurement(Config):
-    """Accuracy and loss over a fixed set of examples."""
+    """Accuracy and loss over a fixed set of examples.
+
+    >>> half = {"even": 0.5, "odd": 1.0}
+    >>> sx.experiments.Measurement(
+    ...     accuracy=0.75, loss_bits=0.4, answers=64, accuracy_by_group=half, loss_bits_by_group=half
+    ... ).accuracy_by_group["odd"]
+    1.0
+    """
 
     accuracy: float = Field(description="share of right answers, in [0, 1]")
     loss_bits: float = Field(description="mean cross-entropy in bits per answer")
@@ -21,7 +28,14 @@ class Measurement(Config):
 
 
 class Result(Config):
-    """The outcome of one trial. Everything but `seconds` and `environment` is a function of the configuration."""
+    """The outcome of one trial. Everything but `seconds` and `environment` is a function of the configuration.
+
+    >>> config = sx.experiments.TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})
+    >>> known = {"identity": config.identity(), "config": config.model_dump(mode="json")}
+    >>> result = sx.experiments.Result(**known, status="solved")
+    >>> result.status, result.config["task"]["length"]
+    ('solved', 8)
+    """
 
     identity: str
     config: dict[str, Any]
