@@ -6,11 +6,11 @@ import time
 
 import torch
 
-from separatrix.models.measure import measured_size
 from separatrix.errors import InputError
 from separatrix.experiments.card.card import Growth, State
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import SequenceModel, architecture, initialised, state_bits
+from separatrix.models.measure import measured_size
 from separatrix.models.own import keeps_whole_past
 from separatrix.tasks import Task
 from separatrix.tasks.randomness import stream
