@@ -42,13 +42,11 @@ def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> l
     found = []
     for task in tasks if tasks is not None else standard_tasks(length):
         bits, needed = size.bits(task.length), task.recurrent_bits()
-        known = needed > 0
-        ruling: Ruling = "no bound known" if not known else "not ruled out"
-        if known and needed > bits:
+        ruling: Ruling = "no bound known" if needed is None else "not ruled out"
+        if needed is not None and needed > bits:
             ruling = "ruled out (proved)"
-        reach = _reach(size, task) if known else None
-        ceiling = task.accuracy_ceiling(bits)
-        found.append(Verdict(task.name, task.length, needed if known else None, bits, ruling, reach, ceiling))
+        reach = None if needed is None else _reach(size, task)
+        found.append(Verdict(task.name, task.length, needed, bits, ruling, reach, task.accuracy_ceiling(bits)))
     return found
 
 
