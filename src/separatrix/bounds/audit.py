@@ -54,7 +54,7 @@ def _reach(size: StateSize, task: Task) -> str:
     """Up to which length a state of this size, the largest it gets, is not ruled out."""
     if size.most_bits is None:
         lengths = [2**k for k in range(1, LONGEST.bit_length()) if _exists(task, 2**k)]
-        out = [n for n in lengths if task.at_length(n).recurrent_bits() > size.bits(n)]
+        out = [n for n in lengths if (task.at_length(n).recurrent_bits() or 0.0) > size.bits(n)]
         if out:
             return "no known length" if len(out) == len(lengths) else f"some lengths, not {out[-1]:,}"
         return _every(task, lengths[-1])
