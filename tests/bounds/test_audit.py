@@ -9,7 +9,9 @@ import torch
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.bounds import config_size, load_config, measured_size, verdicts
+from separatrix.bounds import Part, StateSize, verdicts
+from separatrix.models.huggingface.configuration import load_config
+from separatrix.models.measure import measured_size
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,8 @@ from separatrix.bounds import config_size, load_config, measured_size, verdicts
 def test_models_are_measured(name, constant, per_token):
     task = sx.tasks.create("index-lookup", length=12, alphabet=4)
     size = measured_size(sx.models.create(name, task, width=8, layers=2), task)
-    assert (size.constant, size.per_token, size.precision) == (constant, per_token, 32)
+    (part,) = size.parts
+    assert (part.constant, part.per_token, part.bits_each) == (constant, per_token, 32)
     assert size.growth == ("linear" if per_token else "constant")
 
 
@@ -30,60 +33,10 @@ def test_any_module_with_prefill_is_measured():
     assert measured_size(Windowed(), sx.tasks.create("parity", length=8)).numbers(100) == 4
 
 
-TINY = {"hidden_size": 16, "num_hidden_layers": 2, "vocab_size": 32}
-
-
-@pytest.mark.parametrize(
-    ("kind", "fields", "numbers"),
-    [
-        ("llama", {"num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 32}, 10 * 2 * 2 * 2 * 4),
-        ("gpt2", {"n_embd": 16, "n_layer": 2, "n_head": 4}, 10 * 2 * 2 * 16),
-        ("mamba", {"state_size": 4, "conv_kernel": 4, "expand": 2}, 2 * 32 * (4 + 4)),
-        ("rwkv", {"attention_hidden_size": 16}, 2 * 5 * 16),
-        ("mamba2", {"state_size": 8, "n_groups": 1, "expand": 2, "conv_kernel": 4}, 2 * (32 * 8 + (32 + 16) * 4)),
-    ],
-)
-def test_configurations_give_sizes(kind, fields, numbers):
-    assert config_size({"model_type": kind, **TINY, **fields}).numbers(10) == numbers
-
-
-@pytest.mark.parametrize("kind", ["llama", "gpt2", "mamba"])
-def test_sizes_equal_the_caches_of_real_models(kind):
-    transformers = pytest.importorskip("transformers")
-    fields = {
-        "llama": {**TINY, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 32},
-        "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 4, "vocab_size": 32},
-        "mamba": {**TINY, "state_size": 4},
-    }[kind]
-    config = transformers.AutoConfig.for_model(kind, **fields)
-    model = transformers.AutoModelForCausalLM.from_config(config).eval()
-    with torch.no_grad():
-        out = model(torch.randint(32, (1, 10)), use_cache=True)
-    cache = out.past_key_values if getattr(out, "past_key_values", None) is not None else out.cache_params
-    tensors: list[torch.Tensor] = []
-
-    def collect(thing: object, depth: int = 0) -> None:
-        if isinstance(thing, torch.Tensor):
-            if thing.is_floating_point():
-                tensors.append(thing)
-        elif isinstance(thing, list | tuple):
-            [collect(item, depth + 1) for item in thing]
-        elif isinstance(thing, dict):
-            [collect(item, depth + 1) for item in thing.values()]
-        elif hasattr(thing, "__dict__") and depth < 6:
-            collect(vars(thing), depth + 1)
-
-    collect(cache)
-    unique = {(t.data_ptr(), t.numel()): t for t in tensors}.values()
-    assert config_size(config.to_dict()).numbers(10) == sum(t.numel() for t in unique)
-
-
-def test_a_hybrids_window_limits_its_growth():
-    config = {"model_type": "recurrent_gemma", **TINY, "num_hidden_layers": 3, "num_attention_heads": 4,
-              "num_key_value_heads": 1, "attention_window_size": 8}  # fmt: skip
-    size = config_size(config)
-    assert size.growth == "windowed"
-    assert size.numbers(8) == size.numbers(100)
+def test_a_window_beyond_the_first_tokens_is_found():
+    task = sx.tasks.create("index-lookup", length=120, alphabet=4)
+    size = measured_size(sx.models.create("transformer", task, width=8, window=100), task)
+    assert (size.growth, size.parts[0].window, size.bits(1000)) == ("windowed", 99, 2 * 8 * 99 * 32)
 
 
 def test_verdicts_follow_the_bounds():
@@ -91,19 +44,21 @@ def test_verdicts_follow_the_bounds():
     size = measured_size(sx.models.create("elman", task, width=4), task)
     found = {verdict.task: verdict for verdict in verdicts(size, 400)}
     assert not found["index-lookup"].possible
-    assert found["index-lookup"].longest.length == 20
+    assert found["index-lookup"].exact_at_most == "at most 20 (proved)"
     assert found["index-lookup"].accuracy_ceiling < 0.3
     assert found["bounded-dyck"].possible
-    assert found["bounded-dyck"].longest.length is None
+    assert found["bounded-dyck"].exact_at_most == "every length"
 
 
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [({"model_type": "lama"}, "did you mean 'llama'"), ({"model_type": "mamba"}, "needs the field 'hidden_size'")],
-)
-def test_wrong_configurations(config, message):
-    with pytest.raises(InputError, match=message):
-        config_size(config)
+def test_a_task_that_ends_is_no_bound():
+    size = StateSize((Part(32, 10**9),), "by hand")
+    found = {verdict.task: verdict for verdict in verdicts(size, 400)}
+    assert found["associative-recall"].exact_at_most == "every length the task has (to 800)"
+
+
+def test_formats_are_counted_apart():
+    size = StateSize((Part(16, 3), Part(32, 5, 1, 7)), "by hand")
+    assert (size.numbers(100), size.bits(100), size.most_bits) == (15, 3 * 16 + 12 * 32, 3 * 16 + 12 * 32)
 
 
 def test_wrong_files(tmp_path):

@@ -168,6 +168,7 @@ class FloatingPointSums(ArithmeticModel):
 
     @property
     def quantity(self) -> Quantity:  # type: ignore[override]
+        """Messages go both ways once a maximum has to be agreed on."""
         return "two-way, any cut" if self.subtract else "one-way, any cut"
 
     @property
