@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from separatrix.cli.output import bits_needed
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
@@ -13,12 +14,72 @@ from separatrix.experiments.trial.config import TrialConfig
 
 def test_bounds(run):
     code, out, _ = run("bounds", "index-lookup", "--length", "400", "--alphabet", "64", "--precision", "16", "--json")
-    rows = {row["architecture class"]: row for row in json.loads(out)["bounds"]}
+    found = json.loads(out)["bounds"]
+    rows = {row["architecture class"]: row for row in found}
     assert code == 0
     assert rows["recurrent (state in bits)"]["lower bound"] == 2400
     assert rows["recurrent (numbers of 16 bits)"]["lower bound"] == 150
     assert rows["1-layer Transformer (width, 1 heads)"]["best known"] == 16
+    assert rows["2-layer Transformer (width)"]["lower bound"] is None
+    assert all(row["arithmetic"] and row["formula"] for row in found)
+    shown = run("bounds", "index-lookup", "--length", "400", "--precision", "16")[1]
+    assert all(row["arithmetic"] in shown and row["formula"] in shown for row in found)
     assert "2400" in run("bounds", "index-lookup", "--length", "400")[1]
+
+
+@pytest.mark.parametrize(
+    "options", [("--precision", "16"), ("--format", "bf16"), ("--format", "bf16", "--arithmetic", "rounded")]
+)
+def test_no_bound_exceeds_the_model_of_width_2_that_works_in_its_arithmetic(run, options):
+    code, out, _ = run("bounds", "equality", "--length", "222", "--layout", "interleaved", *options, "--json")
+    rows = [row for row in json.loads(out)["bounds"] if row["architecture class"].startswith("1-layer")]
+    assert code == 0 and rows
+    for row in rows:
+        assert row["arithmetic"] and row["assumptions"] and row["formula"] and row["quantity"]
+        assert row["lower bound"] == (3 if "fixed point" in row["arithmetic"] else 1)
+    assert any("every result rounded" in row["arithmetic"] for row in rows)
+
+
+def test_bounds_of_a_task_of_ones_own_are_unknown_and_never_zero(run, tmp_path):
+    (tmp_path / "mine.py").write_text("def last(context, query):\n    return context[-1]\n")
+    own = ("bounds", "mine.py:last", "--length", "6", "--alphabet", "2", "--answer-count", "2")
+    code, out, _ = run(*own, "--json")
+    assert code == 0
+    assert {row["lower bound"] for row in json.loads(out)["bounds"]} == {None}
+    assert {row["status"] for row in json.loads(out)["bounds"]} == {"unknown", "none known"}
+    code, out, _ = run(*own)
+    assert code == 0 and "unknown: this task has no closed form: `separatrix analyze` enumerates it" in out
+    code, out, _ = run("bounds", "sparse-threshold", "--length", "6", "--instance", "k-cnf")
+    assert code == 0 and "unknown" in out
+    assert bits_needed(None).startswith("unknown") and bits_needed(0.0) == 0.0  # what `train` prints
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--format", "bf16", "--precision", "8"), "bf16 has 16 bits, got a precision of 8"),
+        (("--format", "real"), "real has no number of bits"),
+        (("--precision", "12", "--arithmetic", "float"), "expected one of fixed, rounded, or give a --format"),
+    ],
+)
+def test_arithmetic_that_is_none(run, options, message):
+    code, _, err = run("bounds", "parity", "--length", "4", *options)
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+def test_the_readmes_own_example_is_decided(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from separatrix.tasks import task\n\n\n@task(alphabet=2, answers=2)\n"
+        "def answer(context, query):\n    return int(context == context[::-1])\n"
+    )
+    code, out, _ = run("analyze", "mine.py:answer", "--lengths", "2..8", "--json")
+    found = json.loads(out)
+    assert code == 0
+    for side in ("recurrent", "attention", "two-way", "rounded"):
+        assert found["growth"][side]["law"] == "linear"
+        assert found["growth"][side]["bits_per_token"] == 0.5
+        assert found["growth"][side]["arithmetic"]
+    assert "hard for both" in found["conclusion"]
 
 
 def test_analyze(run, tmp_path):
@@ -28,7 +89,7 @@ def test_analyze(run, tmp_path):
     found = json.loads(out)
     assert code == 0
     assert [row["recurrent rows"] for row in found["rows"]] == [2] * 5
-    assert found["growth"] == {"recurrent": "constant", "attention": "constant"}
+    assert {law["law"] for law in found["growth"].values()} == {"constant"}
     code, _, err = run("analyze", "mine.py:last", "--lengths", "2..60", *alphabets)
     assert code == 2 and "table entries" in err and "the largest length that fits is 27" in err
     code, _, err = run("analyze", "mine.py:last", "--lengths", "2..6")
@@ -85,7 +146,7 @@ def test_protocol(run, tmp_path):
         assert code == 0
         assert found["difference_from_forward"] < 1e-4
         assert bits is None or found["bits"] == bits
-    assert "an exact model's message needs" in run("protocol", "runs", trial.identity())[1]
+    assert "an exact model's messages need" in run("protocol", "runs", trial.identity())[1]
 
 
 @pytest.mark.parametrize(

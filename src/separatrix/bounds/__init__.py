@@ -1,5 +1,13 @@
 """Lower bounds: two cuts by enumeration, closed forms, accuracy ceilings, executable protocols."""
 
+from separatrix.bounds.arithmetic import (
+    ArithmeticModel,
+    FixedPointSums,
+    FloatingPointSums,
+    RoundedSums,
+    of_format,
+    of_precision,
+)
 from separatrix.bounds.audit import Verdict, verdicts
 from separatrix.bounds.automaton import Automaton, residual_automaton
 from separatrix.bounds.cuts import (
@@ -7,56 +15,64 @@ from separatrix.bounds.cuts import (
     attention_cut,
     attention_rows,
     best_attention_cut,
+    best_prefix_cut,
+    best_two_way_cut,
     memory_profile,
     recurrent_cut,
     recurrent_rows,
+    two_way_cut,
 )
 from separatrix.bounds.growth import Growth, growth_law
 from separatrix.bounds.protocols import Transcript, attention_protocol, recurrent_protocol
-from separatrix.bounds.sizes import (
-    attention_capacity,
-    longest_attention,
-    longest_recurrent,
-    recurrent_capacity,
-    smallest_state,
-    smallest_width,
-)
+from separatrix.bounds.row_growth import RowGrowth, row_growth
+from separatrix.bounds.sizes import longest_attention, longest_recurrent, recurrent_capacity, smallest_state
 from separatrix.bounds.state_size import Part, StateSize
 from separatrix.bounds.table import Rows, TruthTable, truth_table
-from separatrix.bounds.two_way import FoolingSet, Rank, fooling_set, rank
+from separatrix.bounds.two_way import CrossingSet, FoolingSet, Rank, crossing_set, fooling_set, rank
 from separatrix.tasks.ceiling import accuracy_ceiling
 
 __all__ = [
+    "ArithmeticModel",
     "Automaton",
     "BestCut",
+    "CrossingSet",
+    "FixedPointSums",
+    "FloatingPointSums",
     "FoolingSet",
     "Growth",
     "Part",
     "Rank",
+    "RoundedSums",
+    "RowGrowth",
     "Rows",
     "StateSize",
     "Transcript",
     "TruthTable",
     "Verdict",
     "accuracy_ceiling",
-    "attention_capacity",
     "attention_cut",
     "attention_protocol",
     "attention_rows",
     "best_attention_cut",
+    "best_prefix_cut",
+    "best_two_way_cut",
+    "crossing_set",
     "fooling_set",
     "growth_law",
     "longest_attention",
     "longest_recurrent",
     "memory_profile",
+    "of_format",
+    "of_precision",
     "rank",
     "recurrent_capacity",
     "recurrent_cut",
     "recurrent_protocol",
     "recurrent_rows",
     "residual_automaton",
+    "row_growth",
     "smallest_state",
-    "smallest_width",
     "truth_table",
+    "two_way_cut",
     "verdicts",
 ]

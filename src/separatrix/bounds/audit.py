@@ -54,13 +54,11 @@ def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> l
     found = []
     for task in tasks if tasks is not None else standard_tasks(length):
         bits, needed = size.bits(task.length), task.recurrent_bits()
-        known = needed > 0
-        ruling: Ruling = "no bound known" if not known else "not ruled out"
-        if known and needed > bits:
+        ruling: Ruling = "no bound known" if needed is None else "not ruled out"
+        if needed is not None and needed > bits:
             ruling = "ruled out (proved)"
-        reach = _reach(size, task) if known else None
-        ceiling = task.accuracy_ceiling(bits)
-        found.append(Verdict(task.name, task.length, needed if known else None, bits, ruling, reach, ceiling))
+        reach = None if needed is None else _reach(size, task)
+        found.append(Verdict(task.name, task.length, needed, bits, ruling, reach, task.accuracy_ceiling(bits)))
     return found
 
 
@@ -68,7 +66,7 @@ def _reach(size: StateSize, task: Task) -> str:
     """Up to which length a state of this size, the largest it gets, is not ruled out."""
     if size.most_bits is None:
         lengths = [2**k for k in range(1, LONGEST.bit_length()) if _exists(task, 2**k)]
-        out = [n for n in lengths if task.at_length(n).recurrent_bits() > size.bits(n)]
+        out = [n for n in lengths if (task.at_length(n).recurrent_bits() or 0.0) > size.bits(n)]
         if out:
             return "no known length" if len(out) == len(lengths) else f"some lengths, not {out[-1]:,}"
         return _every(task, lengths[-1])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from separatrix.bounds.table import BUDGET, Rows, table_entries, truth_table
+from separatrix.bounds.two_way import CrossingSet, crossing_set
 from separatrix.errors import InputError
 from separatrix.tasks import Task
 
@@ -116,6 +117,28 @@ def best_attention_cut(task: Task, budget: int = BUDGET, subset_budget: int = SU
         best = max(rows, key=lambda held: rows[held].count)
         return BestCut(best, rows[best], rows[best].exact, f"all {len(subsets)} subsets")
     return _climb(task, budget)
+
+
+def two_way_cut(task: Task, held: Sequence[int], budget: int = BUDGET) -> CrossingSet:
+    """A fooling set of the attention cut at `held`, for the query that has the largest: for messages both ways."""
+    table = truth_table(task, budget)
+    undefined = None if table.total else table.undefined
+    found = (crossing_set(table.matrix(held, query), undefined) for query in range(task.query_count))
+    return max(found, key=lambda each: len(each.pairs))
+
+
+def best_two_way_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
+    """The largest fooling set found of prefixes, of the cut with the most rows, and of odd and of even places."""
+    n = task.length
+    cuts = {best_attention_cut(task, budget).held, tuple(range(0, n, 2)), tuple(range(1, n, 2))}
+    found = [two_way_cut(task, held, budget) for held in sorted(cuts)]
+    return max(*found, best_prefix_cut(task, budget), key=lambda each: len(each.pairs))
+
+
+def best_prefix_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
+    """The largest fooling set of a prefix cut, the query public, that is found."""
+    cuts = (two_way_cut(task, range(prefix), budget) for prefix in range(1, task.length + 1))
+    return max(cuts, key=lambda each: len(each.pairs))
 
 
 def _climb(task: Task, budget: int) -> BestCut:

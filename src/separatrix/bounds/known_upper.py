@@ -5,41 +5,93 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from separatrix.bounds.sizes import log_length
+from separatrix.bounds.arithmetic import ANY, log_length
 from separatrix.tasks import Task
 from separatrix.tasks.associative_recall import AssociativeRecall
+from separatrix.tasks.logarithms import log2_add, log2_binomial, log2_power_sum
 
 PAPER = "Bhattamishra et al. 2024"
+
+REAL = "real numbers"
+"""The arithmetic in which widths of constructions are stated; certificates say in which formats they hold too."""
+
+_COUNTED = 2**12
+"""States of so many bits are counted as integers."""
 
 
 @dataclass(frozen=True)
 class Upper:
-    """A construction that solves a task: its size, and where it comes from."""
+    """A construction that solves a task: its size, where it comes from, and the arithmetic it is right in."""
 
     size: int | float
     unit: str
     construction: str
     source: str
+    arithmetic: str = REAL
 
 
 def recurrent_upper(task: Task) -> Upper | None:
-    """Bits of state that suffice for an exact recurrent model."""
-    if task.name == "index-lookup":
-        alphabet = task.model_dump()["alphabet"]
-        return Upper(task.length * math.ceil(math.log2(alphabet)), "bits", "shift register", "one place a token")
-    tight = {
-        "bounded-dyck": "automaton of stacks",
-        "equality": "residual automaton",
-        "disjointness": "residual automaton",
-        "parity": "two states",
-        "modular-counter": "counter",
-        "group-word": "Cayley graph",
-    }
-    if task.name in tight:
-        return Upper(math.ceil(task.recurrent_bits()), "bits", tight[task.name], "Myhill–Nerode")
-    if isinstance(task, AssociativeRecall):
-        return Upper(math.ceil(task.table_bits()), "bits", "the set of pairs", "counting")
-    return None
+    """Bits of state that suffice for an exact recurrent model that is not told at which position it is.
+
+    Every size is that of one machine for all steps. The residual automaton, which meets the lower bound, has a layer of
+    its own for each position: where positions matter, they are counted here as states.
+    """
+    told = task.model_dump()
+    match task.name:
+        case "index-lookup":
+            size = task.length * log_length(told["alphabet"])
+            return Upper(size, "bits", "shift register", "one place a token", ANY)
+        case "bounded-dyck":
+            return _machine(_power_sum(told["kinds"], min(told["depth"], task.length // 2), 1), "stacks, and rejection")
+        case "equality" | "disjointness" if told["layout"] == "interleaved":
+            return _machine(task.alphabet_size + 2, "what must come next, unequal, or between pairs")
+        case "equality" | "disjointness":
+            return _two_strings(task)
+        case "sparse-threshold" if told["instance"] in ("equality", "disjointness"):
+            return _two_strings(task)
+        case "sparse-threshold" if told["instance"] == "majority":
+            return _machine(task.length // 2 + 2, "ones, up to the threshold")
+        case "parity":
+            return _machine(2, "two states")
+        case "modular-counter":
+            return _machine(min(told["modulus"], task.length + 1), "counter")
+        case "group-word":
+            return _machine(task.answers, "Cayley graph")
+        case "automaton":
+            return _machine(len(told["transitions"]), "the automaton itself")
+    return _tables(task) if isinstance(task, AssociativeRecall) else None
+
+
+def _machine(states: int | float, construction: str) -> Upper:
+    """A machine of so many states; a float is the log2 of a number too large to count, which is rounded up."""
+    bits = log_length(states) if isinstance(states, int) else math.ceil(states * (1 + 1e-12))
+    return Upper(bits, "bits", construction, "counting, positions not told", ANY)
+
+
+def _power_sum(base: int, highest: int, plus: int = 0) -> int | float:
+    """1 + base + … + base^highest and `plus`, or its log2."""
+    if highest * math.log2(base) > _COUNTED:
+        return log2_power_sum(base, 0, highest, plus=plus)
+    return plus + (highest + 1 if base == 1 else (base ** (highest + 1) - 1) // (base - 1))
+
+
+def _two_strings(task: Task) -> Upper:
+    """The first string so far, S^0 + … + S^n; then what is left to compare, or nothing: S^(n-1) + … + 1 + 1."""
+    n, s = task.length // 2, task.alphabet_size
+    first, second = _power_sum(s, n), _power_sum(s, n - 1, 1)
+    whole = isinstance(first, int) and isinstance(second, int)
+    return _machine(first + second if whole else log2_add(first, second), "what is left to compare")
+
+
+def _tables(task: AssociativeRecall) -> Upper:
+    """Every table of at most k pairs, with or without a key whose value is to come."""
+    k, keys, values = task.pairs, task.keys, task.values
+    if k <= _COUNTED // 8:
+        tables = [math.comb(keys, j) * values**j for j in range(k + 1)]
+        return _machine(sum(tables) + sum(t * (keys - j) for j, t in enumerate(tables[:-1])), "the set of pairs")
+    most = min(k, (keys + 1) * values // (values + 1))  # the number of pairs of which there are most tables
+    largest = log2_binomial(keys, most) + most * math.log2(values)
+    return _machine(largest + math.log2(k + 1) + math.log2(keys + 1), "the set of pairs")
 
 
 def attention_upper(task: Task) -> Upper | None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
+from separatrix.bounds.arithmetic import ArithmeticModel, of_precision
 from separatrix.errors import InputError
 from separatrix.tasks import Task
 from separatrix.tasks.base import LONGEST
-
-
-def log_length(length: int) -> int:
-    """L = ceil(log2 N), exact at any size."""
-    return (length - 1).bit_length()
 
 
 def recurrent_capacity(numbers: int, precision: int) -> int:
@@ -26,17 +23,6 @@ def recurrent_capacity(numbers: int, precision: int) -> int:
     return numbers * precision
 
 
-def attention_capacity(width: int, heads: int, precision: int, length: int) -> int:
-    """Bits a one-layer Transformer's held part can send: m (2p + L + 1) + H (p + L).
-
-    >>> sx.bounds.attention_capacity(width=64, heads=4, precision=16, length=400)
-    2788
-    """
-    _positive(width=width, heads=heads, precision=precision, length=length)
-    levels = log_length(length)
-    return width * (2 * precision + levels + 1) + heads * (precision + levels)
-
-
 def smallest_state(bits: int | float, precision: int) -> int:
     """The fewest scalars of p bits an exact recurrent model's state may have: m p >= bits.
 
@@ -47,25 +33,19 @@ def smallest_state(bits: int | float, precision: int) -> int:
     return max(0, _ceil(bits, precision))
 
 
-def smallest_width(bits: int | float, precision: int, heads: int, length: int) -> int:
-    """The least width of an exact one-layer Transformer: m (2p + L + 1) + H (p + L) >= bits, m a multiple of H.
-
-    >>> sx.bounds.smallest_width(bits=2400, precision=32, heads=4, length=400)
-    32
-    """
-    _positive(precision=precision, heads=heads, length=length)
-    levels = log_length(length)
-    least = max(1, _ceil(bits - heads * (precision + levels), 2 * precision + levels + 1))
-    return heads * -(-least // heads)
-
-
 @dataclass(frozen=True)
 class Longest:
-    """The largest length a model could ever handle exactly; None when the bound never rules it out."""
+    """The largest length a model could ever handle exactly; None when the bound never rules it out.
+
+    known: whether the task has a bound in closed form; where it has none, nothing is said of any length
+    """
 
     length: int | None
+    known: bool = True
 
     def __str__(self) -> str:
+        if not self.known:
+            return "unknown: no closed form"
         return "every length" if self.length is None else f"at most {self.length:,}"
 
 
@@ -76,37 +56,50 @@ def longest_recurrent(task: Task, state_bits: int) -> Longest:
     >>> sx.bounds.longest_recurrent(task, state_bits=256 * 32).length  # 6 bits a token
     1364
     """
-    return _longest(task, lambda at: at.recurrent_bits() <= state_bits)
+    return _longest(task, lambda at: at.recurrent_bits(), lambda length: state_bits)
 
 
-def longest_attention(task: Task, width: int, heads: int, precision: int) -> Longest:
+def longest_attention(
+    task: Task, width: int, heads: int, precision: int, arithmetic: ArithmeticModel | None = None
+) -> Longest:
     """The largest context length at which a one-layer Transformer of this width may still solve the task exactly.
 
+    arithmetic: what it computes in; None for the one that allows most, of all that numbers of p bits may mean
+
     >>> task = sx.tasks.create("equality", length=10)
-    >>> str(sx.bounds.longest_attention(task, width=64, heads=4, precision=16))
+    >>> fixed = sx.bounds.fixed_point(16)
+    >>> str(sx.bounds.longest_attention(task, width=64, heads=4, precision=16, arithmetic=fixed))
     'at most 6,120'
     """
-    return _longest(task, lambda at: at.attention_bits() <= attention_capacity(width, heads, precision, at.length))
+    models = of_precision(precision) if arithmetic is None else [arithmetic]
+    found = [
+        _longest(task, each.needed, lambda length, each=each: each.capacity(width, heads, length))  # type: ignore[misc]
+        for each in models
+    ]
+    return max(found, key=lambda longest: (not longest.known, longest.length is None, longest.length or 0))
 
 
-def _longest(task: Task, admissible) -> Longest:  # type: ignore[no-untyped-def]
+def _longest(task: Task, needed: Callable[[Task], float | None], capacity: Callable[[int], int]) -> Longest:
     """Doubling, then bisection: the bounds grow with the length. Only even lengths are tried, which every task has."""
+    if needed(task) is None:
+        return Longest(None, known=False)
+
+    def allows(length: int) -> bool:
+        try:
+            bits = needed(task.at_length(length))
+        except InputError as error:  # shorter or longer than the task exists: pairs beyond the keys, say
+            return "fit" not in str(error)
+        return bits is None or bits <= capacity(length)
+
     low, high = 0, 2
-    while high <= LONGEST and _allows(task, high, admissible):
+    while high <= LONGEST and allows(high):
         low, high = high, 2 * high
     if high > LONGEST:
         return Longest(None)
     while high - low > 2:
         middle = (low + high) // 4 * 2
-        low, high = (middle, high) if _allows(task, middle, admissible) else (low, middle)
+        low, high = (middle, high) if allows(middle) else (low, middle)
     return Longest(low)
-
-
-def _allows(task: Task, length: int, admissible) -> bool:  # type: ignore[no-untyped-def]
-    try:
-        return bool(admissible(task.at_length(length)))
-    except InputError as error:  # shorter or longer than the task exists: pairs beyond the keys, say
-        return "fit" not in str(error)
 
 
 def _ceil(bits: int | float, divisor: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from separatrix.bounds.table import unique_rows
 from separatrix.errors import InputError
 
 PRIME = 2_147_483_629
@@ -118,3 +119,79 @@ def rank(matrix: np.ndarray) -> Rank:
         if done == len(work):
             break
     return Rank(tuple(sorted(int(i) for i in order[:done])), tuple(columns))
+
+
+@dataclass(frozen=True)
+class CrossingSet:
+    """Pairs (row, column) of which any two, exchanged, answer otherwise in the column of one of them.
+
+    A fooling set for messages after which only the holder of the column must know the answer. Pairs of one transcript
+    may be exchanged, and in each column the answer stays the same: so no two pairs share a transcript, and any
+    protocol, two-way or not, needs log2 of their number bits. There are at most as many as different rows.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+
+    @property
+    def bits(self) -> float:
+        """The bound in bits."""
+        return math.log2(max(1, len(self.pairs)))
+
+    def check(self, matrix: np.ndarray, undefined: int | None = None) -> None:
+        """Raises InputError, naming the pairs, unless any two are told apart by defined entries."""
+        for i, one in enumerate(self.pairs):
+            for other in self.pairs[:i]:
+                if not any(_differ(matrix, one, other, pair[1], undefined) for pair in (one, other)):
+                    raise InputError(f"no fooling set: {one} and {other} do not fool")
+
+
+def _differ(
+    matrix: np.ndarray, one: tuple[int, int], other: tuple[int, int], column: int, undefined: int | None
+) -> bool:
+    a, b = matrix[one[0], column], matrix[other[0], column]
+    return bool(a != b and undefined not in (int(a), int(b)))
+
+
+RESTARTS = 12
+"""Random orders in which the rows of a small matrix are taken besides the first one."""
+
+SMALL = 128
+"""Rows of which several orders are tried."""
+
+TRIES = 16
+"""Columns tried for each row."""
+
+
+def crossing_set(matrix: np.ndarray, undefined: int | None = None) -> CrossingSet:
+    """A large crossing set, greedily: each row with a column in which few others answer as it does. A proved bound."""
+    first = np.sort(unique_rows(matrix)[0])
+    rows = matrix[first]
+    blank = np.zeros(rows.shape, dtype=bool) if undefined is None else rows == undefined
+    lonely = np.zeros(rows.shape, dtype=np.int64)  # rows that answer so in this column
+    for value in np.unique(rows[~blank]):
+        lonely += (rows == value) * (rows == value).sum(axis=0)
+    lonely[blank] = len(rows) + 1
+    draw, best = np.random.default_rng(0), _greedily(rows, blank, lonely, lonely.min(axis=1))
+    for _ in range(RESTARTS if len(rows) <= SMALL else 0):
+        if len(best) == len(rows):
+            break
+        shuffled = lonely + draw.random(rows.shape)
+        best = max(best, _greedily(rows, blank, shuffled, draw.random(len(rows))), key=len)
+    return CrossingSet(tuple((int(first[row]), column) for row, column in best))
+
+
+def _greedily(rows: np.ndarray, blank: np.ndarray, lonely: np.ndarray, order: np.ndarray) -> list[tuple[int, int]]:
+    """Rows in an order, each with the loneliest of its columns that tells it from all pairs before."""
+    kept: tuple[list[int], list[int]] = ([], [])
+    for row in np.argsort(order, kind="stable").tolist():
+        for column in np.argsort(lonely[row], kind="stable")[:TRIES].tolist():
+            if blank[row, column]:
+                break
+            before, columns = kept
+            here = (rows[row, columns] != rows[before, columns]) & ~blank[row, columns]
+            there = (rows[before, column] != rows[row, column]) & ~blank[before, column]
+            if (here | there).all():
+                before.append(row)
+                columns.append(column)
+                break
+    return list(zip(*kept, strict=True))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from separatrix.cli.output import Json, print_json, print_table
+
+if TYPE_CHECKING:
+    from separatrix.bounds import RowGrowth
+    from separatrix.tasks import Task
 
 
 def analyze(
@@ -27,7 +31,6 @@ def analyze(
     from rich.console import Console
     from rich.progress import track
 
-    from separatrix.bounds import best_attention_cut, memory_profile
     from separatrix.bounds.table import BUDGET, check_budget
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
@@ -36,37 +39,56 @@ def analyze(
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
-    rows: list[dict[str, Any]] = []
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
         check_budget(at, BUDGET)
-    for at in track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json):
-        profile, cut = memory_profile(at), best_attention_cut(at)
-        most = max(profile, key=lambda r: r.count)
-        rows.append(
-            {
-                "length": at.length,
-                "recurrent rows": most.count,
-                "recurrent bits": math.log2(most.count),
-                "attention rows": cut.rows.count,
-                "attention bits": cut.bits,
-                "held": " ".join(map(str, cut.held)),
-                "exact": most.exact and cut.exact,
-            }
-        )
+    shown = track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json)
+    rows = [row(at) for at in shown]
     if not rows:
         raise InputError(f"{task} exists at none of the lengths {lengths}")
     if draw is not None:
         write_automaton(largest, draw)
-    verdict = {side: growth(rows, side) for side in ("recurrent", "attention")}
+    verdict = {side: growth(rows, side) for side in ARITHMETIC}
     conclusion = separation(verdict)
     if json:
-        print_json({"task": task, "rows": rows, "growth": verdict, "conclusion": conclusion})
+        told = {side: vars(law) | {"words": str(law), "arithmetic": ARITHMETIC[side]} for side, law in verdict.items()}
+        print_json({"task": task, "rows": rows, "growth": told, "conclusion": conclusion})
         return
-    print_table(f"{task}, by enumeration", list(rows[0]), [list(row.values()) for row in rows])
+    print_table(f"{task}, by enumeration", list(rows[0]), [list(each.values()) for each in rows])
     for side, law in verdict.items():
-        print(f"{side} bits grow: {law}")
+        print(f"{side} bits ({ARITHMETIC[side]}) grow: {law}")
     print(conclusion)
+
+
+ARITHMETIC = {
+    "recurrent": "any arithmetic",
+    "attention": "one layer, exact sums, no maximum subtracted: rows of any cut",
+    "two-way": "one layer, exact sums, maximum subtracted: fooling set of any cut",
+    "rounded": "one layer, every result rounded, sums in order: fooling set of a prefix cut",
+}
+"""What each kind of bits bounds, and in which arithmetic."""
+
+
+def row(task: Task) -> dict[str, Any]:
+    """Both cuts of a task at its length, and what messages both ways need across them."""
+    from separatrix.bounds import best_attention_cut, best_prefix_cut, best_two_way_cut, memory_profile
+
+    profile, cut = memory_profile(task), best_attention_cut(task)
+    most = max(profile, key=lambda r: r.count)
+    both, prefix = best_two_way_cut(task), best_prefix_cut(task)
+    return {
+        "length": task.length,
+        "recurrent rows": most.count,
+        "recurrent bits": math.log2(most.count),
+        "attention rows": cut.rows.count,
+        "attention bits": cut.bits,
+        "two-way rows": len(both.pairs),
+        "two-way bits": both.bits,
+        "rounded rows": len(prefix.pairs),
+        "rounded bits": prefix.bits,
+        "held": " ".join(map(str, cut.held)),
+        "exact": most.exact and cut.exact,
+    }
 
 
 def parse_lengths(text: str) -> list[int]:
@@ -108,27 +130,26 @@ def write_automaton(task: Any, path: Path) -> None:
     path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot())
 
 
-def growth(rows: list[dict[str, Any]], side: str) -> str:
-    """How the bits of one side grow over the enumerated lengths, as words."""
-    from separatrix.bounds import growth_law
+def growth(rows: list[dict[str, Any]], side: str) -> RowGrowth:
+    """How the bits of one side grow over the enumerated lengths."""
+    from separatrix.bounds import row_growth
 
-    points = [(row["length"], row[f"{side} bits"]) for row in rows if row[f"{side} bits"] > 0]
-    if len(points) < 3:
-        return "undecided"
-    law = growth_law([length for length, _ in points], [bits for _, bits in points])
-    if law.law == "power":
-        return f"power, N^{law.exponent:.2f} ({law.interval[0]:.2f} to {law.interval[1]:.2f})"
-    return law.law
+    return row_growth([each["length"] for each in rows], [each[f"{side} rows"] for each in rows])
 
 
-def separation(verdict: dict[str, str]) -> str:
+def separation(verdict: dict[str, RowGrowth]) -> str:
     """Which class the enumeration favours, in one line. An extrapolation, and called one."""
-    recurrent, attention = (verdict[side].split(",")[0] for side in ("recurrent", "attention"))
-    small = ("constant", "logarithmic")
-    if recurrent in small and attention == "power":
-        return "Observed over these lengths: recurrent models have the advantage over one-layer attention."
-    if attention in small and recurrent == "power":
-        return "Observed over these lengths: one-layer attention has the advantage over recurrent models."
-    if recurrent == attention == "power":
-        return "Observed over these lengths: hard for both; two layers of attention may do with less."
-    return "These lengths do not show a separation."
+    recurrent, attention = verdict["recurrent"].law, verdict["attention"].law
+    small, over = ("constant", "logarithmic"), "Observed over these lengths, for exact sums:"
+    if recurrent in small and attention == "linear":
+        if verdict["rounded"].law in small:
+            over += " (with every result rounded nothing is proved against attention)"
+        return f"{over} recurrent models have the advantage over one-layer attention."
+    if attention in small and recurrent == "linear":
+        return f"{over} one-layer attention has the advantage over recurrent models."
+    if recurrent == attention == "linear":
+        return f"{over} hard for both; two layers of attention may do with less."
+    undecided = [side for side in ("recurrent", "attention") if verdict[side].law == "undecided"]
+    if undecided:
+        return f"Not decided for {' and '.join(undecided)} bits: enumerate more lengths."
+    return "These lengths do not show a separation: both grow slowly."

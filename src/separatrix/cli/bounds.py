@@ -1,76 +1,120 @@
-"""`separatrix bounds`: how large a model must be, and how large one suffices."""
+"""`separatrix bounds`: how large a model must be, in which arithmetic, and how large one suffices."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
+    from separatrix.bounds.arithmetic import ArithmeticModel
+    from separatrix.bounds.known_upper import Upper
     from separatrix.tasks import Task
+
+NO_BOUND = "none known"
+"""Where no theorem says anything."""
+
+UNKNOWN = "unknown"
+"""Where a task has no closed form."""
 
 
 def bounds(
     context: typer.Context,
     task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
-    precision: Annotated[int, typer.Option(help="bits per number p", min=1)] = 32,
+    precision: Annotated[
+        int | None, typer.Option(help="bits per number p [default: the format's, or 32]", min=1)
+    ] = None,
     heads: Annotated[int, typer.Option(help="attention heads H", min=1)] = 1,
+    number_format: Annotated[
+        str | None, typer.Option("--format", help="bf16, fp16, e4m3, fixed(12), … [default: all of p bits]")
+    ] = None,
+    arithmetic: Annotated[
+        Literal["fixed", "float", "rounded"] | None,
+        typer.Option(help="fixed or float: exact sums; rounded: every result [default: each of them]"),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Lower bounds per architecture class, beside the best known constructions. Fields of the task are options.
+    """Lower bounds per architecture class and arithmetic, beside the best known constructions.
+
+    "p bits a number" is not yet an arithmetic: each model of arithmetic is a row, and no row speaks of another. Fields
+    of the task are options.
 
     Example: separatrix bounds index-lookup --length 400 --alphabet 64 --precision 16
     """
+    from separatrix.bounds.arithmetic import chosen
     from separatrix.cli.options import assign
     from separatrix.tasks import create, family
 
+    models = chosen(precision, number_format, arithmetic)
     made = create(task, **assign(context, {"task": family(task)})["task"])
-    rows = table(made, precision, heads)
+    rows, bits = table(made, models, heads), models[0].bits
     if json:
-        print_json({"task": made.model_dump(mode="json"), "precision": precision, "heads": heads, "bounds": rows})
+        print_json({"task": made.model_dump(mode="json"), "precision": bits, "heads": heads, "bounds": rows})
         return
-    title = f"{task}, length {made.length}, {precision} bits a number (exact deterministic models)"
-    print_table(title, list(rows[0]), [list(row.values()) for row in rows])
+    shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed", "source"]
+    title = f"{task}, length {made.length}, {bits} bits a number (exact deterministic models)"
+    print_table(
+        title,
+        shown,
+        [
+            [row["status"] if row[name] is None and name == "lower bound" else row[name] for name in shown]
+            for row in rows
+        ],
+    )
+    said = {(row["arithmetic"], row["formula"]): row["assumptions"] for row in rows}
+    for (words, formula), assumed in said.items():
+        print(f"{words}: {formula}{assumed and f'; {assumed}'}.")
+    print(
+        "m: numbers in the values of all heads. L = ceil(log2 N). Best known widths are those of constructions in real"
+    )
+    print("numbers (`construct --format` certifies a format), best known states those of machines not told positions.")
+    if any(row["status"] == UNKNOWN for row in rows):
+        print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
 
 
-def table(task: Task, precision: int, heads: int) -> list[dict[str, Any]]:
-    """One row per architecture class."""
-    from separatrix.bounds.known_upper import attention_upper, recurrent_upper, two_layer_upper
-    from separatrix.bounds.sizes import smallest_state, smallest_width
+def table(task: Task, models: Sequence[ArithmeticModel], heads: int) -> list[dict[str, Any]]:
+    """One row per architecture class and model of arithmetic. Lower bounds that nobody knows are None."""
+    from separatrix.bounds.arithmetic import ANY, ANY_ASSUMES, STATE, STATE_FORMULA
+    from separatrix.bounds.known_upper import REAL, attention_upper, recurrent_upper, two_layer_upper
+    from separatrix.bounds.sizes import smallest_state
 
-    recurrent, attention = task.recurrent_bits(), task.attention_bits()
-    upper = recurrent_upper(task)
-    width = smallest_width(attention, precision, heads, task.length)
-    one, two = attention_upper(task), two_layer_upper(task)
-    return [
-        {
-            "architecture class": "recurrent (state in bits)",
-            "lower bound": recurrent,
-            "best known": upper.size if upper else None,
-            "ratio": upper.size / recurrent if upper and recurrent else None,
-            "source": f"recurrent cut; {upper.construction}" if upper else "recurrent cut",
-        },
-        {
-            "architecture class": f"recurrent (numbers of {precision} bits)",
-            "lower bound": smallest_state(recurrent, precision),
-            "best known": smallest_state(upper.size, precision) if upper else None,
-            "ratio": None,
-            "source": "m p >= bits",
-        },
-        {
-            "architecture class": f"1-layer Transformer (width, {heads} heads)",
-            "lower bound": width,
-            "best known": one.size if one else None,
-            "ratio": one.size / width if one else None,
-            "source": f"attention cut, {attention:.4g} bits" + (f"; {one.source}" if one else ""),
-        },
-        {
-            "architecture class": "2-layer Transformer (width)",
-            "lower bound": 1,
-            "best known": two.size if two else None,
-            "ratio": None,
-            "source": two.source if two else "no linear bound is known",
-        },
+    needed, p = task.recurrent_bits(), models[0].bits
+    upper, one, two = recurrent_upper(task), attention_upper(task), two_layer_upper(task)
+    told: dict[str, Any] = {"arithmetic": ANY, "assumptions": ANY_ASSUMES, "quantity": STATE, "bits needed": needed}
+    numbers = None if needed is None else smallest_state(needed, p)
+    rows = [
+        _row("recurrent (state in bits)", needed, upper, formula=STATE_FORMULA, **told),
+        _row(f"recurrent (numbers of {p} bits)", numbers, upper, p, formula=f"m p >= {STATE_FORMULA[14:]}", **told),
     ]
+    for each in models:
+        bits = each.needed(task)
+        told = {"arithmetic": each.words, "assumptions": each.assumptions, "formula": each.formula}
+        width = None if bits is None else each.smallest_width(bits, heads, task.length)
+        told |= {"quantity": each.quantity, "bits needed": bits}
+        rows.append(_row(f"1-layer Transformer (width, {heads} heads)", width, one, **told))
+    rows.append(
+        _row("2-layer Transformer (width)", None, two, arithmetic=REAL, formula="no lower bound is known in any")
+    )
+    rows[-1]["status"] = NO_BOUND
+    return rows
+
+
+def _row(who: str, lower: float | None, upper: Upper | None, bits: int = 1, **told: Any) -> dict[str, Any]:
+    """bits: that each number of the best known state takes."""
+    best = None if upper is None else -(-upper.size // bits) if bits > 1 else upper.size
+    return (
+        {
+            "architecture class": who,
+            "lower bound": lower,
+            "status": UNKNOWN if lower is None else "proved",
+            "best known": best,
+            "best known arithmetic": None if upper is None else upper.arithmetic,
+            "ratio": best / lower if best and lower else None,
+            "source": "" if upper is None else f"{upper.construction}; {upper.source}",
+        }
+        | {"assumptions": "", "quantity": None, "bits needed": None}
+        | told
+    )

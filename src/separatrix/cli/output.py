@@ -48,6 +48,11 @@ def _is_number(cell: Any) -> bool:
     return not isinstance(cell, str) or not any(letter.isalpha() for letter in cell)
 
 
+def bits_needed(bits: float | None) -> float | str:
+    """A proved lower bound, or that no closed form is known."""
+    return "unknown: `separatrix analyze` enumerates" if bits is None else bits
+
+
 def readable(value: Any) -> str:
     """A cell as text: floats to four significant digits, None as a dash."""
     match value:

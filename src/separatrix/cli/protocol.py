@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from separatrix.cli.output import Json, print_json, print_table
+from separatrix.cli.output import Json, bits_needed, print_json, print_table
 
 
 def protocol(
     folder: Annotated[str, typer.Argument(help="folder (or fsspec URL) of results")],
     identity: Annotated[str, typer.Argument(help="identity of a trial in it")],
     cut: Annotated[int | None, typer.Option(help="tokens on Alice's side [default: all; half, attention]")] = None,
-    precision: Annotated[int | None, typer.Option(help="bits per scalar sent [default: as stored]")] = None,
+    precision: Annotated[int | None, typer.Option(help="bits per scalar of a state sent [default: as stored]")] = None,
+    arithmetic: Annotated[
+        Literal["fixed", "float", "rounded"],
+        typer.Option(help="what attention computes in: every result rounded, or exact sums of floats or fixed point"),
+    ] = "rounded",
+    number_format: Annotated[str, typer.Option("--format", help="number format of attention's protocol")] = "fp32",
     contexts: Annotated[int, typer.Option(help="test contexts to run it on", min=1)] = 256,
     json: Json = False,
 ) -> None:
@@ -21,6 +26,7 @@ def protocol(
 
     Example: separatrix protocol runs/quick 0123456789abcdef --precision 4
     """
+    from separatrix.bounds.arithmetic import ANY, chosen
     from separatrix.bounds.protocols import attention_protocol, recurrent_protocol
     from separatrix.experiments.engines.run_trial import load_trained
     from separatrix.experiments.store.folder import Store
@@ -32,23 +38,29 @@ def protocol(
     attention = model.config.name == "transformer"
     if attention:
         side = list(range(cut or task.length // 2))
-        run = attention_protocol(model, batch.context, batch.queries, side, precision or 32)
+        computes = chosen(None, number_format, arithmetic)[-1]  # of floats the one that subtracts the maximum
+        run = attention_protocol(model, batch.context, batch.queries, side, computes)
     else:
         run = recurrent_protocol(model, batch.context, batch.queries, cut or task.length, precision)
     accuracy = float((run.answers == batch.targets).float().mean())
-    needed = task.attention_bits() if attention else task.recurrent_bits()
+    needed = computes.needed(task) if attention else task.recurrent_bits()
+    words = computes.words if attention else ANY
     result = {
-        "messages": [vars(message) for message in run.messages],
+        "messages": [{name: vars(message)[name] for name in ("sender", "bits", "content")} for message in run.messages],
         "bits": run.bits,
         "accuracy": accuracy,
         "difference_from_forward": run.difference,
+        "equal_bit_for_bit": run.exact,
+        "arithmetic": words,
         "an_exact_model_needs_bits": needed,
     }
     if json:
         print_json(result)
         return
-    print_table(
-        f"{identity}: {task.name}", ["sender", "bits", "content"], [list(vars(m).values()) for m in run.messages]
-    )
+    rows = [[message.sender, message.bits, message.content] for message in run.messages]
+    print_table(f"{identity}: {task.name}, {words}", ["sender", "bits", "content"], rows)
     print(f"accuracy {accuracy:.2%}; largest difference from the model's own logits {run.difference:.2g}")
-    print(f"an exact model's message needs {needed:.4g} bits at least (proved)")
+    if run.exact is not None:
+        print(f"equal to the model's own in this arithmetic, bit for bit: {'yes' if run.exact else 'no'}")
+    asked = f", {batch.queries.shape[1]} queries at {run.bits // batch.queries.shape[1]} each" if attention else ""
+    print(f"{run.bits} bits a context{asked}; an exact model's messages need {bits_needed(needed)} ({words}; proved)")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def reproduce_theorems(output: str | None, json: bool) -> None:
     """Run everything, print the table, write it and its page into a store. Exits with 1 when a statement fails."""
     from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.theorems.findings import COVERED
     from separatrix.report.run.write import write_report
 
     store = Store(output or "runs/theorems")
@@ -25,9 +26,20 @@ def reproduce_theorems(output: str | None, json: bool) -> None:
     if json:
         print_json(found.model_dump(mode="json"))
     else:
-        columns = ["subject", "statement", "what was run", "measured", "bound", "unit", "verdict", "known"]
-        print_table("theorems, run", columns, [_row(each) for each in found.findings])
+        columns = [
+            "subject",
+            "statement",
+            "what was run",
+            "measured",
+            "bound",
+            "unit",
+            "arithmetic",
+            "verdict",
+            "known",
+        ]
+        print_table("the paper's theorems, and more, run", columns, [_row(each) for each in found.findings])
         total = len(found.findings)
+        print(COVERED)
         print(f"{total - len(found.failed)} of {total} statements hold. The page: {page}")
     end_with_verdict(found)
 
@@ -61,4 +73,14 @@ def end_with_verdict(found: Findings) -> None:
 
 def _row(each: Finding) -> list[str]:
     bound = "–" if each.bound is None else readable(each.bound)
-    return [each.subject, each.statement, each.ran, readable(each.measured), bound, each.unit, each.verdict, each.known]
+    return [
+        each.subject,
+        each.statement,
+        each.ran,
+        readable(each.measured),
+        bound,
+        each.unit,
+        each.arithmetic,
+        each.verdict,
+        each.known,
+    ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from separatrix.cli import engines
-from separatrix.cli.output import Json, print_json, print_table
+from separatrix.cli.output import Json, bits_needed, print_json, print_table
 
 
 def train(
@@ -57,7 +57,7 @@ def train(
             ["test accuracy", result.test.accuracy],
             ["loss (bits)", result.test.loss_bits],
             ["state, measured (bits)", result.state_bits],
-            ["exact recurrent models need (bits)", result.recurrent_bits],
+            ["exact recurrent models need (bits, any arithmetic)", bits_needed(result.recurrent_bits)],
             ["parameters", result.parameters],
             ["stored in", f"{output}/trials/{result.identity}"],
         ]

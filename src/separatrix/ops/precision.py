@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -24,12 +25,13 @@ def in_full_precision(function: F) -> F:
     @wraps(function)
     def run(*arguments: Any, **options: Any) -> Any:
         like = next(x for x in (*arguments, *options.values()) if isinstance(x, Tensor))
-        mixed = torch.is_autocast_enabled(like.device.type)
+        kind = like.device.type
+        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # not on meta
         if not mixed and like.dtype not in HALF_DTYPES:
             return function(*arguments, **options)
         arguments = tuple(_each(full, argument) for argument in arguments)
         options = {name: _each(full, option) for name, option in options.items()}
-        with torch.autocast(like.device.type, enabled=False):
+        with torch.autocast(kind, enabled=False) if mixed else nullcontext():
             outputs = function(*arguments, **options)
         return outputs if mixed else _each(lambda x: x.to(like.dtype) if x.dtype == torch.float32 else x, outputs)
 

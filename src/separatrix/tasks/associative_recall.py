@@ -139,6 +139,17 @@ class AssociativeRecall(Pairs):
         """A lower bound, k log2 V: the values held, one fixed key asked; log2(V + 1) for one pair and absent keys."""
         return max(self.pairs * math.log2(self.values), math.log2(self.values + 1) if self.absent else 0.0)
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """Of a prefix log2 V, one answer more where keys may be absent; of any cut log2(k V).
+
+        That is far from `attention_bits`: two parties that may talk both ways need no more, as who holds the keys says
+        at which place the one asked for stands. Proof: the values held, place i of the key stands with the values a
+        from there on and a + 1 before it, for each a. Of two places i < i' with a and a' no exchange tells them apart
+        only if a = a' + 1 and a = a'.
+        """
+        answers = math.log2(self.values + (self.absent > 0))
+        return answers if prefix else max(answers, math.log2(self.pairs) + math.log2(self.values))
+
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling on the values; none is proved where absent keys are asked too."""
         return 1.0 if self.absent else accuracy_ceiling(self.pairs, self.values, state_bits)

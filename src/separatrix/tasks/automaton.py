@@ -84,6 +84,10 @@ class FiniteAutomaton(StateTracking):
         met = _Sequence(frozenset({self.start}), self._after)
         return math.log2(len({self.outputs[state] for state in met[self.length]}))
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """The whole context held, one for each answer that occurs."""
+        return self.attention_bits()
+
     def _after(self, states: frozenset[int]) -> frozenset[int]:
         """Where one more token leads."""
         return frozenset(after for state in states for after in self.transitions[state])

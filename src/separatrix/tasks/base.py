@@ -152,12 +152,27 @@ class Task(Config):
 
     # theory ----------------------------------------------------------------------------------------------------------
     @abstractmethod
-    def recurrent_bits(self) -> float:
-        """Proved lower bound, in bits, on the state of any exact recurrent model (the recurrent cut)."""
+    def recurrent_bits(self) -> float | None:
+        """Proved lower bound, in bits, on the state of any exact recurrent model (the recurrent cut).
+
+        None where no closed form is known (`separatrix analyze` enumerates).
+        """
 
     @abstractmethod
-    def attention_bits(self) -> float:
-        """Proved lower bound, in bits, on what a one-layer Transformer's held part must send (the attention cut)."""
+    def attention_bits(self) -> float | None:
+        """Proved lower bound, in bits, on the one message that tells the answer, any part of the context held.
+
+        The attention cut: log2 of its rows, the query public. None where no closed form is known.
+        """
+
+    def two_way_bits(self, prefix: bool = False) -> float | None:
+        """Proved lower bound, in bits, on all messages, both ways, that tell the answer across an attention cut.
+
+        prefix: only prefixes of the context are held, instead of any part of it
+        log2 of a fooling set, the query public: pairs (held, rest) of which any two, exchanged, answer otherwise in the
+        column of one of them. None where no closed form is known.
+        """
+        return None
 
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """Proved ceiling on the average accuracy, in [0, 1], of any model handing over `state_bits` bits.

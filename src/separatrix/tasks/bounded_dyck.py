@@ -179,6 +179,15 @@ class BoundedDyck(Task):
         free = (half - 1) * (math.log2(2 * self.kinds) if self.depth > 1 else math.log2(self.kinds))
         return log2_add(math.log2(self.kinds) + free, 0.0)
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """As many as one-way. Of a prefix `recurrent_bits`, of any cut at least `attention_bits`.
+
+        Proof: each stack stands with the brackets that empty it, and what is rejected with anything; another stack
+        that these brackets do not empty is answered otherwise, and of two stacks one is so (the taller, or both). The
+        rows of `attention_bits` stand with their completions, of which its proof says the same.
+        """
+        return self.recurrent_bits() if prefix else max(self.recurrent_bits(), self.attention_bits())
+
     def show(self, context: Tensor) -> str:
         if self.kinds > len(BRACKETS):
             return " ".join(f"{'(' if t < self.kinds else ')'}{t % self.kinds}" for t in context.tolist())

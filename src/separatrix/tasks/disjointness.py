@@ -81,5 +81,9 @@ class Disjointness(TwoStrings):
         """The first set held, in either layout: n."""
         return float(self.length // 2)
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """As many as one-way: each set stands with its complement, sets that have met already with anything."""
+        return self.recurrent_bits() if prefix else self.attention_bits()
+
     def show_answer(self, answer: int) -> str:
         return "disjoint" if answer else "in common"

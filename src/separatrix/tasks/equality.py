@@ -88,5 +88,9 @@ class Equality(TwoStrings):
         """The first string held, in either layout: n log2 S."""
         return self.length // 2 * math.log2(self.alphabet)
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """As many as one-way: each string stands with itself, what is unequal already with anything."""
+        return self.recurrent_bits() if prefix else self.attention_bits()
+
     def show_answer(self, answer: int) -> str:
         return "equal" if answer else "not equal"

@@ -100,6 +100,10 @@ class IndexLookup(Task):
         """log2 S: the position is public, so its holder sends one token."""
         return math.log2(self.alphabet)
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """log2 S, in either case: the whole context held, one for each token at the place asked for."""
+        return math.log2(self.alphabet)
+
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """The rate–distortion ceiling; none is proved for mixed lengths."""
         return 1.0 if self.mixed_lengths else accuracy_ceiling(self.length, self.alphabet, state_bits)

@@ -213,6 +213,12 @@ class NearestNeighbor(Pairs):
         """A lower bound, as `recurrent_bits`: the labels held; the others put the point asked for at any place."""
         return self.recurrent_bits()
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """Of a prefix log2 Y: all points of one label; of any cut log2(places Y), as associative recall."""
+        fit = sphere_points if self.geometry == "sphere" else cube_points
+        places = 1 if prefix else min(self.points, fit(self.dimension, self.margin))
+        return math.log2(places) + math.log2(self.labels)
+
     # people ----------------------------------------------------------------------------------------------------------
     def show(self, context: Tensor) -> str:
         d = self.dimension

@@ -17,7 +17,6 @@ from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.bitstrings import ones, random_bits
 from separatrix.tasks.features import Feature, FeatureBank
 from separatrix.tasks.logarithms import log2_add, log2_binomial
-from separatrix.tasks.randomness import stream
 from separatrix.tasks.sampling import ragged_places, true_places
 
 Instance = Literal["majority", "k-cnf", "k-dnf", "inner-product", "disjointness", "equality", "custom"]
@@ -153,9 +152,9 @@ class SparseThreshold(Task):
         return ones(_bank(self, context.device)[0].values(context.to(torch.uint8)))
 
     # theory ----------------------------------------------------------------------------------------------------------
-    def recurrent_bits(self) -> float:
-        """Exact for majority, disjointness and equality, a lower bound for inner products; for other functions 1 bit
-        where an example of either answer is found, else 0 (enumerate them: `separatrix analyze`).
+    def recurrent_bits(self) -> float | None:
+        """Exact for majority, disjointness and equality, a lower bound for inner products; None for other functions:
+        formulas differ (enumerate them: `separatrix analyze`).
         """
         half = self.length // 2
         match self.instance:
@@ -168,11 +167,21 @@ class SparseThreshold(Task):
                 least = _definition(self)[1]
                 rows_ = [log2_binomial(half, ones) for ones in range(least, half + 1)]
                 return log2_add(0.0, *rows_) if rows_ else 0.0
-        return float(len(self.sample(64, stream(0, "test")).targets.unique()) - 1)
+        return None
 
-    def attention_bits(self) -> float:
+    def attention_bits(self) -> float | None:
         """As `recurrent_bits`, from the same cut: with one query, what is held may as well be a prefix."""
         return self.recurrent_bits()
+
+    def two_way_bits(self, prefix: bool = False) -> float | None:
+        """As many as one-way; for inner products log2(C(N / 2, t) + 1): the sets of t ones, each with itself, and none.
+
+        Majority: a number of ones stands with just so many as reach the threshold, what is decided with the rest that
+        would decide otherwise.
+        """
+        if self.instance != "inner-product":
+            return self.recurrent_bits()
+        return log2_add(log2_binomial(self.length // 2, _definition(self)[1]), 0.0)
 
 
 ROUNDS = 64

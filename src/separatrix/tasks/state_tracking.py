@@ -73,6 +73,10 @@ class Parity(StateTracking):
     def attention_bits(self) -> float:
         return 1.0
 
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """1, the whole context held."""
+        return 1.0
+
 
 class ModularCounter(StateTracking):
     """The number of ones modulo m.
@@ -102,6 +106,10 @@ class ModularCounter(StateTracking):
     def attention_bits(self) -> float:
         """The whole context held: min(m, N + 1) counts."""
         return math.log2(min(self.modulus, self.length + 1))
+
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """As many: the whole context held, one for each count."""
+        return self.attention_bits()
 
 
 class GroupWord(StateTracking):
@@ -146,3 +154,7 @@ class GroupWord(StateTracking):
         """Every second element held: |G|^c / |Z|^(c - 1) rows for c = ceil(N / 2) held ones, Z the centre."""
         held = (self.length + 1) // 2
         return held * math.log2(len(self.elements)) - (held - 1) * math.log2(centre_order(self.elements))
+
+    def two_way_bits(self, prefix: bool = False) -> float:
+        """log2 |G|: the whole context held, one for each product."""
+        return math.log2(len(self.elements))

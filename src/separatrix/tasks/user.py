@@ -175,13 +175,11 @@ class UserTask(FromFile):
             )
         return answer
 
-    def recurrent_bits(self) -> float:
-        """0: nothing is proved without enumeration (`separatrix analyze`)."""
-        return 0.0
+    def recurrent_bits(self) -> None:
+        """None: nothing is known without enumeration (`separatrix analyze`)."""
 
-    def attention_bits(self) -> float:
-        """0: nothing is proved without enumeration (`separatrix analyze`)."""
-        return 0.0
+    def attention_bits(self) -> None:
+        """None: nothing is known without enumeration (`separatrix analyze`)."""
 
 
 @lru_cache(maxsize=32)

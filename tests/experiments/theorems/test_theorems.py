@@ -14,34 +14,55 @@ from separatrix.cli.main import main
 from separatrix.constructions import CertificateError
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
-from separatrix.experiments.theorems import run as theorems
+from separatrix.experiments.theorems import lower, transcripts, upper
 from separatrix.experiments.theorems.findings import Finding, kept
 
 
 def test_every_construction_has_a_case_or_is_the_users_own():
-    assert set(theorems.UPPER) == set(constructions.names())
-    assert [name for name, cases in theorems.UPPER.items() if not cases] == ["automaton"]
+    assert set(upper.UPPER) == set(constructions.names())
+    assert [name for name, cases in upper.UPPER.items() if not cases] == ["automaton"]
 
 
-@pytest.mark.parametrize("side", ["recurrent", "attention"])
+@pytest.mark.parametrize("side", list(lower.SIDES))
 def test_a_closed_form_that_claims_too_much_is_found_out(side, monkeypatch):
-    found = theorems.enumerated("equality", {}, [2, 4], side)
+    found = lower.enumerated("equality", {}, [2, 4], side)
     assert found.holds and found.measured == found.bound == 2
-    monkeypatch.setattr(f"separatrix.tasks.equality.Equality.{side}_bits", lambda task: 2.5)
-    assert not theorems.enumerated("equality", {}, [2, 4], side).holds
+    method = f"{side}_bits" if side in ("recurrent", "attention") else "two_way_bits"
+    monkeypatch.setattr(f"separatrix.tasks.equality.Equality.{method}", lambda task, prefix=False: 2.5)
+    assert not lower.enumerated("equality", {}, [2, 4], side).holds
 
 
 def test_tight_models_ceilings_and_protocols_hold():
-    assert theorems.tight("parity", {"length": 4}).measured == 1
-    found = theorems.ceiling()
+    assert lower.tight("parity", {"length": 4}).measured == 1
+    found = lower.ceiling()
     assert found.holds and 0.5 < found.measured < found.bound < 0.75
-    sent = theorems.shift_register_protocol()
+    sent = transcripts.shift_register_protocol()
     assert sent.holds and sent.measured == sent.bound == 8
-    assert theorems.attention_protocol_of_lookup().holds
+    assert lower.nearest(2).measured == 4 and lower.nearest(2).holds
+    assert lower.conjunction(6).measured == 3 and lower.conjunction(6).holds
+
+
+@pytest.mark.parametrize(("arithmetic", "width"), transcripts.WEIGHED, ids=str)
+def test_transcripts_are_close_to_their_bounds_and_can_fail(arithmetic, width, monkeypatch):
+    found = transcripts.weighed(arithmetic, width)
+    assert found.holds and found.arithmetic and found.bound <= found.measured <= 9 * found.bound
+    assert transcripts.narrowest(arithmetic, width).holds
+    monkeypatch.setattr(type(arithmetic), "capacity", lambda *_: 5)
+    assert not transcripts.weighed(arithmetic, width).holds
+
+
+@pytest.mark.parametrize("kind", ["fooling set", "rank"])
+def test_witnesses_are_of_full_size(kind):
+    assert lower.witness("equality", {"length": 6}, 3, kind).measured == 3
+
+
+def test_every_statement_names_its_arithmetic():
+    assert all(arithmetic for _, arithmetic in lower.SIDES.values())
+    assert upper.constructed("parity", {"length": 5}).arithmetic == "fp32"
 
 
 def test_a_construction_is_checked_and_asked_everything(monkeypatch):
-    found = theorems.constructed("equality-interleaved", {"length": 6})
+    found = upper.constructed("equality-interleaved", {"length": 6})
     assert found.holds and "every input asked: 0 of 64" in found.ran
     create = constructions.create
 
@@ -53,7 +74,7 @@ def test_a_construction_is_checked_and_asked_everything(monkeypatch):
 
     monkeypatch.setattr(constructions, "create", wrong)
     with pytest.raises(CertificateError):
-        theorems.constructed("equality-interleaved", {"length": 6})
+        upper.constructed("equality-interleaved", {"length": 6})
 
 
 def test_the_command_says_what_fails(monkeypatch, capsys, tmp_path):

@@ -173,7 +173,7 @@ def test_curves_say_and_draw_what_is_proved(tmp_path):
     assert "Dashed, in the model's colour" in drawn["index-lookup", "training"].see
     assert "isValid(datum.ceiling)" in json.dumps(drawn["index-lookup", "training"].chart.to_dict())
     said = drawn["equality", "training"].see
-    assert "needs at least 1.58 bits, one attention layer must be sent 16; no state here has a ceiling" in said
+    assert "needs at least 1.58 bits (any arithmetic), one attention layer must be sent 16 (exact sums, no" in said
 
 
 def test_positions_are_averaged_over_neighbours_without_losing_any(tmp_path):

@@ -14,8 +14,9 @@ from separatrix.numerics import parse
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
     """Units and bits of a network of 0 and 1, beside what every recurrent model needs at the task's length."""
-    units = model.config.width
-    return {"units": units, "state_bits": units, "lower_bound_bits": model.task.recurrent_bits()}
+    units, least = model.config.width, model.task.recurrent_bits()
+    found: dict[str, float | int | str] = {"units": units, "state_bits": units}
+    return found if least is None else found | {"lower_bound_bits": least}
 
 
 def certified(name: str, model: SequenceModel, options: Options, claim: str, **parameters: Any) -> Construction:

@@ -60,7 +60,9 @@ class Question(Config):
     model: dict[str, Any] = Field(description="the model's configuration; another width where states are made equal")
     resized: bool = Field(False, description="whether the width was changed to reach a given state")
     chance: float = Field(description="accuracy of guessing uniformly")
-    recurrent_bits: float = Field(description="proved lower bound on the state of an exact recurrent model, in bits")
+    recurrent_bits: float | None = Field(
+        description="proved lower bound on the state of an exact recurrent model, in bits; null: no closed form"
+    )
     state_bits: int | None = Field(None, description="bits of the state handed over, measured; None when nothing ran")
     accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
     trials: list[CardTrial]

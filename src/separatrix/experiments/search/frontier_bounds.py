@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from separatrix.bounds.arithmetic import ANY, TRAINED
 from separatrix.bounds.growth import Growth, growth_law
 from separatrix.bounds.known_upper import Upper, attention_upper, recurrent_upper, two_layer_upper
-from separatrix.bounds.sizes import smallest_width
 from separatrix.errors import InputError
 from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
 from separatrix.tasks import Task, create
-
-PRECISION = 32
-"""Bits a number of a one-layer Transformer has when its smallest width is worked out, those it is trained with."""
 
 Class = Literal["recurrent", "attention", "deep attention"]
 """Which bounds hold for a model: those on a state, those on one attention layer, or none."""
@@ -29,6 +26,8 @@ class Known:
     """No exact model is smaller: proved. None where nothing is."""
     upper: Upper | None
     """A model that is known to suffice, built or counted. None where none is known here."""
+    arithmetic: str
+    """What the lower bound speaks of, in words; empty where there is none."""
 
 
 def model_class(model: dict[str, Any]) -> Class:
@@ -42,12 +41,13 @@ def known(task: Task, model: dict[str, Any]) -> Known:
     """The lower bound on a model of this class at a task, and the best construction's size."""
     match model_class(model):
         case "recurrent":
-            return Known("bits", task.recurrent_bits(), recurrent_upper(task))
+            return Known("bits", task.recurrent_bits(), recurrent_upper(task), ANY)
         case "attention":
-            width = smallest_width(task.attention_bits(), PRECISION, model.get("heads", 1), task.length)
-            return Known("width", width, attention_upper(task))
+            bits = TRAINED.needed(task)
+            width = None if bits is None else TRAINED.smallest_width(bits, model.get("heads", 1), task.length)
+            return Known("width", width, attention_upper(task), TRAINED.words)
         case _:
-            return Known("width", None, two_layer_upper(task))
+            return Known("width", None, two_layer_upper(task), "")
 
 
 def at(plan: FrontierPlan, length: int) -> Task:
@@ -56,10 +56,11 @@ def at(plan: FrontierPlan, length: int) -> Task:
 
 
 def known_sizes(plan: FrontierPlan, point: Point) -> tuple[str, str]:
-    """Lower bound and construction of a point, with their units."""
+    """Lower bound and construction of a point, with their units and the arithmetic of the bound."""
     sizes = known(at(plan, point.length), point.model)
     unit = "bits" if sizes.unit == "bits" else "wide"
-    lower = "none" if sizes.lower is None else f"{sizes.lower:,.4g} {unit}"
+    unknown = "unknown" if sizes.arithmetic else "none known"
+    lower = unknown if sizes.lower is None else f"{sizes.lower:,.4g} {unit} ({sizes.arithmetic})"
     return lower, "none here" if sizes.upper is None else f"{sizes.upper.size:,} {unit}"
 
 

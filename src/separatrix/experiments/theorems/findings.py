@@ -10,6 +10,14 @@ from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
 
+COVERED = (
+    "Covered: index lookup, bounded Dyck, equality, disjointness, associative recall, nearest neighbour, sparse "
+    "thresholds (majority, inner product, formulas), counters, groups and automata; lower bounds at the small sizes "
+    "shown, by enumeration, and proved for all sizes in each task's documentation. Not covered: what training finds, "
+    "models that may err (but one construction), and lower bounds on two layers or more, of which none is known."
+)
+"""What the statements that are run are about, and what none of them is."""
+
 FILE = "theorems.json"
 
 Kind = Literal["lower bound", "tightness", "protocol", "ceiling", "upper bound"]
@@ -27,6 +35,7 @@ class Finding(Config):
     bound: int | float | None = Field(description="the size that a formula gives, in `unit`; None where there is none")
     unit: str
     holds: bool
+    arithmetic: str = Field("", description="the arithmetic that the statement speaks of, in words")
     known: str = Field(description="how far it is known: proved, certified in a number format, or observed")
     seconds: float = 0.0
 
@@ -46,6 +55,11 @@ class Findings(Config):
     def failed(self) -> list[Finding]:
         """Those that do not hold."""
         return [each for each in self.findings if not each.holds]
+
+
+def title(name: str, parameters: dict[str, Any]) -> str:
+    """A task or construction with its parameters, in a line."""
+    return ", ".join([name, *(f"{key} {value}" for key, value in parameters.items())])
 
 
 def keep(store: Store, found: Findings) -> None:

@@ -50,8 +50,12 @@ class Result(Config):
     parameters: int = 0
     state_numbers: int = Field(0, description="scalars handed from the context to the query, measured")
     state_bits: int = Field(0, description="bits of that state as stored, measured")
-    recurrent_bits: float = Field(0.0, description="proved lower bound on an exact recurrent model's state, in bits")
-    attention_bits: float = Field(0.0, description="proved lower bound of the one-layer attention cut, in bits")
+    recurrent_bits: float | None = Field(
+        None, description="proved lower bound on an exact recurrent model's state, in bits; null: no closed form"
+    )
+    attention_bits: float | None = Field(
+        None, description="proved lower bound on one message across a cut of one attention layer, in bits; null: none"
+    )
     accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
     weights_sha256: str | None = Field(None, description="hash of the final weights")
     seconds: float = 0.0

@@ -183,7 +183,14 @@ def _decisions(field: Field, questions: Sequence[Question]) -> Section:
                     Column("What it shows"),
                 ],
                 rows=[
-                    [q.title, str(q.length), f"{q.recurrent_bits:.3g}", f"{q.chance:.1%}", q.about] for q in questions
+                    [
+                        q.title,
+                        str(q.length),
+                        "unknown" if q.recurrent_bits is None else f"{q.recurrent_bits:.3g}",
+                        f"{q.chance:.1%}",
+                        q.about,
+                    ]
+                    for q in questions
                 ],
             )
         ],

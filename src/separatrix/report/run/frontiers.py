@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from separatrix.bounds.arithmetic import TRAINED
 from separatrix.experiments.search.frontier import Frontier, Point
-from separatrix.experiments.search.frontier_bounds import PRECISION, at, each_growth, in_words, known, model_class
+from separatrix.experiments.search.frontier_bounds import Known, at, each_growth, in_words, known, model_class
 from separatrix.report.figures.scaling import CONSTRUCTED, PROVED, scaling
 from separatrix.report.figures.series import Row
 from separatrix.report.html.labels import count, listed, plural, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
 
 STATE_BOUND, STATE_BUILT = "recurrent state, at least", "recurrent state that suffices"
-WIDTH_BOUND = f"one attention layer, at least ({PRECISION}-bit numbers)"
+WIDTH_BOUND = f"one attention layer, at least ({TRAINED.words})"
 WIDTH_BUILT, DEEP_BUILT = "one attention layer that suffices", "two attention layers that suffice"
 
 
@@ -148,7 +149,6 @@ def _points(frontier: Frontier) -> Table:
 
 def _point(frontier: Frontier, point: Point) -> list[str]:
     sizes = known(at(frontier.plan, point.length), point.model)
-    unit = "bits of state" if sizes.unit == "bits" else f"width at {PRECISION}-bit numbers"
     if point.low is not None and point.high is not None:
         seeds = f"{point.reached} of {point.seeds} ({point.low:.0%} … {point.high:.0%})"
     else:
@@ -162,9 +162,16 @@ def _point(frontier: Frontier, point: Point) -> list[str]:
         "–" if point.below is None else count(point.below),
         seeds,
         "–" if point.state_bits is None else count(point.state_bits),
-        "no bound known" if sizes.lower is None else f"{count(round(sizes.lower, 2))} {unit}",
+        _lower(sizes),
         "–" if sizes.upper is None else f"{count(sizes.upper.size)} {built}: {sizes.upper.construction}",
     ]
+
+
+def _lower(sizes: Known) -> str:
+    if sizes.lower is None:
+        return "unknown: no closed form" if sizes.arithmetic else "no bound known"
+    unit = "bits of state" if sizes.unit == "bits" else "wide"
+    return f"{count(round(sizes.lower, 2))} {unit} ({sizes.arithmetic})"
 
 
 def _laws(frontier: Frontier) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from separatrix.bounds.arithmetic import ANY
 from separatrix.report.figures import charts, series
 from separatrix.report.figures.panel_data import PanelTrials
 from separatrix.report.html.labels import count, percent
@@ -25,7 +26,8 @@ def _accuracy(panel: PanelTrials) -> Figure:
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
     needs, holds = _needs(panel), _holds(panel)
     if needs:
-        see += " Under each length: the bits any exact recurrent state needs (proved); under each model: those it has."
+        see += " Under each length: the bits any exact recurrent state needs (proved, in any arithmetic); under each "
+        see += "model: those it has."
     return Figure(
         name="accuracy",
         title="Test accuracy by model and context length",
@@ -44,7 +46,8 @@ def _accuracy(panel: PanelTrials) -> Figure:
 def _needs(panel: PanelTrials) -> dict[str, str]:
     """What an exact recurrent model's state must have at each length; nothing where no recurrent model is shown."""
     cells = {length: cell.one for (_, length), cell in panel.cells.items() if cell.one.kind == "recurrent"}
-    return {str(length): f"≥ {count(trial.result.recurrent_bits)} bits" for length, trial in cells.items()}
+    needed = {length: trial.result.recurrent_bits for length, trial in cells.items()}
+    return {str(length): f"≥ {count(bits)} bits" for length, bits in needed.items() if bits is not None}
 
 
 def _holds(panel: PanelTrials) -> dict[str, str]:
@@ -153,10 +156,10 @@ def _proved(panel: PanelTrials, rows: Sequence[series.Row], length: int) -> str:
     """What is proved of the curves: bounds where the heat map does not say them, and ceilings."""
     cells = [cell.one for (_, at), cell in panel.cells.items() if at == length]
     parts = []
-    if panel.panel.draw == "curves":
-        result = cells[0].result
-        parts.append(f" Proved, for exact models: a recurrent state needs at least {count(result.recurrent_bits)} bits")
-        parts.append(f", one attention layer must be sent {count(result.attention_bits)}")
+    bits, sent = cells[0].result.recurrent_bits, cells[0].result.attention_bits
+    if panel.panel.draw == "curves" and bits is not None and sent is not None:
+        parts.append(f" Proved, for exact models: a recurrent state needs at least {count(bits)} bits ({ANY})")
+        parts.append(f", one attention layer must be sent {count(sent)} (exact sums, no maximum subtracted)")
         parts.append("." if any("ceiling" in row for row in rows) else "; no state here has a ceiling below 100%.")
     if any("ceiling" in row for row in rows):
         parts.append(" Dashed, in the model's colour: the proved ceiling of its state.")

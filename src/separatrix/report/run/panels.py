@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from separatrix.bounds.sizes import attention_capacity
+from separatrix import tasks
+from separatrix.bounds.arithmetic import ANY, TRAINED
 from separatrix.report.figures.panel_data import PanelCell, PanelTrials
 from separatrix.report.html.labels import count, listed, percent, plural, span
 from separatrix.report.html.section import Column, Section, Table
 from separatrix.report.run import bits_recalled as recalled
 from separatrix.report.run import panel_figures
+
+UNKNOWN = "unknown: no closed form; `separatrix analyze` enumerates"
+"""What stands where a task has no bound."""
 
 SOLVED = 0.99
 """Median test accuracy from which a model is said to do the task at a length."""
@@ -63,10 +67,10 @@ def _row(label: str, cell: PanelCell) -> list[str]:
     kind = cell.one.kind
     if kind != "attention":
         holder = "the state of a recurrent model" if kind == "recurrent" else "whatever state is handed over"
-        bound = f"{count(result.recurrent_bits)} bits in {holder}"
+        bits = result.recurrent_bits
+        bound = UNKNOWN if bits is None else f"{count(bits)} bits in {holder} ({ANY})"
     elif cell.one.model["layers"] == 1:
-        carried = attention_capacity(cell.one.model["width"], cell.one.model.get("heads", 1), 32, cell.one.length)
-        bound = f"{count(result.attention_bits)} bits through one attention layer, which can send {count(carried)}"
+        bound = _through_attention(cell)
     else:
         bound = "none proved for two or more attention layers"
     return [
@@ -79,11 +83,23 @@ def _row(label: str, cell: PanelCell) -> list[str]:
     ]
 
 
+def _through_attention(cell: PanelCell) -> str:
+    """What must cross one attention layer, and what can, in the arithmetic that training comes closest to."""
+    told, model = cell.one.result.config["task"], cell.one.model
+    needed = TRAINED.needed(tasks.create(**told)) if told["name"] in tasks.names() else None  # runs no user's file
+    if needed is None:
+        return UNKNOWN
+    heads = model.get("heads", 1)
+    values = heads * (model.get("head_width") or model["width"] // heads)
+    carried = TRAINED.capacity(values, heads, cell.one.length)
+    return f"{count(needed)} bits through one attention layer, across which {count(carried)} fit ({TRAINED.words})"
+
+
 def _reading(cell: PanelCell) -> str:
     """What the proved and the measured numbers say together, and no more than that."""
     result = cell.one.result
     solved = sum(accuracy >= SOLVED for accuracy in cell.accuracies)
-    if cell.one.kind != "attention" and result.state_bits < result.recurrent_bits:
+    if cell.one.kind != "attention" and result.state_bits < (result.recurrent_bits or 0):
         return "too small to be exact: proved"
     if solved == len(cell.trials):
         return f"done in all {solved} seeds" if solved > 1 else "done"

@@ -1,0 +1,73 @@
+"""The attention protocols, one for each model of arithmetic: what two parties tell each other to attend together.
+
+Alice holds some places of the context, Bob the others; the query, and its own place, are public. Each protocol forms
+the quotients that the model itself forms in that arithmetic, from messages of exactly the bits that the bound counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from separatrix.bounds.arithmetic import ArithmeticModel, FixedPointSums, FloatingPointSums, RoundedSums
+from separatrix.bounds.protocols.channel import Channel, Transcript
+from separatrix.bounds.protocols.exact_sums import ExactSums
+from separatrix.bounds.protocols.one_layer import Attended, OneLayer
+from separatrix.bounds.protocols.rounded_sums import RoundedInOrder
+from separatrix.errors import InputError
+from separatrix.numerics import FORMATS, Format
+
+
+@torch.no_grad()
+def attention_protocol(
+    model: Any,
+    context: torch.Tensor,
+    queries: torch.Tensor,
+    held: Sequence[int],
+    arithmetic: ArithmeticModel | None = None,
+) -> Transcript:
+    """The attention protocol of a one-layer Transformer, run in a model of arithmetic.
+
+    held:       positions that Alice holds; with every result rounded a prefix 0 … t - 1, 0 < t <= N
+    arithmetic: None for every result rounded to fp32
+    The messages are those that `arithmetic.capacity` counts, for each query. Raises InputError for a model of another
+    form, positions outside the context, other cuts than prefixes where only these are protocols, and weights that
+    overflow.
+    """
+    arithmetic = RoundedSums(32, FORMATS["fp32"]) if arithmetic is None else arithmetic
+    n, places = context.shape[1], sorted(set(held))
+    if not set(places) <= set(range(n)):
+        raise InputError(f"held must be positions in 0 … {n - 1}, got {sorted(held)}")
+    layer = OneLayer(model, local_format(arithmetic))
+    attention, channel = attend(arithmetic, layer.read(context, queries)), Channel()
+    logits = layer.finish(queries, attention.together(places, channel))
+    own = layer.finish(queries, attention.alone())
+    difference = float((logits - model(context, queries)).abs().max())
+    same = bool(((logits == own) | (logits.isnan() & own.isnan())).all())
+    return Transcript(tuple(channel.messages), logits, difference, same)
+
+
+@torch.no_grad()
+def evaluate(model: Any, context: torch.Tensor, queries: torch.Tensor, arithmetic: ArithmeticModel) -> torch.Tensor:
+    """Logits of a one-layer Transformer computed in a model of arithmetic: Float64[B, Q, answers]."""
+    layer = OneLayer(model, local_format(arithmetic))
+    return layer.finish(queries, attend(arithmetic, layer.read(context, queries)).alone())
+
+
+def attend(arithmetic: ArithmeticModel, attended: Attended) -> ExactSums | RoundedInOrder:
+    """Attention over these scores and values, in this arithmetic: alone, or by two parties together."""
+    if isinstance(arithmetic, RoundedSums):
+        return RoundedInOrder(local_format(arithmetic), attended)
+    assert isinstance(arithmetic, FixedPointSums | FloatingPointSums)
+    return ExactSums(arithmetic, attended)
+
+
+def local_format(arithmetic: ArithmeticModel) -> Format:
+    """How the local parts are computed: rounded with everything else, or as they are."""
+    if not isinstance(arithmetic, RoundedSums):
+        return FORMATS["real"]
+    if arithmetic.format is None:
+        raise InputError(f"rounding to {arithmetic.bits} bits is executed in a format: name one, such as bf16")
+    return arithmetic.format
