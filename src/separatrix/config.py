@@ -22,7 +22,7 @@ class Config(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
-            raise InputError(one_line(error, type(self))) from None
+            raise _kind(error)(one_line(error, type(self))) from None
 
     def replace(self: C, **changes: Any) -> C:
         """A validated copy with some fields changed."""
@@ -31,7 +31,18 @@ class Config(BaseModel):
 
     def content_hash(self) -> str:
         """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()[:16]
+        return short_hash(canonical_json(self.model_dump(mode="json")))
+
+
+def short_hash(text: str) -> str:
+    """The first 16 hex digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _kind(error: ValidationError) -> type[InputError]:
+    """The kind of InputError that was raised inside, so that it can be caught outside as what it is."""
+    causes = (problem.get("ctx", {}).get("error") for problem in error.errors())
+    return next((type(cause) for cause in causes if isinstance(cause, InputError)), InputError)
 
 
 def canonical_json(value: Any) -> str:

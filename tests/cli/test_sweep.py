@@ -53,7 +53,8 @@ def test_a_sweep_with_halving_ends_the_best_alone(run, tmp_path):
     (tmp_path / "mine.toml").write_text(SWEEP + HALVING)
     dry = json.loads(run("sweep", "mine.toml", "--dry-run", "--json")[1])
     assert dry["share_with_halving"] == pytest.approx((4 * 5 + 2 * 5 + 1 * 10) / 80)
-    code, out, _ = run("sweep", "mine.toml", "--json", "--workers", "1")
+    code, out, err = run("sweep", "mine.toml", "--json", "--workers", "1")
+    assert not err, err
     said = json.loads(out)
     assert (code, said["trials"], said["given_up"]) == (0, 1, 3)
     ended = {path.parent.name for path in tmp_path.glob("runs/mine/trials/*/result.json")}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from separatrix.cli import engines
 from separatrix.cli.output import Json
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def card(
     workers: Annotated[
         int | None, typer.Option(help="processes, each with one thread [default: one per core]", min=1)
     ] = None,
+    force: engines.Force = None,
     json: Json = False,
 ) -> None:
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
@@ -35,15 +37,19 @@ def card(
     """
     from separatrix.cli.options import assign
     from separatrix.experiments.card import make_card, references, write_card
+    from separatrix.experiments.card.probes import standard
     from separatrix.experiments.store.folder import Store
     from separatrix.models import architecture
     from separatrix.report.card.write import write_card_page
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
+    store = Store(output)
+    if force:
+        engines.forget(store, [planned.config for planned in standard().trials({"name": model, **options})], force)
     with watching(json) as watcher:
         try:
-            made = make_card({"name": model, **options}, Store(output), minutes, workers, watcher=watcher)
+            made = make_card({"name": model, **options}, store, minutes, workers, watcher=watcher)
         except KeyboardInterrupt:
             watcher.says("interrupted")
             said = f"interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost"

@@ -22,6 +22,7 @@ def finetune(
     workers: engines.Workers = None,
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
+    force: engines.Force = None,
     json: Json = False,
 ) -> None:
     """Train a construction further, from its own weights and from weights near them; compare what it attends to.
@@ -53,6 +54,7 @@ def finetune(
     shares, runs = numbers(noise, float), numbers(seeds, int)
     trials = [finetuning(name, parameters, share, seed, given["training"]) for share in shares for seed in runs]
     runner, store = engines.chosen(engine, address, workers, cpus, gpus), Store(output)
+    engines.forget(store, trials, force)
     results = run_with_progress(store, trials, runner, quiet=json)
     built = constructions.create(name, **parameters).model
     rows: list[dict[str, Any]] = []

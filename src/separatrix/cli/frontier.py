@@ -31,6 +31,7 @@ def frontier(
     workers: engines.Workers = None,
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
+    force: engines.Force = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what the search may cost, and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -42,7 +43,7 @@ def frontier(
     Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
     """
     from separatrix.cli.progress import run_with_progress
-    from separatrix.experiments.search.frontier import find_frontier
+    from separatrix.experiments.search.frontier import every_trial, find_frontier
     from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
@@ -53,6 +54,8 @@ def frontier(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     store = Store(url)
+    if force:
+        engines.forget(store, every_trial(plan), force)
     found = find_frontier(plan, store, lambda trials: run_with_progress(store, trials, runner, quiet=json))
     page = write_report(store)
     if json:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -33,8 +37,11 @@ from separatrix.cli import (
     train,
 )
 from separatrix.cli import list_ as list_command
-from separatrix.cli.options import FREE_OPTIONS
+from separatrix.cli.options import FREE_OPTIONS, trusting
 from separatrix.errors import InputError, nearest
+from separatrix.machine import machine_failure
+from separatrix.notices import as_lines
+from separatrix.trust import command_line
 
 app = typer.Typer(
     name="separatrix",
@@ -44,6 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+INTERRUPTED = 130
 
 # typer carries its parser's exceptions under names of its own; these are the same classes in every version
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -60,47 +69,90 @@ def root(
         raise typer.Exit
 
 
-app.command("reproduce")(reproduce.reproduce)
-app.command("train", context_settings=FREE_OPTIONS)(train.train)
-app.command("sweep")(sweep.sweep)
+app.command("reproduce")(trusting(reproduce.reproduce))
+app.command("train", context_settings=FREE_OPTIONS)(trusting(train.train))
+app.command("sweep")(trusting(sweep.sweep))
 app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
-app.command("frontier", context_settings=FREE_OPTIONS)(frontier.frontier)
+app.command("frontier", context_settings=FREE_OPTIONS)(trusting(frontier.frontier))
 app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
 app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
 app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
 app.command("construct", context_settings=FREE_OPTIONS)(construct.construct)
-app.command("certify")(certify.certify)
-app.command("ask")(ask.ask)
-app.command("convert")(convert.convert)
-app.command("finetune", context_settings=FREE_OPTIONS)(finetune.finetune)
-app.command("protocol")(protocol.protocol)
-app.command("card", context_settings=FREE_OPTIONS)(card.card)
-app.command("compare")(compare.compare)
+app.command("certify")(trusting(certify.certify))
+app.command("ask")(trusting(ask.ask))
+app.command("convert")(trusting(convert.convert))
+app.command("finetune", context_settings=FREE_OPTIONS)(trusting(finetune.finetune))
+app.command("protocol")(trusting(protocol.protocol))
+app.command("card", context_settings=FREE_OPTIONS)(trusting(card.card))
+app.command("compare")(trusting(compare.compare))
 app.command("list")(list_command.list_)
-app.command("export")(export.export)
-app.command("recall")(recall.recall)
-app.command("report")(report.report)
+app.command("export")(trusting(export.export))
+app.command("recall")(trusting(recall.recall))
+app.command("report")(trusting(report.report))
 app.command("doctor")(doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line. Bad input prints one line on stderr and exits with 2; Ctrl-C exits with 130."""
+    """Run the command line.
+
+    Bad input, and a machine that is too small, print one line on stderr and exit with 2. Ctrl-C exits with 130, SIGTERM
+    with 143. Python files are run when they stand in the arguments, and not when only what is read names them.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
+    with command_line(arguments), as_lines(), interrupted_by_signals() as signals:
+        code = _run(arguments)
+    sys.exit(128 + signals[0] if signals and code == INTERRUPTED else code)
+
+
+def _run(arguments: list[str]) -> int:
     group = typer.main.get_command(app)
     try:
         code = group.main(arguments, prog_name="separatrix", standalone_mode=False)
     except InputError as error:
-        code = fail(str(error))
+        return fail(str(error))
     except ParserError as error:
-        code = fail(explain(error, group))
+        return fail(explain(error, group))
     except (KeyboardInterrupt, typer.Abort):
-        code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+        return INTERRUPTED
+    except BrokenPipeError:  # who read our output has stopped
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # Python flushes it once more at its end
+        return 1
+    except (MemoryError, OSError, RuntimeError) as error:
+        if (failure := machine_failure(error)) is None:
+            raise
+        return fail(f"{failure}: ask for less, or take a larger machine")
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[list[int]]:
+    """Inside, SIGTERM and SIGHUP do what Ctrl-C does; yields those that came. What ignores them goes on ignoring them.
+
+    A cluster sends SIGTERM when the time is up, a terminal SIGHUP when it closes.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, _: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = {kind: signal.getsignal(kind) for kind in kinds} if main_thread else {}
+    before = {kind: handler for kind, handler in before.items() if handler is not signal.SIG_IGN}
+    for kind in before:
+        signal.signal(kind, interrupt)
+    try:
+        yield came
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def fail(message: str) -> int:
-    """Print the one line; returns the exit code."""
-    print(f"separatrix: {' '.join(message.split())}", file=sys.stderr)
+    """Print the one line, of printable characters; returns the exit code."""
+    line = " ".join(message.encode("utf-8", "backslashreplace").decode().split())
+    print("separatrix: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
     return 2
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from pydantic import BaseModel
 
 from separatrix.errors import InputError, nearest
+from separatrix.trust import everything
 
 FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Context settings of commands that accept the fields of a task, model or training configuration as options."""
+
+Trust = Annotated[bool, typer.Option("--trust", help="Run Python files that only a store, a card or a file names.")]
 
 ELSEWHERE = {"device": "gpus", "lr": "learning_rate", "epochs": "steps", "examples": "count", "dim": "width"}
 """What other tools call an option, and what it is called here."""
@@ -63,9 +68,35 @@ def pairs(arguments: list[str]) -> list[tuple[str, Any]]:
 def parse(text: str) -> Any:
     """A number, true, false, null or JSON list where the text is one; the text itself otherwise."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise InputError(f"expected a value, got lists nested too deeply: {text[:20]!r} …") from None
     except json.JSONDecodeError:
         return None if text.lower() == "none" else text
+    except InputError:
+        raise
+    except ValueError:  # an integer of thousands of digits
+        raise InputError(f"expected a number, got one of {len(text)} digits: {text[:20]} …") from None
+
+
+def _no_number(text: str) -> Any:
+    raise InputError(f"expected a finite number, got {text}")
+
+
+def trusting(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command with the option `--trust`."""
+
+    @wraps(command)
+    def run(*arguments: Any, trust: bool, **options: Any) -> None:
+        everything(trust)
+        command(*arguments, **options)
+
+    hints = get_type_hints(command, include_extras=True)
+    own = [each.replace(annotation=hints[name]) for name, each in inspect.signature(command).parameters.items()]
+    option = inspect.Parameter("trust", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Trust)
+    run.__signature__ = inspect.Signature([*own, option])  # type: ignore[attr-defined]
+    run.__annotations__ = {**hints, "trust": Trust}
+    return run
 
 
 def _dashed(name: str) -> str:

@@ -38,6 +38,7 @@ def reproduce(
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
     track: engines.Track = None,
+    force: engines.Force = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and their cost, and stop.")] = False,
     json: Json = False,
 ) -> None:
@@ -73,6 +74,7 @@ def reproduce(
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     own = "" if whole == shipped else f"-{whole.content_hash()[:6]}"  # other settings, other page
     store = Store(output or f"runs/{plan.name}{own}")
+    engines.forget(store, trials, force)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     results = run_with_progress(store, trials, runner, quiet=json, track=track)
     _recall(plan, store, results, json)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from separatrix.experiments.search.halving import Halving
-    from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrialConfig
 
 
@@ -22,9 +21,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(help="the sweep's TOML file")],
     output: Annotated[str | None, typer.Option(help="folder (or fsspec URL) for results [default: runs/NAME]")] = None,
     only: Annotated[list[str] | None, typer.Option(help="run only trials with PATH=VALUE, e.g. model.width=64")] = None,
-    force: Annotated[
-        list[str] | None, typer.Option(help="run these again from the start: identities, PATH=VALUE, `failed` or `all`")
-    ] = None,
+    force: engines.Force = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
     workers: engines.Workers = None,
@@ -56,8 +53,7 @@ def sweep(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     store = Store(url)
-    for trial in _forced(store, trials, force or []):
-        store.forget(trial.identity())
+    engines.forget(store, trials, force)
     chosen = trials
     if plan.halving:
 
@@ -67,28 +63,6 @@ def sweep(
         chosen = halve(store, trials, plan.halving, advance)
     results = run_with_progress(store, chosen, runner, quiet=json, track=track)
     report_outcome(store, results, json, given_up=len(trials) - len(chosen))
-
-
-def _forced(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str]) -> list[TrialConfig]:
-    """The trials that --force names. Raises InputError for a name that means none of them."""
-    from separatrix.errors import unknown
-    from separatrix.experiments.search.sweep import select
-
-    by_identity = {trial.identity(): trial for trial in trials}
-    found: dict[str, TrialConfig] = {}
-    for name in wanted:
-        if name == "all":
-            found |= by_identity
-        elif name == "failed":
-            ended = {identity: store.result(identity) for identity in by_identity}
-            found |= {i: by_identity[i] for i, result in ended.items() if result and result.status == "failed"}
-        elif "=" in name:
-            found |= {trial.identity(): trial for trial in select(trials, [name])}
-        elif name in by_identity:
-            found[name] = by_identity[name]
-        else:
-            raise unknown("trial to --force", name, [*by_identity, "all", "failed"])
-    return list(found.values())
 
 
 def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_json: bool) -> None:

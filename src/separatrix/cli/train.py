@@ -20,6 +20,7 @@ def train(
     cpus: engines.Cpus = 1.0,
     gpus: engines.Gpus = 0.0,
     track: engines.Track = None,
+    force: engines.Force = None,
     json: Json = False,
 ) -> None:
     """Train a model on a task. Fields of the task, the model and the training are options, and so is --seed.
@@ -49,6 +50,7 @@ def train(
     )
     runner = engines.chosen(engine, address, 1, cpus, gpus)
     store = Store(output)
+    engines.forget(store, [trial], force)
     (result,) = run_with_progress(store, [trial], runner, quiet=json, track=track)
     if json:
         print_json(result.model_dump(mode="json"))

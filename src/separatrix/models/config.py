@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from separatrix.config import Config
 from separatrix.models.pickling import empty_config, importable
@@ -16,6 +16,8 @@ class ModelConfig(Config):
     >>> sx.models.configure("transformer", width=64, mlp=None).mlp_width
     256
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: str = Field(description="the architecture's registered name")
     width: int = Field(64, ge=1, description="width D of the residual stream")

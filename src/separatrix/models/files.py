@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from separatrix import __version__
+from separatrix import __version__, trust
 from separatrix.atomic import replacing
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
@@ -123,8 +123,12 @@ def unfilled(header: Header, path: str | Path, own_code: bool) -> SequenceModel:
     """The model a header describes, its weights still to be loaded."""
     names = {kind: str(config.get("name")) for kind, config in (("task", header.task), ("model", header.model))}
     for kind, name in names.items():
-        if ".py:" in name and not own_code:
-            raise InputError(f"{path}: its {kind} {name!r} is a Python file: load with own_code=True to execute it")
+        if trust.names_code(name) and not own_code:
+            try:
+                with trust.reading(path):
+                    trust.check(name.partition(trust.FILE)[0] + ".py", name)
+            except trust.Untrusted as error:
+                raise trust.Untrusted(f"{path}: its {kind} {error} (from Python: own_code=True)") from None
     task = task_family(names["task"])(**header.task)
     build = architecture(names["model"])
     config = build.Config(**header.model)

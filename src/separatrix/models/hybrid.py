@@ -14,6 +14,8 @@ from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 
 ALIASES = {"attention": "transformer"}
+LONGEST = 10_000
+"""Mixers of a pattern at most: deeper models repeat theirs."""
 
 
 class HybridConfig(ModelConfig):
@@ -50,6 +52,8 @@ def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> typ
         part, _, count = item.strip().partition("*")
         if not re.fullmatch(r"(|[1-9]\d*)", count.strip()) or not part.strip():
             raise InputError(f"a hybrid is a pattern such as mamba*3+attention, got {item!r} in {name!r}")
+        if len(count) > 6 or len(pattern) + int(count or 1) > LONGEST:
+            raise InputError(f"a hybrid has at most {LONGEST:,} mixers in its pattern, got {item!r}: give --layers")
         pattern += [architecture(ALIASES.get(part.strip(), part.strip()))] * int(count or 1)
     config = create_model(
         "HybridConfig",

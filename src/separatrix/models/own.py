@@ -14,6 +14,7 @@ from jaxtyping import Float
 from pydantic import Field, create_model
 from torch import Tensor, nn
 
+from separatrix import trust
 from separatrix.errors import InputError, unknown
 from separatrix.models.causality import check_causal, check_forms, quiet
 from separatrix.models.config import ModelConfig
@@ -116,11 +117,14 @@ def adapt(module: nn.Module, width: int, what: str) -> Mixer:
 
 
 def from_file(name: str) -> type[SequenceModel]:
-    """The architecture `path/to/file.py:Class`; runs the file. Raises InputError when there is none such."""
+    """The architecture `path/to/file.py:Class`; runs the file. Raises InputError when there is none such,
+    and Untrusted when only a file names it.
+    """
     file, _, attribute = name.rpartition(":")
     path = Path(file)
-    if not path.is_file():
+    if "\0" in name or not path.is_file():
         raise InputError(f"no file {file!r}: an architecture of one's own is named path/to/file.py:Class")
+    trust.check(file, name)
     text = path.read_bytes()
     digest = hashlib.sha256(text).hexdigest()[:16]
     module_name = f"{OWN}{digest}"

@@ -65,7 +65,7 @@ def _stamp(name: str) -> int:
     """What changes when a file an architecture comes from does, so that no stale class is served."""
     paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in name.split("+")]
     paths += [name.removeprefix("hf:")]
-    return sum(os.stat(path).st_mtime_ns for path in paths if os.path.isfile(path))
+    return 0 if "\0" in name else sum(os.stat(path).st_mtime_ns for path in paths if os.path.isfile(path))
 
 
 @lru_cache(maxsize=64)

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Int
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from separatrix.config import Config
@@ -62,6 +62,8 @@ class Task(Config):
     >>> task.vocabulary, task.recurrent_bits(), task.at_length(100).recurrent_bits()
     (12, 12.0, 300.0)
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     name: str = Field(description="the task's registered name; each family fixes its own")
     summary: ClassVar[str]

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Int
 from pydantic import Field, create_model, model_validator
 from torch import Tensor
 
+from separatrix import trust
 from separatrix.errors import InputError, unknown
 from separatrix.tasks.base import Batch, Task
 
@@ -206,13 +207,15 @@ def _said(error: Exception) -> str:
 def user_family(name: str) -> type[Task]:
     """The task class of `path/to/file.py:function` (or `:TaskSubclass`). The file is executed.
 
-    Raises InputError when there is no such file or name, or the function says nothing of its alphabet.
+    Raises InputError when there is no such file or name, or the function says nothing of its alphabet, and Untrusted
+    when only a file names it.
     """
     path, _, attribute = name.rpartition(":")
+    trust.check(path, name)
     try:
         source = Path(path).read_bytes()
-    except OSError:
-        raise InputError(f"no Python file at {path}") from None
+    except (OSError, ValueError):  # there is none, or a name that no file can have
+        raise InputError(f"no Python file at {path!r}") from None
     return _family(name, path, attribute, hashlib.sha256(source).hexdigest()[:16])
 
 

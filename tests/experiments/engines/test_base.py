@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from separatrix import InputError
@@ -45,7 +47,8 @@ def test_a_trial_that_gets_on_between_losses_is_not_given_up(tiny, tmp_path):
     outstanding = Outstanding(store, [tiny()], lambda config, result: ended.append(result))
     for step in [0, 10, 10, 20, 20, 30, 30]:
         if step:
-            store.write(f"trials/{tiny().identity()}/progress.json", f'{{"step": {step}}}'.encode())
+            said = json.dumps({"step": step, "steps": 60, "accuracy": 0.0})
+            store.write(f"trials/{tiny().identity()}/progress.json", said.encode())
         outstanding.lose(outstanding.waiting.pop())
         assert outstanding.waiting == [tiny()]
     outstanding.lose(outstanding.waiting.pop())

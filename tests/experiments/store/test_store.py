@@ -10,15 +10,20 @@ import pytest
 
 import separatrix as sx
 from separatrix import InputError
+from separatrix.config import canonical_json, short_hash
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Busy, Store
 from separatrix.experiments.store.table import export, frame
 from separatrix.experiments.trial.result import Result
+from separatrix.notices import Notice
 
 
-def result(identity: str) -> Result:
-    config = {"task": {"name": "parity", "length": 4}, "model": {"name": "lstm", "width": 4, "layers": 1}, "seed": 0}
-    return Result(identity=identity, config=config, status="finished")
+def result(seed: int = 0) -> Result:
+    config = {"task": {"name": "parity", "length": 4}, "model": {"name": "lstm", "width": 4, "layers": 1}, "seed": seed}
+    return Result(identity=short_hash(canonical_json(config)), config=config, status="finished")
+
+
+ONE, OTHER = result().identity, result(1).identity
 
 
 def test_results_are_a_frame_with_one_row_a_trial(tiny, tmp_path):
@@ -91,7 +96,7 @@ def test_forgetting_a_trial_that_another_process_runs_is_refused(tiny, tmp_path)
         store.forget(identity)
     store.forget(identity)
     assert store.read(f"trials/{identity}/config.json") is None
-    store.forget("never-heard-of")
+    store.forget("0" * 16)
 
 
 @pytest.mark.parametrize("place", ["{tmp_path}", "memory://records"])
@@ -105,9 +110,9 @@ def test_results_come_back_as_they_were_written_with_their_fingerprint(tiny, tmp
 
 def test_results_of_a_version_that_wrote_no_fingerprint(tmp_path):
     store = Store(tmp_path)
-    store.write("trials/abc/result.json", result("abc").model_dump_json().encode())
-    assert store.results() == [result("abc")]
-    assert sx.results(tmp_path)["fingerprint"].to_list() == [result("abc").fingerprint]
+    store.write(f"trials/{ONE}/result.json", result().model_dump_json().encode())
+    assert store.results() == [result()]
+    assert sx.results(tmp_path)["fingerprint"].to_list() == [result().fingerprint]
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
@@ -135,23 +140,25 @@ def test_reading_results_needs_no_torch(tmp_path):
 
 def test_half_written_trials_are_not_results(tmp_path):
     store = Store(tmp_path)
-    store.write("trials/abc/config.json", b"{}")
-    store.write_result(result("def"))
-    assert [found.identity for found in store.results()] == ["def"]
+    store.write(f"trials/{ONE}/config.json", b"{}")
+    store.write_result(result(1))
+    assert [found.identity for found in store.results()] == [OTHER]
 
 
 def test_a_damaged_result_is_named(tmp_path):
     store = Store(tmp_path)
-    store.write("trials/abc/result.json", b'{"half":')
-    with pytest.raises(InputError, match=r"trials/abc/result.json is damaged \(not JSON\): delete it"):
-        store.results()
+    store.write_result(result(1))
+    store.write(f"trials/{ONE}/result.json", b'{"half":')
+    with pytest.warns(Notice, match=rf"trials/{ONE}/result.json is damaged \(not JSON\): left out"):
+        assert store.results() == [result(1)]
+    assert store.results() == [result(1)]  # said once
 
 
 def test_a_damaged_history_is_named(tmp_path):
     store = Store(tmp_path)
-    store.write("trials/abc/history.parquet", b"half")
-    with pytest.raises(InputError, match=r"trials/abc/history.parquet is damaged \(not Parquet\): delete it"):
-        store.history("abc")
+    store.write(f"trials/{ONE}/history.parquet", b"half")
+    with pytest.warns(Notice, match=rf"trials/{ONE}/history.parquet is damaged \(not Parquet\): delete it"):
+        assert store.history(ONE) is None
 
 
 def test_a_damaged_marker_is_named(tmp_path):
@@ -164,8 +171,8 @@ def test_a_damaged_marker_is_named(tmp_path):
 
 def test_progress_that_a_power_cut_took_is_none(tmp_path):
     store = Store(tmp_path)
-    store.write("trials/abc/progress.json", b"")
-    assert store.progress("abc") is None
+    store.write(f"trials/{ONE}/progress.json", b"")
+    assert store.progress(ONE) is None
 
 
 def test_one_process_at_a_time_has_a_trial(tiny, tmp_path):

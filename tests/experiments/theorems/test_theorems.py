@@ -95,7 +95,7 @@ def test_the_command_says_what_fails(monkeypatch, capsys, tmp_path):
         main(["reproduce", "theorems", "--json", "--output", str(tmp_path / "out")])
     out, err = capsys.readouterr()
     assert ended.value.code == 1 and err == "separatrix: does not hold: all: it is not\n"
-    assert json.loads(out) == json.loads((tmp_path / "out" / "theorems.json").read_text())
+    assert json.loads(out) == Store(tmp_path / "out").read_record("theorems.json")
     monkeypatch.setattr("separatrix.experiments.theorems.run.findings", lambda: iter([one]))
     command.reproduce_theorems(str(tmp_path / "other"), json=False)
     assert "1 of 1 statement" in capsys.readouterr().out

@@ -23,6 +23,7 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.environment import environment
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seal import read_as
 from separatrix.models import architecture, initialised, parameter_count
 
 CONTEXTS = 128
@@ -227,10 +228,11 @@ def _recalled(store: Store, planned: Planned) -> Capacity:
     """Bits recalled, measured once and kept beside the trial."""
     identity = planned.config.identity()
     place = f"trials/{identity}/recalled.json"
-    if (kept := store.read_json(place)) is not None:
-        return Capacity(**kept)
+    with store.leaving_out(place, "measured again"):
+        if (kept := store.read_record(place)) is not None:
+            return read_as(Capacity, kept)
     measured = bits_recalled(load_trained(store, identity), planned.config.task, planned.config.seed, CONTEXTS)
-    store.write(place, measured.model_dump_json().encode())
+    store.write_record(place, measured.model_dump(mode="json"))
     return measured
 
 

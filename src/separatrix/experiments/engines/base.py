@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, runtime_checkable
 
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.size import check_size
 
 Listener = Callable[[TrialConfig, Result], None]
 """Called with each trial as it ends."""
@@ -22,8 +23,7 @@ ATTEMPTS = 3
 """How many workers a trial may lose at the same checkpoint before it counts as lost itself."""
 
 
-@runtime_checkable
-class Engine(Protocol):
+class Engine(ABC):
     """Runs trials into a store.
 
     >>> isinstance(sx.experiments.LocalEngine(workers=1), sx.experiments.Engine)
@@ -45,10 +45,24 @@ class Engine(Protocol):
         until: pause trials at the first validation from this step on; they come back as "paused", and are not stored
         A trial that raises, or whose loss stops being a number, gets a result of status "failed" with its error, and
         the others go on. A lost worker's trial is taken up again from its checkpoint; one that loses its workers
-        without getting on comes back as "failed" too, but its result is not stored, so that the next run tries it
-        anew. On Ctrl-C everything stays resumable.
+        without getting on, or for which this machine has too little memory, comes back as "failed" too, but its result
+        is not stored, so that the next run tries it anew. On Ctrl-C everything stays resumable.
+        Raises InputError, before any work, for a trial that is larger than the machine.
         """
-        ...
+        outstanding = Outstanding(store, configs, finished)
+        for config in outstanding.waiting:
+            self.check(config)
+        if outstanding.waiting:
+            self.work_off(outstanding, tick, until)
+        return outstanding.results()
+
+    def check(self, config: TrialConfig) -> None:
+        """InputError when a trial is larger than the machine that is to run it."""
+        check_size(config)
+
+    @abstractmethod
+    def work_off(self, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
+        """Run what waits, until nothing does."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +120,17 @@ def create(
 
 def lost(config: TrialConfig) -> Result:
     """What an engine returns, and does not store, for a trial whose worker was lost again and again."""
+    return unstored(config, f"its worker was lost {ATTEMPTS} times (out of memory?)")
+
+
+def unstored(config: TrialConfig, why: str) -> Result:
+    """What an engine returns, and does not store, where the machine failed and not the trial."""
     return Result(
         identity=config.identity(),
         config=config.model_dump(mode="json"),
         status="failed",
-        error=f"its worker was lost {ATTEMPTS} times (out of memory?): run the same command again to go on from its "
-        "checkpoint, with fewer --workers or more --cpus for each trial",
+        error=f"{why}: run the same command again to go on from its checkpoint, with fewer --workers or more --cpus "
+        "for each trial",
     )
 
 
@@ -121,7 +140,7 @@ class Outstanding:
     def __init__(self, store: Store, configs: Sequence[TrialConfig], finished: Listener | None) -> None:
         if store.private:
             raise InputError(f"{store.url} is seen by this process alone: use a folder, or a URL that others reach too")
-        self._store = store
+        self.store = store
         self._order = [config.identity() for config in configs]
         self._finished, self._done = finished, dict[str, Result]()
         self._losses: dict[str, list[int]] = {}
@@ -141,10 +160,10 @@ class Outstanding:
     def lose(self, config: TrialConfig) -> None:
         """A trial's worker was lost: it goes to the head of the queue, or is given up after `ATTEMPTS` at one step."""
         identity = config.identity()
-        if (stored := self._store.result(identity)) is not None:  # lost on its way here
+        if (stored := self.store.result(identity)) is not None:  # lost on its way here
             self.end(config, stored)
             return
-        reached = (self._store.progress(identity) or {"step": 0})["step"]
+        reached = int((self.store.progress(identity) or {"step": 0})["step"])
         losses = self._losses.setdefault(identity, [])
         losses.append(reached)
         if losses.count(reached) < ATTEMPTS:

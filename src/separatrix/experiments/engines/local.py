@@ -6,7 +6,6 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -14,14 +13,17 @@ from dataclasses import dataclass
 from loky import ProcessPoolExecutor
 
 from separatrix.errors import InputError
-from separatrix.experiments.engines.base import ONE_CORE, Listener, Outstanding, Resources, Tick
-from separatrix.experiments.engines.process import settled
+from separatrix.experiments.engines.base import ONE_CORE, Engine, Outstanding, Resources, Tick, unstored
+from separatrix.experiments.engines.process import begin, settled
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Busy, Store
-from separatrix.experiments.trial.config import TrialConfig, trial_config
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
+from separatrix.machine import MachineFailure
 
 POLL_SECONDS = 0.5
+OVERCOMMIT = 32
+"""How many times more workers than there is room for are taken at their word."""
 warnings.filterwarnings("ignore", "A worker was restarted")  # between trials, for memory one of them kept: no leak
 
 
@@ -35,7 +37,7 @@ class _Slot:
     config: TrialConfig | None = None
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """Runs trials on this machine, `workers` at a time (default: as many as its cores and GPUs have room for).
 
     Raises InputError when a trial asks for more than the machine has.
@@ -48,6 +50,8 @@ class LocalEngine:
         self.resources = resources
         room = self._room()
         self.workers = workers or room
+        if self.workers > OVERCOMMIT * max(room, 1):
+            raise InputError(f"this machine has room for {room} trials at a time, got {workers} workers: ask for fewer")
 
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""
@@ -66,16 +70,8 @@ class LocalEngine:
 
         return torch.cuda.device_count()
 
-    def run(
-        self,
-        store: Store,
-        configs: Sequence[TrialConfig],
-        finished: Listener | None = None,
-        tick: Tick | None = None,
-        until: int | None = None,
-    ) -> list[Result]:
-        """See `Engine.run`."""
-        outstanding = Outstanding(store, configs, finished)
+    def work_off(self, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
+        """See `Engine.work_off`."""
         slots = [_Slot(_pool(), self._device(i)) for i in range(min(self.workers, len(outstanding.waiting)))]
         try:
             while outstanding.waiting or any(slot.future for slot in slots):
@@ -83,7 +79,7 @@ class LocalEngine:
                     if slot.future is None and outstanding.waiting:
                         slot.config = outstanding.waiting.pop(0)
                         data = slot.config.model_dump(mode="json")
-                        slot.future = slot.pool.submit(work, store.address, data, os.getpid(), slot.device, until)
+                        slot.future = slot.pool.submit(work, outstanding.store.address, data, slot.device, until)
                 wait([slot.future for slot in slots if slot.future], POLL_SECONDS, FIRST_COMPLETED)
                 for slot in slots:
                     _collect(slot, outstanding)
@@ -92,7 +88,6 @@ class LocalEngine:
         finally:
             for slot in slots:
                 slot.pool.shutdown(wait=True, kill_workers=True)
-        return outstanding.results()
 
     def _device(self, slot: int) -> str:
         """The device of a slot: slots fill one GPU after the other."""
@@ -116,21 +111,15 @@ def _collect(slot: _Slot, outstanding: Outstanding) -> None:
         slot.pool = _pool()
         outstanding.lose(config)
         return
+    except MachineFailure as error:
+        result = unstored(config, str(error))
     outstanding.end(config, result)
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(max_workers=1, timeout=None, env=settled())
+    return ProcessPoolExecutor(max_workers=1, timeout=None, env=settled(), initializer=begin, initargs=(os.getpid(),))
 
 
-def work(url: str, config: dict, parent: int, device: str = "cpu", until: int | None = None) -> dict:
-    """What a worker process runs: one trial, with one thread, ending early when the engine's process is gone."""
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-
-    def watch() -> None:
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return run_trial(Store(url), trial_config(config), device, watch, until).model_dump(mode="json")
+def work(url: str, config: dict, device: str = "cpu", until: int | None = None) -> dict:
+    """What a worker process runs: one trial, with one thread."""
+    return run_trial(Store(url), TrialConfig(**config), device, until=until).model_dump(mode="json")

@@ -7,21 +7,24 @@ that a trial whose worker or node is lost goes on from its checkpoint on another
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from separatrix.errors import InputError
-from separatrix.experiments.engines.base import ONE_CORE, Listener, Outstanding, Resources, Tick
-from separatrix.experiments.engines.process import settled
+from separatrix.experiments.engines.base import ONE_CORE, Engine, Outstanding, Resources, Tick, unstored
+from separatrix.experiments.engines.process import begin, settled
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Busy, Store
-from separatrix.experiments.trial.config import TrialConfig, trial_config
+from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
+from separatrix.machine import MachineFailure
 
 POLL_SECONDS = 0.5
 CONNECT_SECONDS = 5.0
@@ -32,7 +35,7 @@ HTTP2_SETTINGS = b"\x04"
 """The kind of frame that a server answers with."""
 
 
-class RayEngine:
+class RayEngine(Engine):
     """Runs trials as tasks of a Ray cluster.
 
     address: of a running cluster, `host:port` or `ray://host:port`; `auto` for the one this machine belongs to; None
@@ -48,22 +51,17 @@ class RayEngine:
         self.address, self.workers, self.resources = address, workers, resources
         _ray()
 
-    def run(
-        self,
-        store: Store,
-        configs: Sequence[TrialConfig],
-        finished: Listener | None = None,
-        tick: Tick | None = None,
-        until: int | None = None,
-    ) -> list[Result]:
-        """See `Engine.run`. Raises InputError when the cluster cannot be reached, or has no room for a single trial."""
-        outstanding = Outstanding(store, configs, finished)
-        if outstanding.waiting:
-            with _connected(self.address) as ray:
-                self._run(ray, store, outstanding, tick, until)
-        return outstanding.results()
+    def check(self, config: TrialConfig) -> None:
+        """See `Engine.check`: what the nodes of a running cluster have is not known here."""
+        if self.address is None:
+            super().check(config)
 
-    def _run(self, ray: Any, store: Store, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
+    def work_off(self, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
+        """See `Engine.work_off`. Raises InputError when the cluster cannot be reached, or has no room for one trial."""
+        with _connected(self.address) as ray:
+            self._run(ray, outstanding, tick, until)
+
+    def _run(self, ray: Any, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
         task = ray.remote(
             num_cpus=self.resources.cpus,
             num_gpus=self.resources.gpus,
@@ -77,10 +75,10 @@ class RayEngine:
                 while outstanding.waiting and len(running) < room:
                     config = outstanding.waiting.pop(0)
                     data = config.model_dump(mode="json")
-                    running[task.remote(store.address, data, self.resources.device, until)] = config
+                    running[task.remote(outstanding.store.address, data, self.resources.device, until)] = config
                 ready, _ = ray.wait(list(running), timeout=POLL_SECONDS)
                 for future in ready:
-                    _collect(ray, future, running.pop(future), store, outstanding)
+                    _collect(ray, future, running.pop(future), outstanding)
                 if tick:
                     tick(list(running.values()))
         finally:
@@ -100,11 +98,15 @@ class RayEngine:
         return min(self.workers or room + 1, room + 1)
 
 
-def _collect(ray: Any, future: Any, config: TrialConfig, store: Store, outstanding: Outstanding) -> None:
+def _collect(ray: Any, future: Any, config: TrialConfig, outstanding: Outstanding) -> None:
     """Take a finished trial, or put a lost one back in the queue."""
+    store = outstanding.store
     try:
         result = Result(**ray.get(future))
     except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, MachineFailure):
+            outstanding.end(config, unstored(config, str(error.cause)))
+            return
         if not isinstance(error.cause, Busy):
             raise error.cause from None
         outstanding.waiting.append(config)  # another run on this store has it: come back later
@@ -121,11 +123,9 @@ def _collect(ray: Any, future: Any, config: TrialConfig, store: Store, outstandi
 
 
 def work(url: str, config: dict, device: str, until: int | None) -> dict:
-    """What a task runs: one trial, with one thread."""
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-    return run_trial(Store(url), trial_config(config), device, until=until).model_dump(mode="json")
+    """What a task runs: one trial, with one thread, in a process that ends with its node."""
+    begin(os.getppid())
+    return run_trial(Store(url), TrialConfig(**config), device, until=until).model_dump(mode="json")
 
 
 def _ray() -> Any:
@@ -146,10 +146,24 @@ def _connected(address: str | None) -> Iterator[Any]:
         return
     ray._private.worker.print_to_stdstream = _complain
     try:
-        _start(ray) if address is None else _join(ray, address)
+        with _own_signals():
+            _start(ray) if address is None else _join(ray, address)
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Ray takes SIGTERM for itself when it connects; here it goes on meaning what it meant."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _complain(message: dict[str, Any], **_: Any) -> None:

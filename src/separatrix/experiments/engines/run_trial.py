@@ -14,11 +14,13 @@ from typing import Any
 import torch
 
 from separatrix.errors import InputError
-from separatrix.experiments.store.folder import Store
+from separatrix.experiments.store.folder import CHECKPOINT, HISTORY, RESULT, Store, folder_of
 from separatrix.experiments.trial.config import TrialConfig, trial_config
 from separatrix.experiments.trial.environment import environment
 from separatrix.experiments.trial.result import Measurement, Result
+from separatrix.experiments.trial.seal import Damaged
 from separatrix.experiments.trial.trainer import Trainer
+from separatrix.machine import machine_failure
 from separatrix.models import SequenceModel, parameter_count, state_bits, state_numbers
 from separatrix.models.files import weights_sha256
 from separatrix.tasks.randomness import stream
@@ -49,7 +51,8 @@ def run_trial(
 
     A trial that raises or whose loss stops being finite gets a result of status "failed" with its error, and a file
     `error.txt` with the traceback. Raises Busy when another process is running it, and InputError when the store
-    cannot be written: then nothing is recorded, and the trial goes on from its checkpoint when it is run again.
+    cannot be written, or this machine failed (MachineFailure): then nothing is recorded, and the trial goes on from its
+    checkpoint when it is run again. A damaged checkpoint or result is set aside, named, and computed again.
 
     >>> config = sx.experiments.TrialConfig(
     ...     task={"name": "parity", "length": 2},
@@ -66,6 +69,7 @@ def run_trial(
     with store.claim(config) as path:
         if (stored := store.result(identity)) is not None:
             return stored
+        store.set_aside(f"{path}/{RESULT}")  # there is none, or one that is damaged
         try:
             result = _train(store, path, config, torch.device(device), watch, until)
         except TrialError as error:
@@ -85,16 +89,14 @@ def run_trial(
 def _train(
     store: Store, path: str, config: TrialConfig, device: torch.device, watch: Watch | None, until: int | None
 ) -> Result:
-    checkpoint = store.read(f"{path}/checkpoint.safetensors")
     with _own_errors():
         trainer = Trainer(config, device)
-        if checkpoint is not None:
-            _resume(trainer, checkpoint, f"{store.url}/{path}")
-        validations = trainer.run()
+    _resume(trainer, store, f"{path}/{CHECKPOINT}")
+    validations = trainer.run()
     every, kept = float(os.environ.get(CHECKPOINT_SECONDS, "5")), time.monotonic()
     while not _paused(trainer, until) and (measured := _next(validations)) is not None:
         if trainer.progress.stopped or _paused(trainer, until) or time.monotonic() - kept >= every:
-            store.write(f"{path}/checkpoint.safetensors", trainer.checkpoint())
+            store.write(f"{path}/{CHECKPOINT}", trainer.checkpoint())
             kept = time.monotonic()
         store.write(f"{path}/progress.json", _progress(trainer, measured), durable=False)
         if watch:
@@ -104,15 +106,17 @@ def _train(
         return Result(identity=config.identity(), config=data, status="paused", steps=step)
     with _own_errors():
         result = _result(trainer, trainer.test())
-    store.write(f"{path}/history.parquet", _parquet(trainer.progress.history))
+    store.write(f"{path}/{HISTORY}", _parquet(trainer.progress.history))
     return result
 
 
-def _resume(trainer: Trainer, checkpoint: bytes, folder: str) -> None:
+def _resume(trainer: Trainer, store: Store, path: str) -> None:
+    """Go on from the checkpoint of a trial, or from the start where it has none that is whole."""
     try:
-        trainer.resume(checkpoint)
-    except InputError as error:
-        raise InputError(f"{folder}/{error}") from error
+        if (checkpoint := store.read(path)) is not None:
+            trainer.resume(checkpoint)
+    except Damaged as error:
+        store.set_aside(path, str(error))
 
 
 def _paused(trainer: Trainer, until: int | None) -> bool:
@@ -130,6 +134,8 @@ def _own_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if (failure := machine_failure(error)) is not None:
+            raise failure from error
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         raise TrialError(" ".join(f"{kind}{error}".split())) from error
 
@@ -179,7 +185,10 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
 
 
 def load_trained(store: Store, identity: str, device: torch.device | str = "cpu") -> SequenceModel:
-    """The model of a trial with the weights its training ended with (or has reached). Raises InputError without any.
+    """The model of a trial with the weights its training ended with (or has reached).
+
+    Raises InputError when there are none, Damaged when they are not what was written, and Untrusted when the model or
+    the task stands in a Python file that the user has not named.
 
     >>> store = sx.experiments.Store("runs/mine")
     >>> config = sx.experiments.TrialConfig(
@@ -190,10 +199,20 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
     >>> sx.models.parameter_count(model) == result.parameters
     True
     """
-    config = store.read_json(f"trials/{identity}/config.json")
-    checkpoint = store.read(f"trials/{identity}/checkpoint.safetensors")
+    place = folder_of(identity)
+    config, checkpoint = store.read_json(f"{place}/config.json"), store.checkpoint(identity)
     if config is None or checkpoint is None:
-        raise InputError(f"{store.url} has no trained model {identity!r}: see `separatrix report` for the identities")
-    trainer = Trainer(trial_config(config), device)
-    trainer.resume(checkpoint)
+        why = store.left_out.get(f"{place}/{CHECKPOINT}")
+        raise InputError(
+            f"{store.url} has no trained model {identity!r}"
+            + (f" that is whole ({why}): run it again" if why else ": see `separatrix report` for the identities")
+        )
+    trial = trial_config(config)
+    if trial.identity() != identity:
+        raise Damaged(f"{store.url}/{place}/config.json is that of trial {trial.identity()}: run the trial again")
+    trainer = Trainer(trial, device)
+    try:
+        trainer.resume(checkpoint)
+    except Damaged as error:
+        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} is damaged ({error}): run the trial again") from None
     return trainer.model.eval()

@@ -21,6 +21,8 @@ from torch import Tensor
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.trial.evaluation import CHUNK
+from separatrix.experiments.trial.size import check_room
+from separatrix.machine import memory
 from separatrix.models import state_bits
 from separatrix.tasks import Batch, Task
 from separatrix.tasks.associative_recall import AssociativeRecall
@@ -96,6 +98,7 @@ def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confid
     asked = symbols(task)
     if contexts < 4:
         raise InputError(f"contexts must be at least 4, got {contexts}")
+    check_room(2 * 8 * contexts * asked.count, f"{contexts:,} contexts", _fitting(asked.count))
     gains = position_gains(model, asked, seed, contexts)
     chosen = gains[: contexts // 2].mean(dim=0) > 0
     per_context = gains[contexts // 2 :][:, chosen].sum(dim=1)
@@ -111,6 +114,10 @@ def bits_recalled(model: Any, task: Task, seed: int, contexts: int = 512, confid
         state_bits=state_bits(model.prefill(example.context.to(next(model.parameters()).device))),
         contexts=contexts,
     )
+
+
+def _fitting(symbols: int) -> int:
+    return memory() // (2 * 8 * symbols)
 
 
 def batches(asked: Symbols, seed: int, contexts: int, device: torch.device) -> Iterator[Batch]:

@@ -9,9 +9,10 @@ from separatrix.errors import InputError
 from separatrix.experiments.engines.run_trial import load_trained
 from separatrix.experiments.measure.capacity import Capacity, bits_recalled, symbols
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
-from separatrix.experiments.store.folder import Store
+from separatrix.experiments.store.folder import Store, folder_of
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seal import read_as
 
 CONTEXTS = 128
 """Contexts measured, of those that training never saw."""
@@ -29,7 +30,7 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
 
     Raises InputError when its task has no independent symbols to recall, or the store no weights of it.
     """
-    path = f"trials/{result.identity}/recall.json"
+    path = f"{folder_of(result.identity)}/recall.json"
     known = stored(store, result)
     if known is not None and known.capacity.contexts == contexts:
         return known
@@ -39,14 +40,16 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
         capacity=bits_recalled(model, config.task, config.seed, contexts),
         rates=rate_curve(model, config.task, config.seed, contexts=contexts),
     )
-    store.write(path, measured.model_dump_json(indent=1).encode())
+    store.write_record(path, measured.model_dump(mode="json"))
     return measured
 
 
 def stored(store: Store, result: Result) -> Recall | None:
-    """What was measured of a trial's model, or None."""
-    data = store.read_json(f"trials/{result.identity}/recall.json")
-    return None if data is None else Recall(**data)
+    """What was measured of a trial's model, or None when nothing was, or it is damaged."""
+    path = f"{folder_of(result.identity)}/recall.json"
+    with store.leaving_out(path):
+        return None if (data := store.read_record(path)) is None else read_as(Recall, data)
+    return None
 
 
 def recallable(results: Sequence[Result], lengths: Sequence[int] | None = None) -> list[Result]:
@@ -61,8 +64,6 @@ def recallable(results: Sequence[Result], lengths: Sequence[int] | None = None) 
 
 
 def _has_symbols(result: Result) -> bool:
-    if ".py:" in str(result.config["model"]["name"]):
-        return False
     try:
         symbols(trial_config(result.config).task)
     except InputError:

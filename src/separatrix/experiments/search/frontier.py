@@ -19,6 +19,7 @@ from separatrix.experiments.engines.base import Engine
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seal import read_as
 
 WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """The usual grid: powers of two and the halfway points between them."""
@@ -49,6 +50,12 @@ class FrontierPlan(Config):
     @classmethod
     def _each_once(cls, values: list[int]) -> list[int]:
         return sorted(set(values))
+
+    @model_validator(mode="after")
+    def _named(self) -> FrontierPlan:
+        if not all(isinstance(settings.get("name"), str) for settings in (self.task, *self.models)):
+            raise ValueError("the task and each of the models must have a name")
+        return self
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> FrontierPlan:
@@ -247,6 +254,11 @@ def recollect(cells: Sequence[FrontierCell], store: Store) -> None:
                     cell.learn(width, [result for result in results if result is not None])
 
 
+def every_trial(plan: FrontierPlan) -> list[TrialConfig]:
+    """All trials that the search may run: every width of every model at every length, with every seed."""
+    return [trial for cell in plan.cells() for width in cell.grid() for trial in cell.trials(width)]
+
+
 def worst_case(plan: FrontierPlan, store: Store | None = None) -> list[TrialConfig]:
     """The trials of the longest course the search can take, for a cost: every width fails but the last."""
     cells = plan.cells()
@@ -263,13 +275,14 @@ def worst_case(plan: FrontierPlan, store: Store | None = None) -> list[TrialConf
 
 def keep(store: Store, frontier: Frontier) -> None:
     """Write a search's outcome into its store: `frontiers/<hash of the plan>.json`."""
-    store.write(f"frontiers/{frontier.plan.content_hash()}.json", frontier.model_dump_json(indent=1).encode())
+    store.write_record(f"frontiers/{frontier.plan.content_hash()}.json", frontier.model_dump(mode="json"))
 
 
 def kept(store: Store) -> list[Frontier]:
-    """The searches of a store. Raises InputError when one cannot be read."""
-    folder = f"{store.root}/frontiers"
-    if not store.fs.exists(folder):
-        return []
-    names = sorted(str(path).rpartition("/")[2] for path in store.fs.ls(folder, detail=False))
-    return [Frontier(**store.read_json(f"frontiers/{name}")) for name in names if name.endswith(".json")]
+    """The searches of a store; a notice names those that cannot be read."""
+    found: list[Frontier] = []
+    for path in (f"frontiers/{name}" for name in store.names("frontiers") if name.endswith(".json")):
+        with store.leaving_out(path):
+            if (record := store.read_record(path)) is not None:
+                found.append(read_as(Frontier, record))
+    return found

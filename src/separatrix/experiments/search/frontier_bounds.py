@@ -12,6 +12,7 @@ from separatrix.bounds.known_upper import Upper, attention_upper, recurrent_uppe
 from separatrix.errors import InputError
 from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
 from separatrix.tasks import Task, create
+from separatrix.trust import Untrusted
 
 Class = Literal["recurrent", "attention", "deep attention"]
 """Which bounds hold for a model: those on a state, those on one attention layer, or none."""
@@ -55,9 +56,17 @@ def at(plan: FrontierPlan, length: int) -> Task:
     return create(**{**plan.task, "length": length})
 
 
+def known_at(plan: FrontierPlan, length: int, model: dict[str, Any]) -> Known:
+    """What is known at one length of a plan; nothing of a task in a Python file that only a file names."""
+    try:
+        return known(at(plan, length), model)
+    except Untrusted:
+        return Known("bits" if model_class(model) == "recurrent" else "width", None, None)
+
+
 def known_sizes(plan: FrontierPlan, point: Point) -> tuple[str, str]:
     """Lower bound and construction of a point, with their units and the arithmetic of the bound."""
-    sizes = known(at(plan, point.length), point.model)
+    sizes = known_at(plan, point.length, point.model)
     unit = "bits" if sizes.unit == "bits" else "wide"
     unknown = "unknown" if sizes.arithmetic else "none known"
     lower = unknown if sizes.lower is None else f"{sizes.lower:,.4g} {unit} ({sizes.arithmetic})"
@@ -84,7 +93,7 @@ def growth_of(frontier: Frontier, model: dict[str, Any]) -> Growths:
     points = [point for point in frontier.points if point.model == model]
     reached = [point for point in points if point.width is not None]
     lengths = [point.length for point in reached]
-    bounds = [known(at(frontier.plan, point.length), model).lower for point in points]
+    bounds = [known_at(frontier.plan, point.length, model).lower for point in points]
     return Growths(
         model=model,
         lengths=lengths,

@@ -17,8 +17,8 @@ from pydantic import Field, field_validator
 
 from separatrix.config import Config, canonical_json
 from separatrix.errors import InputError
-from separatrix.experiments.store.folder import Store
-from separatrix.experiments.trial.checkpoint import read_progress
+from separatrix.experiments.store.folder import CHECKPOINT, Store, folder_of
+from separatrix.experiments.trial.checkpoint import Progress, read_progress
 from separatrix.experiments.trial.config import TrialConfig
 
 RECORD = "halving.json"
@@ -149,20 +149,32 @@ def _reached(store: Store, trial: TrialConfig) -> float:
     identity = trial.identity()
     if store.result(identity) is not None:
         return math.inf
-    data = store.read(f"trials/{identity}/checkpoint.safetensors")
-    return 0.0 if data is None else float(read_progress(data).step)
+    return float(progress.step) if (progress := _progress(store, identity)) else 0.0
 
 
 def _loss(store: Store, trial: TrialConfig, step: int) -> float:
     """The validation loss at the first validation from a step on, or at the last one of a trial that ended before."""
     identity = trial.identity()
     result = store.result(identity)
-    data = store.read(f"trials/{identity}/checkpoint.safetensors")
-    if data is None or (result is not None and result.status == "failed"):
+    if result is not None and result.status == "failed":
         return math.inf
-    history = read_progress(data).history
+    if (progress := _progress(store, identity)) is not None:
+        history: list[dict[str, Any]] = progress.history
+    elif (kept := store.history(identity)) is not None:  # of a trial that has ended, whose checkpoint is damaged
+        history = kept.to_dicts()
+    elif result is None:  # its worker was lost again and again
+        return math.inf
+    else:
+        raise InputError(f"trial {identity} has lost its validations: run it again with --force {identity}")
     later = [row for row in history if row["step"] >= step]
     return float((later or history[-1:])[0]["loss_bits"])
+
+
+def _progress(store: Store, identity: str) -> Progress | None:
+    """Where a trial stands, None when it has no checkpoint that is whole."""
+    with store.leaving_out(f"{folder_of(identity)}/{CHECKPOINT}"):
+        return None if (data := store.checkpoint(identity)) is None else read_progress(data)
+    return None
 
 
 def _names(trials: Sequence[TrialConfig]) -> list[str]:

@@ -2,169 +2,58 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fsspec
 from filelock import FileLock, Timeout
-from pydantic_core import from_json
 
-from separatrix import __version__
-from separatrix.config import canonical_json
 from separatrix.errors import InputError
+from separatrix.experiments.store.files import Files
+from separatrix.experiments.store.records import checked, record_of, recorded
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seal import Damaged, parse_object, read_stamped, seal, unseal
+from separatrix.notices import notice
 
 if TYPE_CHECKING:  # reading a store takes neither torch nor models
+    from collections.abc import Sequence
+
     import polars as pl
 
     from separatrix.experiments.trial.config import TrialConfig
 
-FORMAT = 1
-"""Version of the store's layout. A store with another one is refused, untouched."""
+IDENTITY = 16
+"""Hex digits of an identity. Folders of other names are not trials."""
+
+CHECKPOINT, RESULT, HISTORY = "checkpoint.safetensors", "result.json", "history.parquet"
 
 
 class Busy(Exception):
     """Another process is running this trial now."""
 
 
-class CannotWrite(InputError):
-    """The store's place is full, gone or closed to us. What was written before is whole."""
-
-
-class Store:
+class Store(Files):
     """Trials at `url` (a folder, or any fsspec URL), in `trials/<identity>/`.
 
     `config.json`, `checkpoint.safetensors`, `progress.json`, `history.parquet` and, written last and atomically,
-    `result.json`: a trial with one is finished. Raises InputError when the place cannot
-    be written, or holds a store of another format.
+    `result.json`: a trial with one is finished. Checkpoints and results carry the hash of their content and say whose
+    they are. One that is damaged counts as missing, and a notice names it, once: see `left_out`.
+    Raises InputError when the place cannot be written, or holds a store of another format.
 
     >>> store = sx.experiments.Store("runs/mine")
     >>> store.identities(), store.results()
     ([], [])
     """
 
-    def __init__(self, url: str | Path, create: bool = True) -> None:
-        self.url = str(url)
-        try:
-            self.fs, self.root = fsspec.core.url_to_fs(self.url)
-        except (ImportError, ValueError) as error:  # no such protocol, or what it takes is not installed
-            raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
-        protocols = {self.fs.protocol} if isinstance(self.fs.protocol, str) else set(self.fs.protocol)
-        self.local = "file" in protocols
-        self.private = "memory" in protocols
-        """Whether other processes cannot see it."""
-        self._check(create)
-
-    @property
-    def address(self) -> str:
-        """The URL that means this store in every process, whatever folder it works in."""
-        return self.root if self.local else self.url
-
-    def _check(self, create: bool) -> None:
-        marker = f"{self.root}/store.json"
-        try:
-            if self.fs.exists(marker):
-                stored = json.loads(self.fs.cat_file(marker))
-                if stored.get("format") != FORMAT:
-                    raise InputError(
-                        f"{self.url} was written by separatrix {stored.get('separatrix')} (store format "
-                        f"{stored.get('format')}); this version reads format {FORMAT}: choose another folder"
-                    )
-            elif not create:
-                raise InputError(f"{self.url} holds no results: expected a folder with store.json in it")
-            elif self.fs.exists(self.root) and not self.fs.isdir(self.root):
-                raise InputError(f"{self.url} is a file: expected a folder, or a path where one can be made")
-            else:
-                self._write("store.json", canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
-        except json.JSONDecodeError:
-            raise InputError(
-                f'{self.url}/store.json is damaged (not JSON): write {{"format": {FORMAT}}} into it to go on'
-            ) from None
-        except OSError as error:
-            raise InputError(f"cannot use {self.url} as an output folder: {error}") from None
-
-    # files -----------------------------------------------------------------------------------------------------------
-    def write(self, path: str, data: bytes, durable: bool = True) -> None:
-        """Write a file whole or not at all. Raises CannotWrite when the place is full or closed.
-
-        durable: wait until the disk has it, so that even a power cut leaves the old file or the new one
-        """
-        with self._writing(path):
-            self._write(path, data, durable)
-
-    @contextmanager
-    def _writing(self, path: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise CannotWrite(
-                f"cannot write {self.url}/{path}: {reason}. What was written before is whole: see to it, and run the "
-                "same command again to go on"
-            ) from error
-
-    def _write(self, path: str, data: bytes, durable: bool = True) -> None:
-        full = f"{self.root}/{path}"
-        if not self.local:
-            self.fs.makedirs(os.path.dirname(full), exist_ok=True)
-            self.fs.pipe_file(full, data)  # object stores make a put visible whole
-            return
-        os.makedirs(os.path.dirname(full), exist_ok=True)
-        temporary = f"{full}.{uuid.uuid4().hex}.tmp"
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.replace(temporary, full)
-        finally:
-            with suppress(OSError):
-                os.unlink(temporary)
-
-    def read(self, path: str) -> bytes | None:
-        """A file's content, or None when there is none."""
-        full = f"{self.root}/{path}"
-        try:
-            return Path(full).read_bytes() if self.local else self.fs.cat_file(full)
-        except FileNotFoundError:
-            return None
-
-    def read_json(self, path: str) -> Any:
-        """A JSON file's content, or None when there is none. Raises InputError when it is damaged."""
-        data = self.read(path)
-        return None if data is None else self._parsed(path, data)
-
-    def _parsed(self, path: str, data: bytes) -> Any:
-        try:
-            return from_json(data)
-        except ValueError:
-            raise InputError(f"{self.url}/{path} is damaged (not JSON): delete it and run again") from None
-
-    def _read_all(self, paths: Sequence[str]) -> Iterable[bytes | None]:
-        """The contents of many files, None for each that is not there."""
-        if self.local:
-            return map(self.read, paths)
-        found = self.fs.cat([f"{self.root}/{path}" for path in paths], on_error="omit") if paths else {}
-        return [found.get(f"{self.root}/{path}") for path in paths]
-
-    # trials ----------------------------------------------------------------------------------------------------------
+    # what a trial has ------------------------------------------------------------------------------------------------
     def identities(self) -> list[str]:
         """The identities of all trials, finished or not."""
-        folder = f"{self.root}/trials"
-        if not self.fs.exists(folder):
-            return []
-        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in self.fs.ls(folder, detail=False))
+        return [name for name in self.names("trials") if is_identity(name)]
 
     def result(self, identity: str) -> Result | None:
         """A finished trial's result, or None."""
-        record = self.read_json(f"trials/{identity}/result.json")
+        record = next(self._records([identity]), None)
         return None if record is None else recorded(record)
 
     def results(self) -> list[Result]:
@@ -173,42 +62,39 @@ class Store:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All finished trials' results as they are written: JSON, with the `fingerprint` among the fields."""
-        paths = [f"trials/{identity}/result.json" for identity in self.identities()]
-        for path, data in zip(paths, self._read_all(paths), strict=True):
+        return self._records(self.identities())
+
+    def _records(self, identities: Sequence[str]) -> Iterator[dict[str, Any]]:
+        paths = [f"{folder_of(identity)}/{RESULT}" for identity in identities]
+        for identity, path, data in zip(identities, paths, self.read_all(paths), strict=True):
             if data is not None:
-                yield self._parsed(path, data)
+                with self.leaving_out(path):
+                    yield checked(data, identity)
 
     def write_result(self, result: Result) -> None:
         """Finish a trial."""
-        record = result.model_dump(mode="json") | {"fingerprint": result.fingerprint}
-        self.write(f"trials/{result.identity}/result.json", json.dumps(record, indent=1).encode())
+        path = folder_of(result.identity)
+        history = self.read(f"{path}/{HISTORY}")
+        self.write(f"{path}/{RESULT}", record_of(result, history))
 
-    def forget(self, identity: str) -> None:
-        """Delete a trial's files, so that it will run anew. Raises InputError when another process is running it."""
-        folder = f"{self.root}/trials/{identity}"
-        if not self.fs.exists(folder):
-            return
-        try:
-            with self._locked(f"trials/{identity}"):
-                files = [path for path in self.fs.find(folder) if not path.endswith("/lock")]
-                for path in sorted(files, key=lambda path: not path.endswith("/result.json")):  # that one first
-                    self.fs.rm_file(path)
-        except Busy:
-            raise InputError(f"trial {identity} is being run by another process: stop it first, or wait") from None
+    def checkpoint(self, identity: str) -> bytes | None:
+        """A trial's checkpoint, checked against its hash and its identity, or None."""
+        path = f"{folder_of(identity)}/{CHECKPOINT}"
+        with self.leaving_out(path):
+            if (data := self.read(path)) is not None:
+                read_stamped(data, identity)
+                return data
+        return None
 
     def history(self, identity: str) -> pl.DataFrame | None:
         """A finished trial's history: step, train_loss_bits, accuracy, loss_bits, learning_rate. Otherwise None."""
-        import polars as pl  # noqa: PLC0415  # half a second that training workers need not pay
+        from separatrix.experiments.store.records import read_history  # noqa: PLC0415  # Polars takes half a second
 
-        path = f"trials/{identity}/history.parquet"
-        if (data := self.read(path)) is None:
-            return None
-        try:
-            return pl.read_parquet(io.BytesIO(data))
-        except pl.exceptions.PolarsError:
-            raise InputError(
-                f"{self.url}/{path} is damaged (not Parquet): delete it, and the trial has no curve over training"
-            ) from None
+        path = f"{folder_of(identity)}/{HISTORY}"
+        with self.leaving_out(path, "delete it, and the trial has no curve over training"):
+            if (data := self.read(path)) is not None:
+                return read_history(data, self.read(f"{folder_of(identity)}/{RESULT}"))
+        return None
 
     def progress(self, identity: str) -> dict[str, Any] | None:
         """The last words of a running trial: step, steps, accuracy, loss_bits, time. None before its first ones."""
@@ -216,20 +102,52 @@ class Store:
 
     def progress_of(self, identities: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The last words of each of many trials that has said any, read together."""
-        paths = [f"trials/{identity}/progress.json" for identity in identities]
+        paths = [f"{folder_of(identity)}/progress.json" for identity in identities]
         words: dict[str, dict[str, Any]] = {}
-        for identity, path, data in zip(identities, paths, self._read_all(paths), strict=True):
-            with suppress(InputError):  # they are not flushed to the disk, and a power cut may have taken them
-                words |= {} if data is None else {identity: self._parsed(path, data)}
+        for identity, data in zip(identities, self.read_all(paths), strict=True):
+            with suppress(Damaged):  # they are not flushed to the disk, and a power cut may have taken them
+                said = {} if data is None else parse_object(data)
+                if all(isinstance(said.get(name), int | float) for name in ("step", "steps", "accuracy")):
+                    words[identity] = said
         return words
+
+    # sealed records --------------------------------------------------------------------------------------------------
+    def write_record(self, path: str, record: dict[str, Any]) -> None:
+        """Write a JSON object with the hash of its content."""
+        self.write(path, seal(record))
+
+    def read_record(self, path: str) -> dict[str, Any] | None:
+        """What `write_record` wrote, or None when there is none, or it is damaged, which a notice says."""
+        with self.leaving_out(path):
+            return None if (data := self.read(path)) is None else unseal(data)
+        return None
+
+    # running ---------------------------------------------------------------------------------------------------------
+    def forget(self, identity: str) -> None:
+        """Delete a trial's files, so that it will run anew. Raises InputError when another process is running it."""
+        path = folder_of(identity)
+        if not self.fs.exists(f"{self.root}/{path}"):
+            return
+        try:
+            with self._locked(path), self.writing(path):
+                self.remove(path, first=RESULT, keep="lock")
+        except Busy:
+            raise InputError(f"trial {identity} is being run by another process: stop it first, or wait") from None
 
     @contextmanager
     def claim(self, config: TrialConfig) -> Iterator[str]:
         """Hold a trial for this process; yields its path. Raises Busy when another process has it."""
-        path = f"trials/{config.identity()}"
+        path = folder_of(config.identity())
         with self._locked(path):
+            self.tidy(path)
             self.write(f"{path}/config.json", config.model_dump_json(indent=1).encode())
             yield path
+
+    def set_aside(self, path: str, why: str | None = None) -> None:
+        """Move a damaged file, if there is one, out of the way, into `damaged/` beside it, and say so."""
+        why = why or self.left_out.pop(path, "damaged")
+        if (kept := self.move_aside(path)) is not None:
+            notice(f"{self.url}/{path} is damaged ({why}): kept as {kept}, and computed again")
 
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
@@ -242,8 +160,10 @@ class Store:
             yield
             return
         lock = FileLock(f"{self.root}/{path}/lock")  # the system releases it when its holder dies
-        with self._writing(f"{path}/lock"):
+        with self.writing(f"{path}/lock"):
             os.makedirs(f"{self.root}/{path}", exist_ok=True)
+            if os.path.isdir(lock.lock_file):
+                self.set_aside(f"{path}/lock", "a folder")
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -254,6 +174,13 @@ class Store:
             lock.release()
 
 
-def recorded(record: dict[str, Any]) -> Result:
-    """The result that a record of the store is of."""
-    return Result(**{name: value for name, value in record.items() if name != "fingerprint"})
+def is_identity(name: str) -> bool:
+    """Whether a name can be a trial's: 16 hex digits."""
+    return len(name) == IDENTITY and not set(name) - set("0123456789abcdef")
+
+
+def folder_of(identity: str) -> str:
+    """A trial's folder in any store. Raises InputError for what is no identity, such as a path out of the store."""
+    if not isinstance(identity, str) or not is_identity(identity):
+        raise InputError(f"expected a trial's identity, 16 hex digits such as 0123456789abcdef, got {identity!r:.60}")
+    return f"trials/{identity}"

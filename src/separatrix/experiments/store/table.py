@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from separatrix.atomic import replacing
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
-from separatrix.experiments.store.folder import Store, recorded
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.store.records import recorded
 from separatrix.experiments.trial.result import Result
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from separatrix.config import Config
-from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.seal import read_as
 
 COVERED = (
     "Covered: index lookup, bounded Dyck, equality, disjointness, associative recall, nearest neighbour, sparse "
@@ -64,14 +64,11 @@ def title(name: str, parameters: dict[str, Any]) -> str:
 
 def keep(store: Store, found: Findings) -> None:
     """Write findings into a store, in place of those it has."""
-    store.write(FILE, found.model_dump_json(indent=1).encode())
+    store.write_record(FILE, found.model_dump(mode="json"))
 
 
 def kept(store: Store) -> Findings | None:
-    """A store's findings, if it has some. Raises InputError when they cannot be read."""
-    stored = store.read_json(FILE)
-    if stored is None:
-        return None
-    if not isinstance(stored, dict):
-        raise InputError(f"{store.url}/{FILE} is not of this version: run `reproduce theorems` into it again")
-    return Findings(**stored)
+    """A store's findings, if it has some; a notice says so when they cannot be read."""
+    with store.leaving_out(FILE, "run `reproduce theorems` into it again"):
+        return None if (stored := store.read_record(FILE)) is None else read_as(Findings, stored)
+    return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
+from separatrix import trust
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.models import ModelConfig, architecture
@@ -18,6 +19,8 @@ class TrainingConfig(Config):
     >>> sx.experiments.TrainingConfig(steps=50).warmup  # a tenth of so few steps
     5
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     steps: int = Field(4000, ge=1, description="optimiser steps at most")
     batch_size: int = Field(64, ge=1, description="contexts per step")
@@ -71,6 +74,8 @@ class Start(Config):
     0.01
     """
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     construction: str = Field(description="name in the registry of constructions, for the trial's task")
     options: dict[str, Any] = Field({}, description="options of the construction")
     noise: float = Field(
@@ -117,8 +122,12 @@ class TrialConfig(Config):
 
 
 def trial_config(data: dict[str, Any]) -> TrialConfig:
-    """The configuration of a stored trial. Raises InputError when this version cannot read it."""
+    """The configuration of a stored trial. Raises InputError when this version cannot read it.
+
+    Python files that it names are not run, unless the user has named them: Untrusted says so.
+    """
     try:
-        return TrialConfig(**data)
-    except TypeError as error:
+        with trust.reading("a stored trial"):
+            return TrialConfig(**data)
+    except (TypeError, ValidationError) as error:
         raise InputError(f"not a trial configuration: {error}") from None

@@ -64,5 +64,13 @@ class Result(Config):
     @property
     def fingerprint(self) -> str:
         """Hash of everything that a rerun on the same kind of machine must reproduce."""
-        reproducible = self.model_dump(mode="json", exclude={"seconds", "environment"})
-        return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()
+        return fingerprint(self.model_dump(mode="json"))
+
+
+NOT_REPRODUCED = ("seconds", "environment", "overlap", "fingerprint", "sha256", "history_sha256")
+
+
+def fingerprint(record: dict[str, Any]) -> str:
+    """Hash of what a rerun must reproduce, of a result as JSON: fields that a later version adds do not change it."""
+    reproducible = {name: value for name, value in record.items() if name not in NOT_REPRODUCED}
+    return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()

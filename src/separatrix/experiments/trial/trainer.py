@@ -45,11 +45,11 @@ class Trainer:
 
     def checkpoint(self) -> bytes:
         """The trainer's whole state."""
-        return pack(self.model, self.optimizer, self.progress)
+        return pack(self.model, self.optimizer, self.progress, self.config.identity())
 
     def resume(self, checkpoint: bytes) -> None:
-        """Go on from a checkpoint."""
-        self.progress = unpack(checkpoint, self.model, self.optimizer)
+        """Go on from a checkpoint of this trial. Raises Damaged, and has changed nothing then."""
+        self.progress = unpack(checkpoint, self.model, self.optimizer, self.config.identity())
 
     def run(self) -> Iterator[Measurement]:
         """Train to the end, yielding after each validation, where a checkpoint may be taken."""

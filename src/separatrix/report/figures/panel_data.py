@@ -18,6 +18,7 @@ from separatrix.experiments.theorems.findings import Findings
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
 from separatrix.report.html.labels import FAMILIES
+from separatrix.trust import names_code
 
 
 def mean_difference(values: Sequence[float]) -> float:
@@ -164,4 +165,4 @@ class Collection:
 
 def runs_code(*named: dict[str, Any]) -> bool:
     """Whether a task or model is named by a Python file: a report of somebody's folder must not run what is in it."""
-    return any(".py:" in str(settings.get("name")) for settings in named)
+    return any(names_code(settings.get("name")) for settings in named)

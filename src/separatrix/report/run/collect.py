@@ -56,7 +56,9 @@ def collect(store: Store) -> Collection:
             notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
     others = [result for result in results.values() if result.identity not in taken]
     panels += [_panel(store, panel, group, []) for panel, group in _by_task(others)]
-    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, kept(store), theorems)
+    searched = kept(store)
+    notes += [f"{path} is damaged ({why}): left out." for path, why in store.left_out.items()]
+    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, searched, theorems)
 
 
 def _preset(store: Store, notes: list[str]) -> Preset | None:
@@ -68,7 +70,7 @@ def _preset(store: Store, notes: list[str]) -> Preset | None:
         for panel in preset.panels:
             if not runs_code(panel.task, *panel.models):
                 panel.trials(preset.training)
-    except (InputError, TypeError) as error:
+    except (InputError, TypeError, ValueError) as error:
         notes.append(f"This version cannot read the preset these trials come from ({error}): they are grouped by task.")
         return None
     return preset

@@ -7,11 +7,12 @@ from typing import Any
 
 from separatrix.bounds.arithmetic import TRAINED
 from separatrix.experiments.search.frontier import Frontier, Point
-from separatrix.experiments.search.frontier_bounds import Known, at, each_growth, in_words, known, model_class
+from separatrix.experiments.search.frontier_bounds import Known, at, each_growth, in_words, known_at, model_class
 from separatrix.report.figures.scaling import CONSTRUCTED, PROVED, scaling
 from separatrix.report.figures.series import Row
 from separatrix.report.html.labels import count, listed, plural, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
+from separatrix.trust import Untrusted
 
 STATE_BOUND, STATE_BUILT = "recurrent state, at least", "recurrent state that suffices"
 WIDTH_BOUND = f"one attention layer, at least ({TRAINED.words})"
@@ -94,7 +95,7 @@ def _known(frontier: Frontier, size: str) -> list[tuple[str, str, int, float]]:
         kind = model_class(point.model)
         if (kind == "recurrent") != (size == "state"):
             continue
-        sizes = known(at(frontier.plan, point.length), point.model)
+        sizes = known_at(frontier.plan, point.length, point.model)
         lower, upper = names[kind]
         if sizes.lower:
             lines[PROVED, lower, point.length] = sizes.lower
@@ -148,7 +149,7 @@ def _points(frontier: Frontier) -> Table:
 
 
 def _point(frontier: Frontier, point: Point) -> list[str]:
-    sizes = known(at(frontier.plan, point.length), point.model)
+    sizes = known_at(frontier.plan, point.length, point.model)
     if point.low is not None and point.high is not None:
         seeds = f"{point.reached} of {point.seeds} ({point.low:.0%} … {point.high:.0%})"
     else:
@@ -207,6 +208,10 @@ def _measured(frontier: Frontier) -> str:
 
 def _notes(frontier: Frontier) -> Sequence[str]:
     notes = []
+    try:
+        at(frontier.plan, frontier.plan.lengths[0])
+    except Untrusted as error:
+        notes.append(f"Without what is proved and constructed: {error}.")
     if unfinished := [point for point in frontier.points if point.status == "open"]:
         notes.append(f"{plural(len(unfinished), 'search')} not finished: run the same command again to go on.")
     against = [f"{label(point.model)} at length {point.length}" for point in frontier.points if point.contradicted]
