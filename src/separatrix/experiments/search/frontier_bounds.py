@@ -61,7 +61,7 @@ def known_at(plan: FrontierPlan, length: int, model: dict[str, Any]) -> Known:
     try:
         return known(at(plan, length), model)
     except Untrusted:
-        return Known("bits" if model_class(model) == "recurrent" else "width", None, None)
+        return Known("bits" if model_class(model) == "recurrent" else "width", None, None, "")
 
 
 def known_sizes(plan: FrontierPlan, point: Point) -> tuple[str, str]:
