@@ -1,4 +1,4 @@
-"""Kill, damage and resume a sweep again and again: `make chaos`. Every trial must end with the bits of an undisturbed one.
+"""Kill, damage and resume a sweep again and again: `make chaos`. Trials must end with the bits of undisturbed ones.
 
 Each point kills the whole process, or one of its workers, after a random time, then (every third time) damages a random
 file of a random trial. Seeded; the kill points that are done are kept beside the store, and the same command goes on.
