@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test lint types browser sanitize gpu-check benchmark references clean
+.PHONY: reproduce test lint types browser sanitize chaos fuzz gpu-check benchmark references clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -26,6 +26,12 @@ browser: $(READY)  ## needs chromium
 
 sanitize: $(READY)  ## every kernel of every instruction set, with addresses and undefined behaviour checked
 	$(BIN)/python tests/ops/sanitized.py
+
+chaos: $(READY)  ## kill, damage and resume a sweep at 200 points, about an hour, resumable: the same bits, or it says so
+	$(BIN)/python tests/endurance/chaos.py build/chaos
+
+fuzz: $(READY)  ## a million mutations of what readers read: one-line errors only
+	$(BIN)/python tests/endurance/fuzz.py
 
 gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family, time per step; at most ten minutes
 	$(BIN)/python benchmarks/gpu_check.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,6 +33,14 @@ class Config(BaseModel):
     def content_hash(self) -> str:
         """Content hash: the first 16 hex digits of the SHA-256 of the canonical JSON."""
         return short_hash(canonical_json(self.model_dump(mode="json")))
+
+
+def parse_toml(text: bytes | str, name: str) -> dict[str, Any]:
+    """The table in a TOML file's content; `name` is what errors call it. Raises InputError, one line."""
+    try:
+        return tomllib.loads(text if isinstance(text, str) else text.decode())
+    except (ValueError, RecursionError) as error:  # not UTF-8, no TOML, integers of thousands of digits
+        raise InputError(f"{name} is not valid TOML: {' '.join(str(error)[:200].split())}") from None
 
 
 def short_hash(text: str) -> str:

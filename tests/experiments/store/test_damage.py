@@ -78,6 +78,7 @@ def test_every_file_and_every_damage_of_a_finished_trial(whole, tmp_path, name, 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert other.fingerprint in sx.results(tmp_path / "run")["fingerprint"].to_list()
+        Store(tmp_path / "run").history(config.identity())
         again = run_trial(Store(tmp_path / "run"), config)
         assert (again.fingerprint, again.test) == (result.fingerprint, result.test)
     if name in ("result.json", "history.parquet"):

@@ -207,7 +207,7 @@ def parse_card(text: str, name: str) -> Card:
     """A card from JSON text; `name` is what errors call it."""
     try:
         data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise InputError(f"{name} is damaged (not JSON): make the card again with `separatrix card`") from None
     if not isinstance(data, dict) or "format" not in data or "questions" not in data:
         raise InputError(f"{name} is no card: expected the JSON that `separatrix card` writes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -12,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from separatrix.config import Config
+from separatrix.config import Config, parse_toml
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.seal import read_as
 
 OWN = ("lengths", "seeds", "training", "training_at")
 """What a model of a panel may override."""
@@ -194,16 +194,12 @@ def load(name: str) -> Preset:
         path = Path(name)
         if not path.is_file():
             raise InputError(f"no preset file at {name}")
-        text, name = path.read_text(), path.stem
+        text, name = path.read_bytes(), path.stem
     elif name in names():
-        text = files(__package__).joinpath(f"{name}.toml").read_text()
+        text = files(__package__).joinpath(f"{name}.toml").read_bytes()
     else:
         raise unknown("preset", name, names())
-    try:
-        preset = Preset(name=name, **tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"preset {name} is not valid TOML: {error}") from None
-    return checked(preset)
+    return checked(read_as(Preset, {"name": name} | parse_toml(text, f"preset {name}")))
 
 
 def checked(preset: Preset) -> Preset:

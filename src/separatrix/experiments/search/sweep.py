@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import time
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -14,10 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from separatrix.config import Config
+from separatrix.config import Config, parse_toml
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.search.halving import Halving
 from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.trainer import Trainer
 
 
@@ -79,10 +79,7 @@ def load_sweep(path: str | Path) -> Sweep:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no sweep file at {path}")
-    try:
-        return Sweep(**tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"sweep {path} is not valid TOML: {error}") from None
+    return read_as(Sweep, parse_toml(path.read_bytes(), f"sweep {path}"))
 
 
 def changed(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -30,22 +30,29 @@ def checked(data: bytes, identity: str) -> dict[str, Any]:
     Records of versions before seals are held to their fingerprint; of those before fingerprints, to their form.
     """
     record = parse_object(data)
-    if (sealed := record.pop("sha256", None)) is not None:
-        if sealed != digest(record):
-            raise Damaged("its content does not have the recorded hash")
-    elif "history_sha256" in record or ((said := record.get("fingerprint")) and said != fingerprint(record)):
+    try:
+        _check(record, identity)
+    except Damaged:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:  # InputError too
+        raise Damaged(f"{type(error).__name__}: {str(error)[:200]}") from None
+    return record
+
+
+def _check(record: dict[str, Any], identity: str) -> None:
+    """Take the seal off a record. Raises Damaged, or what reading a record of another form raises."""
+    said, sealed = record.get("fingerprint"), record.pop("sha256", None)
+    if sealed is not None and sealed != digest(record):
+        raise Damaged("its content does not have the recorded hash")
+    if sealed is None and ("history_sha256" in record or (said is not None and said != fingerprint(record))):
         raise Damaged("its content does not have the recorded fingerprint")
     if record.get("identity") != identity:
         raise Damaged(f"it belongs to trial {str(record.get('identity'))[:60]!r}")
-    try:
-        if short_hash(canonical_json(record["config"])) != identity:
-            raise Damaged("its configuration has another identity")
-        if sealed is None:
-            recorded(record)
-        _check_form(record["config"])
-    except (KeyError, TypeError, ValueError) as error:  # InputError too
-        raise error if isinstance(error, Damaged) else Damaged(f"{error}") from None
-    return record
+    if short_hash(canonical_json(record["config"])) != identity:
+        raise Damaged("its configuration has another identity")
+    if sealed is None:
+        recorded(record)
+    _check_form(record["config"])
 
 
 def recorded(record: dict[str, Any]) -> Result:
