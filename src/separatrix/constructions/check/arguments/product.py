@@ -21,7 +21,7 @@ from separatrix.numerics import Format
 from separatrix.tasks import Task
 
 ARGUMENT = "product of automata"
-BUDGET = 2**20
+BUDGET = 2**17
 """Pairs visited at most."""
 NUMBERS = 2**30
 """Numbers of all their state vectors at most."""
