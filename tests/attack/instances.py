@@ -97,7 +97,9 @@ def _contexts(task: Any, length: int) -> Tensor:
         return torch.tensor(list(product(range(task.alphabet_size), repeat=length)))
     k = length // 2
     tables = product(permutations(range(task.keys), k), product(range(task.values), repeat=k))
-    rows = [[t for key, value in zip(*table, strict=True) for t in (key, value + task.value_offset)] for table in tables]
+    rows = [
+        [t for key, value in zip(*table, strict=True) for t in (key, value + task.value_offset)] for table in tables
+    ]
     return torch.tensor(rows)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
 from attack.instances import Asked
 from attack.networks import filled
+from torch import Tensor
+
 from separatrix.constructions.certificate import Certificate
 from separatrix.constructions.rounding.recurrent import RoundedRecurrent
 from separatrix.constructions.rounding.transformer import RoundedTransformer
@@ -26,7 +26,9 @@ def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], se
         results: list[tuple[str, Tensor]] = []
         for label, network in [("as it is", model), *(("shuffled", other) for other in others)]:
             if recurrent:
-                results.append((f"rounded, {label}", RoundedRecurrent(network, name).forward(each.context, each.queries)))
+                results.append(
+                    (f"rounded, {label}", RoundedRecurrent(network, name).forward(each.context, each.queries))
+                )
                 continue
             for order in ("sequential", "pairwise") if network is not model else ("sequential",):
                 evaluate = RoundedTransformer(network, name, order)  # type: ignore[arg-type]
@@ -68,7 +70,9 @@ def shuffled(model: SequenceModel, seed: int | None, use: str) -> SequenceModel:
     if seed is not None:
         draw = torch.Generator().manual_seed(seed)
         order = torch.randperm(model.config.width, generator=draw)
-        weights = _recurrent(weights, order) if model.config.name == "elman" else _attention(weights, model, order, draw)
+        weights = (
+            _recurrent(weights, order) if model.config.name == "elman" else _attention(weights, model, order, draw)
+        )
     return filled(model.task, model.config, weights, f"shuffled {use}")
 
 

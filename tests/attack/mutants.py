@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from attack.networks import blank, filled
 from torch import Tensor
 
-from attack.networks import blank, filled
 from separatrix.constructions import Certificate, Construction
 from separatrix.models import SequenceModel
 from separatrix.numerics import FloatingPoint, Format, parse
@@ -50,7 +50,7 @@ class Mutator:
     # weights ----------------------------------------------------------------------------------------------------------
     def one(self) -> Mutant:
         """One weight changed."""
-        return self.finish([self.change() for _ in range(1)][0])
+        return self.finish(self.change())
 
     def several(self) -> Mutant:
         """Two to four weights changed."""
@@ -138,14 +138,14 @@ class Mutator:
             weights[f"{CELL}.weight_hh_l0"][:, unit] /= factor
             weights["head.weight"][:, unit] /= factor
             return self.finish(weights)
-        if f"{mlp}.1.weight" in weights and self.draw.random() < 0.5:  # noqa: PLR2004
+        if f"{mlp}.1.weight" in weights and self.draw.random() < 0.5:
             unit = self.draw.randrange(len(weights[f"{mlp}.1.bias"]))
             for part in ("1.weight", "1.bias"):
                 weights[f"{mlp}.{part}"][unit] *= factor
             weights[f"{mlp}.3.weight"][:, unit] /= factor
             return self.finish(weights)
         inner = self.draw.randrange(len(weights[f"{mixer}.query.bias"]))
-        for written, read in self.draw.choice([(("value",), "out"), (("query",), "key"), (("key",), "query")]),:
+        for written, read in (self.draw.choice([(("value",), "out"), (("query",), "key"), (("key",), "query")]),):
             for kind in written:
                 weights[f"{mixer}.{kind}.weight"][inner] *= factor
                 weights[f"{mixer}.{kind}.bias"][inner] *= factor
@@ -163,7 +163,10 @@ class Mutator:
             change: dict[str, Any] = {"width": config.width + 2}
         else:
             told = config.model_dump()
-            grown = [{"heads": told["heads"] + 1, "head_width": max(size, told["head_width"])}, {"width": config.width + 1}]
+            grown = [
+                {"heads": told["heads"] + 1, "head_width": max(size, told["head_width"])},
+                {"width": config.width + 1},
+            ]
             grown += [{"mlp": config.mlp_width + size}] if config.mlp_width else []
             change = self.draw.choice(grown)
             if "heads" in change and told["head_width"] < size:
@@ -218,7 +221,7 @@ class Mutator:
         if isinstance(fields[name], dict):
             inner = fields[name]
             key = self.draw.choice([*inner, "another"])
-            if key in inner and self.draw.random() < 0.2:  # noqa: PLR2004
+            if key in inner and self.draw.random() < 0.2:
                 del inner[key]
             else:
                 inner[key] = self.edited(inner.get(key, 1.0))
@@ -249,9 +252,9 @@ class Mutator:
         fields = {**self.fields, "model": config.model_dump(mode="json"), "weights_sha256": None}
         told = dict(self.fields["quantities"])
         told |= {name: config.width for name in ("width", "units", "state_bits") if name in told}
-        if self.draw.random() < 0.25:  # noqa: PLR2004  # weaker claims, which worse weights may bear out
+        if self.draw.random() < 0.25:  # weaker claims, which worse weights may bear out
             fields["margin"] = self.fields["margin"] * 2.0 ** -self.draw.randint(1, 40)
-        if self.draw.random() < 0.1:  # noqa: PLR2004
+        if self.draw.random() < 0.1:
             fields["order"] = "sequential"
         fields["quantities"] = told
         return filled(self.made.task, config, weights, "mutant"), fields
@@ -290,4 +293,8 @@ def _next(number_format: Format, x: float, sign: int) -> float:
 
 def _new(grown: Tensor, old: Tensor) -> list[tuple[int, ...]]:
     """The places of a table that an older one does not have."""
-    return [tuple(i) for i in torch.ones(grown.shape).nonzero().tolist() if any(a >= b for a, b in zip(i, old.shape, strict=True))]
+    return [
+        tuple(i)
+        for i in torch.ones(grown.shape).nonzero().tolist()
+        if any(a >= b for a, b in zip(i, old.shape, strict=True))
+    ]

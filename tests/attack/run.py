@@ -1,6 +1,6 @@
 """`make attack`: mutants of every construction in every format; none may be accepted that answers wrongly.
 
-    python tests/attack/run.py [--mutants 1000] [--seed 0] [--only equality] [--log runs/attack.jsonl]
+    python tests/attack/run.py [--mutants 800] [--seed 0] [--only equality] [--log runs/attack.jsonl]
 
 Finished instances are kept in the log, one line each, and are not attacked again: an interrupted attack goes on.
 """
@@ -112,7 +112,7 @@ def _fault(
 def main() -> None:
     """Attack everything, and say what came of it; exit status 1 where anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutants", type=int, default=1100, help="of every instance and format")
+    parser.add_argument("--mutants", type=int, default=800, help="of every instance and format")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--only", default="")
     parser.add_argument("--log", type=Path, default=Path("runs/attack.jsonl"))
@@ -134,7 +134,9 @@ def main() -> None:
             done[key] = line
             with options.log.open("a") as log:
                 log.write(json.dumps(line) + "\n")
-            print(f"{key}: {line['accepted']} accepted, {len(line['faults'])} wrong, {line['seconds']:.0f} s", flush=True)
+            print(
+                f"{key}: {line['accepted']} accepted, {len(line['faults'])} wrong, {line['seconds']:.0f} s", flush=True
+            )
             for problem in (*line["faults"][:3], *line["crashes"][:3]):
                 print(f"   {problem}", flush=True)
     found = [line for line in done.values() if line["key"].endswith(f" {options.mutants} {options.seed}")]

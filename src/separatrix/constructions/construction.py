@@ -20,6 +20,7 @@ from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
 from separatrix.tasks import Task
 
+
 class Options(Config):
     """What may be chosen of a construction beside its task. Constructions add fields of their own.
 

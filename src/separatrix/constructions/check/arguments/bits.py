@@ -95,7 +95,7 @@ class BitNetwork:
         return Linear(matrix, enters)
 
     def _bound(self) -> None:
-        """No partial sum of any unit is rounded, in any order: bits are 0 or 1, and of a bit's units one is on at most."""
+        """No partial sum of any unit is rounded, in any order: of a bit's units one is on at most."""
         up = np.maximum(self.weight, 0).sum(axis=1) + self.network.drive.up.max(axis=0)
         down = np.maximum(-self.weight, 0).sum(axis=1) + self.network.drive.down.max(axis=0)
         self.largest = float(max(up.max(), down.max()))

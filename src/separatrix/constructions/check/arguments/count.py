@@ -15,7 +15,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
-from separatrix.constructions.check.arguments.local import claim, classes, collect, meaning, require_same, sizes, Seen
+from separatrix.constructions.check.arguments.local import Seen, claim, classes, collect, meaning, require_same, sizes
 from separatrix.constructions.check.arguments.two_layers import HeadWeights, TwoLayers, reading
 from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.constructions.check.kernel.exact import units
@@ -27,7 +27,7 @@ ARGUMENT = "fetch and count"
 
 
 def allowed(certificate: Certificate) -> Collection[str]:
-    """The envelope knows nothing of the average and what follows: all of that is found exact here. Weights are equal."""
+    """The average and what follows are found exact here, not by the envelope. Weights are equal."""
     return ("average", "ties")
 
 
@@ -126,7 +126,9 @@ def _share(weights: TwoLayers, value: float, count: int) -> float:
         share = weights.format.round_number(weight * value)
         grown = isinstance(weights.format, FloatingPoint) and share >= 2.0**weights.format.lowest
         nearby = {weights.format.round_number(weight * value * (1 + sign * 2.0**-50)) for sign in (-1, 1)}
-        if nearby != {share} and not grown:  # a tie, which a fused multiply-add to a sum as coarse could break elsewhere
+        if (
+            nearby != {share} and not grown
+        ):  # a tie, which a fused multiply-add to a sum as coarse could break elsewhere
             raise CertificateError(f"{weight:g} times {value:g} is halfway between two numbers of {weights.format}")
     weights.exact.sums(np.array([share * (count + 1)]), units(np.array([share])), "averages")
     return share

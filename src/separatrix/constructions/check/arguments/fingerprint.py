@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.bits import BitNetwork
 from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.constructions.check.kernel.relu_network import ReluNetwork
-from separatrix.constructions.check.arguments.bits import BitNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 
@@ -44,7 +44,9 @@ def read(model: SequenceModel, number_format: str | Format, key: int) -> Fingerp
     if task.name != "equality" or told["layout"] != "concatenated":
         raise CertificateError(f"{ARGUMENT} is about equality of concatenated strings, got {task.name}")
     if task.length > LONGEST:
-        raise CertificateError(f"strings of {task.length:,} tokens are more than the {LONGEST:,} the checker goes through")
+        raise CertificateError(
+            f"strings of {task.length:,} tokens are more than the {LONGEST:,} the checker goes through"
+        )
     if not irreducible(key):
         raise CertificateError(f"key {key:#x} is no irreducible polynomial over GF(2)")
     network = ReluNetwork(model, number_format)

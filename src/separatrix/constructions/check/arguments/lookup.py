@@ -59,7 +59,9 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     reading = LookupWeights.of(model)
     scores = reading.scores(carrier(number_format))
     if not scores.plus(scores).exact_in(carrier(FORMATS["real"])):
-        raise CertificateError(f"scores up to {float(scores.bound):g} are not exact in float64, in which they are checked")
+        raise CertificateError(
+            f"scores up to {float(scores.bound):g} are not exact in float64, in which they are checked"
+        )
     tables = reading.tables()
     found = separation(tables.queries, tables.keys)
     own = min(

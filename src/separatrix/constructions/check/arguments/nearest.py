@@ -116,7 +116,12 @@ def _compared(head: HeadWeights, points: np.ndarray, labels: np.ndarray) -> floa
     """beta: doubled queries meet points with a score of beta <q, x>, in which each product has one term."""
     asked, held = 2 * head.query @ points, head.key @ points  # [K, d]
     used = (asked != 0).sum(axis=0)
-    if (used != 1).any() or ((held != 0).sum(axis=0) != 1).any() or (held != 0).sum(axis=1).max() > 1 or (asked != 0).sum(axis=1).max() > 1:
+    if (
+        (used != 1).any()
+        or ((held != 0).sum(axis=0) != 1).any()
+        or (held != 0).sum(axis=1).max() > 1
+        or (asked != 0).sum(axis=1).max() > 1
+    ):
         raise CertificateError("queries and points must be compared number by number")
     scores = asked.T @ held
     beta = float(scores[0, 0])
@@ -128,7 +133,7 @@ def _compared(head: HeadWeights, points: np.ndarray, labels: np.ndarray) -> floa
 
 
 def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> tuple[float, float]:
-    """What is taken from the scores of points and of the query itself, at least and at most, over beta. Labels' get exactly 0."""
+    """What is taken from the scores of points and of the query itself, least and most, over beta. Labels' get 0."""
     base = weights.exact.add(weights.base[None], weights.positions, what="positions")
     query = weights.exact.linear(weights.base[None], head.query, head.query_bias, "queries of the second layer")[0]
     keys = weights.exact.linear(base, head.key, head.key_bias, "keys of the second layer")
@@ -164,7 +169,7 @@ def _check_demotion(weights: TwoLayers, d: int, beta: float, demoted: tuple[floa
         enough = beta * (lower - 3.01 * norm**2) >= 150 * math.log(2)
     if not enough:
         raise CertificateError("points and queries do not score far enough below labels")
-    largest = beta * (2 * upper + 4 * norm**2)
+    largest = beta * (upper + 4 * norm**2)  # least and greatest score apart, at most 3, and what rounding adds
     if not largest <= found.largest:
         raise CertificateError(f"differences of scores up to {largest:g} overflow in {found}")
 

@@ -41,7 +41,7 @@ class WrongAnswer(CertificateError):
 
 @dataclass(frozen=True)
 class Product:
-    """What the visit found. states: distinct state vectors; bits: of 0 and 1; margin: least gap between right and any other logit."""
+    """What the visit found. bits: whether states are of 0 and 1; margin: least gap of right and other logits."""
 
     pairs: int
     states: int
@@ -168,7 +168,8 @@ class _Search:
 
     def open(self, vectors: np.ndarray, origins: list[tuple[int, int]], definitions: list[Hashable]) -> _Level:
         """Those pairs that are new."""
-        small = vectors.astype(np.uint8)
+        with np.errstate(invalid="ignore"):  # of infinities, which are then kept as they are
+            small = vectors.astype(np.uint8)
         keys = small if (small == vectors).all() else vectors
         fresh = []
         for row, (key, state, origin) in enumerate(zip(keys, definitions, origins, strict=True)):

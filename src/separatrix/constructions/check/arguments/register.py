@@ -38,7 +38,6 @@ def read(model: SequenceModel, number_format: str | Format) -> Register:
     if task.name != "index-lookup" or task.alphabet_size != task.answers:
         raise CertificateError(f"{ARGUMENT} is about index lookup of one length, got {task.name}")
     _hold(network)
-    network.require_bits()
     slots, codes = _slots(network)
     queries = network.drive.total[[query + task.query_offset for query in task.query_values]]
     for p, row in enumerate(queries):
@@ -113,6 +112,9 @@ def _slots(network: ReluNetwork) -> tuple[np.ndarray, np.ndarray]:
         slots.append(standing)
     if len(np.unique(slots)) != len(block) * task.length:
         raise CertificateError(f"slots overlap: {task.length} tokens do not fit")
+    arriving = np.ones((len(network.drive.up), network.units))  # W passes on one unit of 0 or 1
+    arriving[: task.alphabet_size, block] = 0  # where tokens write, nothing arrives before N tokens are in
+    network.require_whole(float(max((network.drive.up + arriving).max(), network.drive.down.max())))
     held = np.array(slots[::-1])
     order = np.argsort(held, axis=1)  # units in their order, in which rounded sums are taken
     return np.take_along_axis(held, order, axis=1), written[:, block][:, order].transpose(1, 0, 2)

@@ -66,7 +66,7 @@ class Proved:
     @property
     def quantities(self) -> dict[str, Number]:
         """All numbers found."""
-        return {**self.equal, **self.at_least, **self.at_most}
+        return {**self.at_least, **self.at_most, **self.equal}
 
     def statement(self, number_format: str) -> str:
         """The whole of what holds, arithmetic included."""
@@ -113,7 +113,9 @@ def compare(certificate: Certificate, proved: Proved, task: Task) -> None:
         else:
             right = _drawn(name, told) or (name == "beta" and told in (None, proved.quantities.get("beta")))
         if not right:
-            raise CertificateError(f"the certificate says {name} = {told!r} among its parameters, which is not borne out")
+            raise CertificateError(
+                f"the certificate says {name} = {told!r} among its parameters, which is not borne out"
+            )
 
 
 def _names(certificate: Certificate, task: Task) -> None:

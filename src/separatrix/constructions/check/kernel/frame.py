@@ -1,13 +1,13 @@
 """What every check does: the certificate belongs to the model, the weights are the format's, the argument holds.
 
-The trusted base is this package (under 700 lines), the arguments' lemmas, `numerics` (what a format holds), the two model
-classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right). Nothing here
-imports what builds weights.
+The trusted base is this package (about 900 lines), the arguments' lemmas, `numerics` (what a format holds), the two
+model classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right). Nothing
+here imports what builds weights.
 
-The ledger goes over all weights. The argument, a module of `check.arguments` with `verify(model, certificate) ->
-Proved`, proves its lemma in exact arithmetic. The envelope goes over the whole network: what it computes is exact but for
-what the argument's `allowed(certificate)` accounts for. Last, every field of the certificate is held against what was
-proved.
+The argument, a module of `check.arguments` with `verify(model, certificate) -> Proved`, proves its lemma in exact
+arithmetic. The ledger goes over all weights: one that no logit depends on is refused. The envelope goes over the whole
+network: it overflows nowhere, and is exact but for what the argument's `allowed(certificate)` accounts for. Last, every
+field of the certificate is held against what was proved.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ from separatrix.models import SequenceModel
 from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
 from separatrix.models.transformer import Transformer
-from separatrix.numerics import Format, Grid, parse
+from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.tasks import family
 
 _ARGUMENTS: dict[str, str] = {
@@ -93,9 +94,10 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
             raise CertificateError(f"{name} holds numbers that are none of {number_format}, or not as fp32")
     argument = import_module(f"separatrix.constructions.check.arguments.{_ARGUMENTS[certificate.argument]}")
     weights = {name: value.detach().double().numpy() for name, value in state.items()}
-    _plain(model, weights)
+    _plain(model)
     proved = argument.verify(model, certificate)
-    if isinstance(model, Transformer):
+    if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
+        ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
         _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
     compare(certificate, proved, model.task)
     return Verdict(certificate, proved)
@@ -121,17 +123,16 @@ def _same_model(model: SequenceModel, certificate: Certificate) -> None:
         raise CertificateError(f"queries are embedded {model.query_offset} rows down, the task says otherwise")
 
 
-def _plain(model: SequenceModel, weights: dict[str, np.ndarray]) -> None:
-    """CertificateError unless the network is one whose every op is known here, and every weight of it counts."""
-    config, wanted = model.config.model_dump(), {"norm": "none", "activation": "relu"}
+def _plain(model: SequenceModel) -> None:
+    """CertificateError unless the network is one whose every op is known here."""
+    config = model.config.model_dump()
+    wanted: dict[str, Any] = {"norm": "none", "activation": "relu"}
     wanted |= {"layers": 1, "mlp": 0, "residual": False, "positions": "none", "nonlinearity": "relu"}
     if isinstance(model, Transformer):
         wanted = {"norm": "none", "activation": "relu", "residual": True, "positions": "learned", "scale": 1.0}
         wanted |= {"window": None, "bias": True}
     if wrong := [f"{key}={config.get(key)}" for key, value in wanted.items() if config.get(key) != value]:
         raise CertificateError(f"certificates are about plain networks of {config['name']}, got {', '.join(wrong)}")
-    if isinstance(model, Transformer):
-        ledger.transformer(weights, config["layers"], config["heads"])
 
 
 def _envelope(
@@ -156,7 +157,9 @@ def _inputs(model: SequenceModel, certificate: Certificate) -> tuple[Range, Rang
     longest = certificate.quantities.get("norm")
     if not isinstance(longest, float) or not 0 < longest < 2.0**64:
         raise CertificateError(f"the certificate must say how long points may be, norm, got {longest}")
-    size = np.full(task.vector_size, 2 * max(longest, 1.0))  # twice: inputs are rounded, too
+    found = parse(certificate.number_format)
+    unit = found.unit if isinstance(found, FloatingPoint) else 0.0  # inputs are rounded, too
+    size = np.full(task.vector_size, max(longest, 1.0) * (1 + unit) + found.smallest)
     inputs = Range(-size, size, np.full(task.vector_size, 2.0**-149))
     return inputs, inputs
 

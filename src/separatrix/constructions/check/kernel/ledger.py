@@ -15,7 +15,9 @@ Weights = dict[str, np.ndarray]
 
 def transformer(weights: Weights, layers: int, heads: int) -> None:
     """CertificateError for weights of a Transformer that no logit depends on. Backwards from the head."""
-    live = weights["head.weight"].any(axis=0)  # [D] coordinates of the residual stream that something later reads
+    live: np.ndarray = (weights["head.weight"] != 0).any(
+        axis=0
+    )  # [D] coordinates of the residual stream that something later reads
     for layer in reversed(range(layers)):
         mlp, mixer = f"blocks.{layer}.mlp", f"blocks.{layer}.mixer"
         if f"{mlp}.1.weight" in weights:
@@ -33,7 +35,7 @@ def _mlp(weights: Weights, name: str, live: np.ndarray) -> np.ndarray:
     """[D] what is live before an MLP."""
     for part in ("3.weight", "3.bias"):
         _dead(weights, f"{name}.{part}", ~live, axis=0)
-    units = weights[f"{name}.3.weight"].any(axis=0)
+    units: np.ndarray = (weights[f"{name}.3.weight"] != 0).any(axis=0)
     for part in ("1.weight", "1.bias"):
         _dead(weights, f"{name}.{part}", ~units, axis=0)
     return live | weights[f"{name}.1.weight"][units].any(axis=0)
@@ -43,7 +45,7 @@ def _attention(weights: Weights, name: str, live: np.ndarray, heads: int) -> np.
     """[D] what is live before attention."""
     for part in ("out.weight", "out.bias"):
         _dead(weights, f"{name}.{part}", ~live, axis=0)
-    read = weights[f"{name}.out.weight"].any(axis=0)  # [H K]
+    read: np.ndarray = (weights[f"{name}.out.weight"] != 0).any(axis=0)  # [H K]
     working = np.repeat(read.reshape(heads, -1).any(axis=1), len(read) // heads)
     asks, holds = (
         np.column_stack([weights[f"{name}.{kind}.weight"], weights[f"{name}.{kind}.bias"]]).any(axis=1)

@@ -61,13 +61,13 @@ class Range:
 class Sums:
     """Sums before they are rounded. up, down: [O] what their positive and their negative terms add up to, at most.
 
-    Any partial sum, in any order, lies in [-down, up]. terms: of the longest sum
+    Any partial sum, in any order, lies in [-down, up]. results: [O] products and sums on the way that may be rounded
     """
 
     value: Range
     up: np.ndarray
     down: np.ndarray
-    terms: int
+    results: np.ndarray
 
 
 class Rounding:
@@ -90,7 +90,7 @@ class Rounding:
                 f"{what} are rounded in {self.format}: they go up to {mass[o]:g}, multiples of {least[o]:g} are exact "
                 f"up to {bounds[o]:g}"
             )
-        grown, slack = self.inflation(sums.terms)
+        grown, slack = self.inflation(sums.results)
         mass = np.where(rounded, mass * grown + slack, mass)
         if may_overflow(self.format, largest := float(mass.max())):
             raise CertificateError(f"{what} may overflow in {self.format}: they go up to {largest:g}")
@@ -98,13 +98,13 @@ class Rounding:
         unit = np.where(rounded, self.format.smallest, least)
         return Range(sums.value.low - error, sums.value.high + error, unit)
 
-    def inflation(self, terms: int) -> tuple[float, float]:
-        """A sum of so many products, rounded in any order, is at most `first` times its terms' sizes plus `second`."""
+    def inflation(self, results: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A sum with so many rounded results is at most `first` times its terms' sizes plus `second`, in any order."""
         if isinstance(self.format, FloatingPoint):
-            grown = (1 + self.format.unit) ** (2 * terms + 2)
-            return grown, grown * (terms + 1) * self.format.smallest
+            grown = (1 + self.format.unit) ** results
+            return grown, grown * (results + 1) * self.format.smallest
         half = self.format.smallest / 2 if isinstance(self.format, FixedPoint) else 0.0
-        return 1.0, (2 * terms + 2) * half
+        return np.ones(results.shape), (results + 1) * half
 
     def linear(self, x: Range, weight: np.ndarray, bias: np.ndarray | float, what: str, exact: bool) -> Range:
         """W x + b, [D] to [O]."""
@@ -117,15 +117,17 @@ class Rounding:
             above @ x.low - below @ x.high + bias, above @ x.high - below @ x.low + bias, np.minimum(unit, units(bias))
         )
         up, down = above @ high + below @ low + np.maximum(bias, 0), above @ low + below @ high + np.maximum(-bias, 0)
-        return self.settle(Sums(value, up, down, int(used.sum(axis=1).max(initial=0)) + 1), what, exact)
+        products = (used & (np.abs(np.frexp(weight)[0]) != 0.5)).sum(axis=1)  # by powers of two none is rounded
+        results = products + np.maximum(used.sum(axis=1) + (bias != 0) - 1, 0)
+        return self.settle(Sums(value, up, down, results), what, exact)
 
     def add(self, *terms: Range, what: str, exact: bool) -> Range:
         """The sum of independent vectors."""
-        low, high = sum(each.low for each in terms), sum(each.high for each in terms)
+        low, high = np.sum([each.low for each in terms], axis=0), np.sum([each.high for each in terms], axis=0)
         unit = np.minimum.reduce([each.unit for each in terms])
-        up = sum(np.maximum(each.high, 0) for each in terms)
-        down = sum(np.maximum(-each.low, 0) for each in terms)
-        return self.settle(Sums(Range(low, high, unit), up, down, len(terms)), what, exact)
+        up = np.sum([np.maximum(each.high, 0) for each in terms], axis=0)
+        down = np.sum([np.maximum(-each.low, 0) for each in terms], axis=0)
+        return self.settle(Sums(Range(low, high, unit), up, down, np.full(low.shape, len(terms) - 1)), what, exact)
 
     def scores(self, queries: Range, keys: Range, heads: int, what: str, exact: bool) -> None:
         """Inner products of every head, and their differences: CertificateError where they overflow or are rounded."""
@@ -135,7 +137,7 @@ class Rounding:
         split = [each.reshape(heads, -1) for each in (low, high, unit)]
         up, down = np.maximum(split[1], 0).sum(axis=1), np.maximum(-split[0], 0).sum(axis=1)
         value = Range(split[0].sum(axis=1), split[1].sum(axis=1), split[2].min(axis=1, initial=np.inf))
-        found = self.settle(Sums(value, up, down, low.size // heads), what, exact)
+        found = self.settle(Sums(value, up, down, np.full(heads, 2 * low.size // heads)), what, exact)
         apart = float((np.maximum(found.high, up) + np.maximum(-found.low, down)).max(initial=0))
         if may_overflow(self.format, apart):
             raise CertificateError(f"differences of {what} up to {apart:g} overflow in {self.format}")

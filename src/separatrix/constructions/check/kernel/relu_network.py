@@ -66,17 +66,6 @@ class ReluNetwork:
         heard = arithmetic.linear(torch.from_numpy(h), weights[f"{cell}.weight_hh_l0"])
         return torch.relu(arithmetic.add(driven, heard)).numpy()
 
-    def unit_sums(self) -> float:
-        """The largest partial sum of any unit, in any order, where every unit holds 0 or 1."""
-        recurrent, most = self.recurrent.weight(), 0.0
-        for sign, drive in ((1, self.drive.up), (-1, self.drive.down)):
-            most = max(most, float((np.maximum(sign * recurrent, 0).sum(axis=1) + drive.max(axis=0)).max()))
-        return most
-
-    def require_bits(self) -> None:
-        """CertificateError unless no sum of a unit is rounded, in any order, while all units hold 0 or 1."""
-        self.require_whole(self.unit_sums())
-
     def require_whole(self, largest: float) -> None:
         """CertificateError unless weights are whole numbers, and the format holds all of them up to here."""
         if not self.whole or not largest <= self.integers:
