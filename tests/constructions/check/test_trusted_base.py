@@ -49,7 +49,7 @@ def test_checking_a_file_loads_no_maker(tmp_path):
     path = constructions.create("equality-fingerprint", length=8).save(tmp_path / "weights.safetensors")
     script = (
         "import sys; from separatrix.constructions.check import check_file; check_file(sys.argv[1]); "
-        "rooms = tuple('separatrix.constructions.' + room for room in ('attention', 'recurrent', 'codes', 'rounding')); "
+        "rooms = tuple('separatrix.constructions.' + room for room in 'attention recurrent codes rounding'.split()); "
         "print([name for name in sys.modules if name.startswith(rooms)])"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
