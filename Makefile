@@ -6,8 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test lint types browser sanitize gpu-check benchmark references clean
-.PHONY: reproduce test lint types browser bench references attack clean
+.PHONY: reproduce test lint types browser sanitize gpu-check benchmark references attack clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -35,11 +34,10 @@ benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/
 	$(PIP) "separatrix[peers]"
 	$(BIN)/python benchmarks/everything.py
 
-references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 attack: $(READY)  ## a hundred thousand mutants of certified weights; every one accepted is asked; resumable (runs/attack.jsonl)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/run.py
 
-references: $(READY)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
+references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
 
 $(MAIN): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)  # the package and what it computes with
