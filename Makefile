@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test lint types browser sanitize chaos fuzz gpu-check benchmark references clean
+.PHONY: reproduce test lint types browser sanitize attack chaos fuzz gpu-check benchmark references clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -39,6 +39,9 @@ gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family
 benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/; an hour and more on two cores
 	$(PIP) "separatrix[peers]"
 	$(BIN)/python benchmarks/everything.py
+
+attack: $(READY)  ## a hundred thousand mutants of certified weights; every one accepted is asked; resumable (runs/attack.jsonl)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/run.py
 
 references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference

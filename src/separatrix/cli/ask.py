@@ -93,12 +93,20 @@ def query_of(task: Task, text: str | None) -> Tensor:
 
 def looks(task: Task, context: Tensor, shown: Trace) -> list[list[Any]]:
     """Each layer's and head's places of most weight, as rows."""
-    rows = []
+    rows, words = [], _words(task, context)
     for index, layer in enumerate(shown.layers):
         for head, places in enumerate(layer.looks_at(), start=1):
             for place, weight in places:
                 if weight >= 5e-4:
                     own = place == len(context)
-                    token = "" if own or task.vector_size is not None else task.show(context[place : place + 1])
+                    token = "" if own or task.vector_size is not None else words[place]
                     rows.append([index + 1, head, "the query itself" if own else place, token, f"{weight:.3f}"])
     return rows
+
+
+def _words(task: Task, context: Tensor) -> list[str]:
+    """Each token as the task shows it within its context, e.g. brackets; numbers where it is shown otherwise."""
+    if task.vector_size is not None:
+        return []
+    words = task.show(context).replace("|", " ").split()
+    return words if len(words) == len(context) else [str(token) for token in context.tolist()]

@@ -18,18 +18,24 @@ def certify(
 
     Example: separatrix certify weights.safetensors
     """
-    from separatrix.constructions import load
-    from separatrix.constructions.check import check
+    from separatrix.constructions.check import check_file
 
-    built = load(file)
-    verdict, certificate = check(built.model, built.certificate), built.certificate
-    if json:
+    verdict = check_file(file)
+    proved, certificate = verdict.proved, verdict.certificate
+    if json:  # nothing of the file but what was found to hold
         print_json(
-            {"file": file, "verified_margin": verdict.margin, "certificate": certificate.model_dump(mode="json")}
+            {
+                "file": file,
+                "statement": verdict.statement,
+                "claim": proved.claim,
+                "scope": proved.scope,
+                "number_format": certificate.number_format,
+                "order": proved.order,
+                "argument": certificate.argument,
+                "verified_margin": verdict.margin,
+                "quantities": proved.quantities,
+            }
         )
         return
-    print(f"verified: {certificate.claim}")
-    print(
-        f"by {certificate.argument}, in {certificate.number_format}, sums in {certificate.order} order; "
-        f"margin {verdict.margin:.4g} (claimed {certificate.margin:.4g})"
-    )
+    print(f"verified: {verdict.statement}")
+    print(f"by {certificate.argument}, from the weights alone (the file claims a margin of {certificate.margin:.4g})")

@@ -31,7 +31,8 @@ def construct(
     found = constructions.theorem(name)
     given = assign(context, {"construction": found.options, "task": family(found.task)})
     built = constructions.create(name, **given["task"], **given["construction"])
-    margin = check(built.model, built.certificate).margin if certify else None
+    verdict = check(built.model, built.certificate) if certify else None
+    margin = verdict.margin if verdict else None
     path = built.save(save) if save else None
     if json:
         print_json(
@@ -52,7 +53,7 @@ def construct(
         ["proved in", f"{certificate.number_format}, sums in {certificate.order} order, by {certificate.argument}"],
         *[[name, value] for name, value in certificate.quantities.items() if name not in ("width", "layers")],
         ["margin", certificate.margin],
-        ["verified", "not asked for (--certify)" if margin is None else f"against the weights, margin {margin:.4g}"],
+        ["verified", "not asked for (--certify)" if verdict is None else f"from the weights: {verdict.statement}"],
         ["saved", f"{path} ({path.stat().st_size / 1e6:,.1f} MB)" if path else "not asked for (--save)"],
     ]
     print_table(f"{name}: {built.task.name}, length {built.task.length:,}", ["", ""], rows)

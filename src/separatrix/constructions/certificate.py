@@ -17,6 +17,10 @@ Scope = Literal["lengths up to N", "length N", "all lengths", "inputs of a margi
 """For which inputs the claim is proved. Always every input of the scope, never a sample of them."""
 
 
+NOTE = "certificate"
+"""Name of the certificate among the notes of a model file."""
+
+
 class CertificateError(InputError):
     """A certificate that the weights do not bear out, or a guarantee that was asked for and cannot be given.
 

@@ -13,15 +13,12 @@ from pydantic import Field
 from torch import Tensor
 
 from separatrix.config import Config
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import NOTE, Certificate, CertificateError
 from separatrix.errors import InputError
 from separatrix.models import ModelConfig, SequenceModel, architecture
 from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
 from separatrix.tasks import Task
-
-NOTE = "certificate"
-"""Name of the certificate among the notes of a model file."""
 
 
 class Options(Config):

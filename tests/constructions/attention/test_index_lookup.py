@@ -48,7 +48,7 @@ def test_every_input_of_every_length_is_answered(name, parameters):
         assert wrong(built.task, rounded(built.model, name).forward) == 0
         if name != "fixed(5,0)":  # its sharpness relies on its own rounding
             assert wrong(built.task, built.model) == 0
-    assert check(built.model, built.certificate).margin >= built.certificate.margin
+    assert check(built.model, built.certificate).margin >= built.certificate.margin * (1 - 1e-9)
 
 
 @pytest.mark.parametrize("code", ["binary", "jl", "algebraic"])

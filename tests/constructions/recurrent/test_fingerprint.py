@@ -155,9 +155,9 @@ def test_certificates_that_claim_too_much_are_refused():
     told, key = built.certificate.quantities, built.certificate.parameters["key"]
     other = next(p for p in range(33, 64) if gf2.irreducible(p) and p != key)
     for changes, message in (
-        ({"quantities": told | {"wrong_keys": 0}}, "says wrong_keys 0, it is 1"),
-        ({"quantities": told | {"error": 0.0}}, "says error 0.0"),
-        ({"scope": "length N"}, "proves claims about shares of keys"),
+        ({"quantities": told | {"wrong_keys": 0}}, "says wrong_keys = 0, found 1"),
+        ({"quantities": told | {"error": 0.0}}, "says error = 0.0"),
+        ({"scope": "length N"}, "proved is the scope .all inputs but a share."),
         ({"parameters": {}}, "names no key"),
         ({"quantities": told | {"key": f"{other:#x}"}, "parameters": {"key": other}}, "recurrence of the key"),
     ):

@@ -159,10 +159,7 @@ def build(task: Equality, options: FingerprintOptions) -> Construction:
         raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
-        claim=(
-            f"equal strings are always answered equal; unequal ones are answered equal only if the key divides their "
-            f"difference: for every pair of strings, {wrong} of the {keys} keys of this degree at most"
-        ),
+        claim=proof.claim(wrong, keys),
         scope="all inputs but a share",
         argument=proof.ARGUMENT,
         number_format=options.format,

@@ -19,7 +19,7 @@ def sizes(model: SequenceModel) -> dict[str, float | int | str]:
     return found if least is None else found | {"lower_bound_bits": least}
 
 
-def certified(name: str, model: SequenceModel, options: Options, claim: str, **parameters: Any) -> Construction:
+def certified(name: str, model: SequenceModel, options: Options, **parameters: Any) -> Construction:
     """A network with a certificate for strings of all lengths, in the format asked for.
 
     Raises WrongAnswer, with the shortest string it is wrong on, where the network fails in that format.
@@ -29,7 +29,7 @@ def certified(name: str, model: SequenceModel, options: Options, claim: str, **p
         raise CertificateError(f"{number_format} does not hold the weights of {name}")
     certificate = Certificate(
         construction=name,
-        claim=claim,
+        claim=product.claim(model.task, name),
         scope="all lengths",
         argument=product.ARGUMENT,
         number_format=options.format,

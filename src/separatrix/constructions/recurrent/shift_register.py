@@ -51,7 +51,7 @@ def build(task: IndexLookup, options: Options) -> Construction:
         raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
-        claim=f"every query about every context of {task.length} tokens is answered right",
+        claim=register.claim(task),
         scope="length N",
         argument=register.ARGUMENT,
         number_format=options.format,

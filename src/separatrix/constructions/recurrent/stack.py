@@ -18,7 +18,7 @@ from torch import Tensor
 
 from separatrix.constructions.basis import Action, Space, linear
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.arguments import stack_rules
+from separatrix.constructions.check.arguments import product, stack_rules
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent import violation_flag as alarm
 from separatrix.constructions.recurrent.failing import with_input
@@ -87,16 +87,16 @@ def layout(task: BoundedDyck) -> dict[str, Any]:
 
 def build(task: BoundedDyck, options: Options) -> Construction:
     """The stack network with its certificate: by visiting all states where these are few, by local rules otherwise."""
-    model, claim = elman(task), "the network accepts the strings of bounded-dyck, and no others, at every length"
+    model = elman(task)
     if task.depth <= DEEPEST and task.kinds ** (task.depth + 1) <= FEW:
-        return certified(NAME, model, options, claim)
+        return certified(NAME, model, options)
     try:
         found = stack_rules.read(model, options.format, layout(task))
     except CertificateError as error:
         raise with_input(error, model, options.format) from None
     certificate = Certificate(
         construction=NAME,
-        claim=claim,
+        claim=product.claim(task, NAME),
         scope="all lengths",
         argument=stack_rules.ARGUMENT,
         number_format=options.format,

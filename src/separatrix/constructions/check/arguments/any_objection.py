@@ -8,54 +8,80 @@ outputs all move one logit the same way.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
-from separatrix.constructions.check.arguments.local import Functions, claim, classes, collect, meaning, require_same
+from separatrix.constructions.check.arguments.local import (
+    Functions,
+    Seen,
+    claim,
+    classes,
+    collect,
+    meaning,
+    require_same,
+    sizes,
+)
 from separatrix.constructions.check.arguments.two_layers import (
     HeadWeights,
     Reading,
     TwoLayers,
     exact_scores,
     reading,
-    require_width,
 )
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.exact import vanishes
+from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.models import SequenceModel
 from separatrix.numerics import FloatingPoint
 
 ARGUMENT = "fetch and veto"
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The least difference of the logits over all inputs. CertificateError for what the weights do not bear out."""
+def allowed(certificate: Certificate) -> Collection[str]:
+    """What may be rounded: an average of objectors, whose sign alone counts; objectors tie, or weigh nothing."""
+    return ("average", "ties")
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. CertificateError for what the weights do not bear out."""
     weights = TwoLayers(model, certificate)
-    _check_scope(weights, certificate)
     end = weights.embed[[model.task.query_offset]]
     read = reading(weights, end)
     after = weights.after_mlp(0, weights.exact.add(end, read.own, what="the end token"), "the end token")[0]
     second = _Second(weights, read, after)
     if weights.mlps[1] is not None and not weights.mlps[1].idle:
         raise CertificateError("the second layer's MLP must be 0")
+    seen = Seen(weights.width)
     objections = collect(
         (second.objects(each.rows).reshape([model.task.alphabet_size] * each.sources.shape[1]), each.sources)
-        for each in classes(weights, read, second.used)
+        for each in seen.watch(classes(weights, read, second.used))
     )
     quiet, margin = second.margin()
     _same_task(weights, objections, quiet)
     _check_order(weights, certificate, second)
-    return margin
-
-
-def _check_scope(weights: TwoLayers, certificate: Certificate) -> None:
+    second.check_ties()
     layout = weights.task.model_dump().get("layout")
     every = layout == "interleaved" and weights.causal  # pairs stand where they stand at any length
-    proved = ("lengths up to N" if every else "length N", claim(weights.task, every))
-    if (certificate.scope, certificate.claim) != proved:
-        raise CertificateError(f"{ARGUMENT} proves {proved[1]!r}, the certificate says otherwise")
-    require_width(certificate, weights.width)
+    finite = isinstance(weights.format, FloatingPoint) and weights.format.finite
+    places, gap = len(weights.positions), second.distance
+    found = sizes(weights, read)
+    leaks = {} if weights.exact.rounds else {"fetch_leak": drift.leak(places, read.gap)}
+    leaks |= {"object_leak": 0.0 if weights.exact.rounds else drift.leak(places, gap)}
+    return Proved(
+        claim=claim(weights.task, every),
+        scope="lengths up to N" if every else "length N",
+        margin=margin,
+        order="sequential" if finite else "any",
+        equal=found,
+        loudest=second.loudest,
+        streams=(Range.of(seen.rows, second.used), Range.of(after[None])),
+        at_least={"fetch_beta": read.gap / 2, "object_beta": gap},
+        at_most={"fetch_leak": 0.0, **leaks},
+    )
 
 
 def _check_order(weights: TwoLayers, certificate: Certificate, second: _Second) -> None:
@@ -95,29 +121,34 @@ class _Second:
         self.head: HeadWeights = working[0]
         exact = self.weights.exact
         self.query = exact.linear(self.after[None], self.head.query, self.head.query_bias, "the end token's query")
-        self.own, self.said = self._read(self.after[None])
+        self.own, self.said, _ = self._read(self.after[None])
         mlp = self.weights.mlps[0]
         self.used: np.ndarray = np.logical_or(self.head.key.any(axis=0), self.head.value.any(axis=0))
         if mlp is not None:
             self.used = self.used | mlp.read.any(axis=0)
         self.above = self.below = np.inf
+        self.distances: set[float] = set()
+        self.loudest = 0.0
         self.lowest, self.highest = np.full(self.weights.width, np.inf), np.full(self.weights.width, -np.inf)
         self.largest = self.widest = float(np.abs(self.said).max())
         self.most_key = np.abs(self.own)
 
-    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keys [M, K] and outputs [M, D] of these rows."""
+    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Keys [M, K], outputs [M, D] and values [M, K] of these rows."""
         exact, head = self.weights.exact, self.head
         keys = exact.linear(rows, head.key, head.key_bias, "keys of the second layer")
         exact_scores(self.weights, self.query, keys, "the second layer")
         values = exact.linear(rows, head.value, head.value_bias, "values of the second layer")
-        return keys, exact.linear(values, head.out, np.zeros(self.weights.width), "outputs of the second layer")
+        said = exact.linear(values, head.out, np.zeros(self.weights.width), "outputs of the second layer")
+        return keys, said, values
 
     def objects(self, rows: np.ndarray) -> np.ndarray:
         """[M] which rows score above the end token."""
-        keys, said = self._read(rows)
+        keys, said, values = self._read(rows)
         distance = (keys @ self.query[0]) - (self.own @ self.query[0])
         above = distance > 0
+        self.loudest = max(self.loudest, float(np.abs(values[above]).max(initial=0)))
+        self.distances.update(np.unique(distance[above]).tolist())
         self.above = min(self.above, distance[above].min(initial=np.inf))
         self.below = min(self.below, (-distance[~above]).min(initial=np.inf))
         self.lowest = np.minimum(self.lowest, said[above].min(axis=0, initial=np.inf))
@@ -127,6 +158,18 @@ class _Second:
         self.most_key = np.maximum(self.most_key, np.abs(keys).max(axis=0, initial=0))
         return above
 
+    @property
+    def distance(self) -> float:
+        """How far scores of objectors and of others are from the end token's own, at least."""
+        return float(min(self.above, self.below))
+
+    def check_ties(self) -> None:
+        """Where sums of many terms are not bounded otherwise, objectors must tie or weigh nothing beside others."""
+        found, apart = self.weights.format, np.diff(sorted(self.distances)).min(initial=np.inf)
+        many = isinstance(found, FloatingPoint) and 2 * (len(self.weights.positions) + 1) > 2 ** (found.mantissa + 1)
+        if many and not vanishes(found, float(apart)):
+            raise CertificateError(f"objectors {apart:g} apart share their weight: averages are not bounded")
+
     def margin(self) -> tuple[int, float]:
         """The answer when nobody objects, and the least difference of logits over all inputs, after `objects`."""
         weights = self.weights
@@ -134,6 +177,10 @@ class _Second:
         if len(read) != 1 or weights.answer_bias.any():
             raise CertificateError("the answer must be read from one coordinate, without a bias")
         (coordinate,) = read
+        sizes = np.abs(weights.answer[:, coordinate])
+        if (np.frexp(sizes)[0] % 0.5).any() or (self.head.out[coordinate] != 0).sum() > 1:
+            raise CertificateError("the verdict must be one average, passed on times powers of two")
+        weights.exact.linear(self.after[None] * [[2]], weights.answer, weights.answer_bias, "the logits")
         slope = weights.answer[1, coordinate] - weights.answer[0, coordinate]
         quiet = weights.exact.add(self.after, self.said[0], what="the end token")[coordinate]
         loud = self.after[coordinate]  # plus what the objectors say
@@ -141,7 +188,7 @@ class _Second:
         falling = self.highest[coordinate] <= 0 and loud < 0 < quiet
         if not slope or not (rising or falling):
             raise CertificateError("objections do not move the answer's coordinate away from where it is without them")
-        distance = min(self.above, self.below)
+        distance = self.distance
         if weights.exact.rounds:
             weights.require_vanishing(float(distance), "second layer")
             moved = 0.0

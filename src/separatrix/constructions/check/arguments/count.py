@@ -8,26 +8,32 @@ compare the sum with the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from fractions import Fraction
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
-from separatrix.constructions.check.arguments.local import claim, classes, collect, meaning, require_same
-from separatrix.constructions.check.arguments.two_layers import HeadWeights, TwoLayers, reading, require_width
+from separatrix.constructions.check.arguments.local import Seen, claim, classes, collect, meaning, require_same, sizes
+from separatrix.constructions.check.arguments.two_layers import HeadWeights, TwoLayers, reading
+from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.constructions.check.kernel.exact import units
+from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.models import SequenceModel
+from separatrix.numerics import FloatingPoint
 
 ARGUMENT = "fetch and count"
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The least difference of the logits over all inputs. CertificateError for what the weights do not bear out."""
+def allowed(certificate: Certificate) -> Collection[str]:
+    """The average and what follows are found exact here, not by the envelope. Weights are equal."""
+    return ("average", "ties")
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. CertificateError for what the weights do not bear out."""
     weights = TwoLayers(model, certificate)
-    if (certificate.scope, certificate.claim) != ("length N", claim(weights.task)):
-        raise CertificateError(f"{ARGUMENT} proves {claim(weights.task)!r}, the certificate says otherwise")
-    require_width(certificate, weights.width)
     end = weights.embed[[model.task.query_offset]]
     read = reading(weights, end)
     after = weights.after_mlp(0, weights.exact.add(end, read.own, what="the end token"), "the end token")
@@ -35,12 +41,12 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     used = np.asarray(head.value.any(axis=0))
     if weights.mlps[0] is not None:
         used = used | weights.mlps[0].read.any(axis=0)
-    value = 0.0
+    value, seen = 0.0, Seen(weights.width)
     coordinate = int(np.flatnonzero(head.out.any(axis=1))[0])
 
     def evaluated() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         nonlocal value
-        for each in classes(weights, read, used):
+        for each in seen.watch(classes(weights, read, used)):
             said = _said(weights, head, each.rows)
             value = value or float(said.max())
             if not np.isin(said, (0.0, value)).all():
@@ -52,6 +58,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     require_same(found, meant.functions, repeated=True)
     if _said(weights, head, after).any():
         raise CertificateError("the end token must say nothing itself")
+    ranges = (Range.of(seen.rows, used), Range.of(after))
     possible = sum(len(places) for places in found.values())  # the others never hold
     counts = np.arange(possible + 1)
     sums = counts * _share(weights, value, possible)
@@ -66,7 +73,20 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         margin -= 2 * float((np.abs(weights.answer) @ moved).max())
     if not margin > 0:
         raise CertificateError(f"the least difference of the logits is {margin:g}: some strings are answered wrongly")
-    return margin
+    return Proved(
+        claim=claim(model.task),
+        scope="length N",
+        margin=margin,
+        equal={
+            **sizes(weights, read),
+            "threshold": model.task.definition()[1],  # type: ignore[attr-defined]
+            "value": value,
+            "share": _share(weights, value, possible),
+        },
+        streams=ranges,
+        at_least={"fetch_beta": read.gap / 2},
+        at_most={"fetch_leak": 0.0 if weights.exact.rounds else drift.leak(len(weights.positions), read.gap)},
+    )
 
 
 def _uniform(weights: TwoLayers, after: np.ndarray) -> HeadWeights:
@@ -97,8 +117,19 @@ def _share(weights: TwoLayers, value: float, count: int) -> float:
     """What one true function adds to the average, of which CertificateError unless all multiples are exact."""
     total = len(weights.positions) + 1
     weights.exact.sums(np.array([float(total)]), np.array([1.0]), "the sums of equal weights")
-    weight = weights.format.round_number(1 / total)
-    share = weights.format.round_number(weight * value)
+    if not weights.exact.rounds:
+        share = value / total
+        if Fraction(share) * total != Fraction(value):
+            raise CertificateError(f"{value:g} / {total} is not exact in float64, in which it is checked")
+    else:
+        weight = weights.format.round_number(1 / total)
+        share = weights.format.round_number(weight * value)
+        grown = isinstance(weights.format, FloatingPoint) and share >= 2.0**weights.format.lowest
+        nearby = {weights.format.round_number(weight * value * (1 + sign * 2.0**-50)) for sign in (-1, 1)}
+        if (
+            nearby != {share} and not grown
+        ):  # a tie, which a fused multiply-add to a sum as coarse could break elsewhere
+            raise CertificateError(f"{weight:g} times {value:g} is halfway between two numbers of {weights.format}")
     weights.exact.sums(np.array([share * (count + 1)]), units(np.array([share])), "averages")
     return share
 

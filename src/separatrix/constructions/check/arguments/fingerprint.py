@@ -11,18 +11,23 @@ has at most (n - 1) / d irreducible factors of degree d.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.arguments.relu_network import ReluNetwork
-from separatrix.constructions.check.kernel.bits import BitNetwork
-from separatrix.constructions.recurrent import gf2
+from separatrix.constructions.check.arguments.bits import BitNetwork
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 
 ARGUMENT = "fingerprint"
+LARGEST_DEGREE = 256
+LONGEST = 2**18
+"""Tokens that are gone through one by one, at most."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,11 @@ def read(model: SequenceModel, number_format: str | Format, key: int) -> Fingerp
     task, told = model.task, model.task.model_dump()
     if task.name != "equality" or told["layout"] != "concatenated":
         raise CertificateError(f"{ARGUMENT} is about equality of concatenated strings, got {task.name}")
-    if not gf2.irreducible(key):
+    if task.length > LONGEST:
+        raise CertificateError(
+            f"strings of {task.length:,} tokens are more than the {LONGEST:,} the checker goes through"
+        )
+    if not irreducible(key):
         raise CertificateError(f"key {key:#x} is no irreducible polynomial over GF(2)")
     network = ReluNetwork(model, number_format)
     for name, value in model.state_dict().items():
@@ -53,26 +62,63 @@ def read(model: SequenceModel, number_format: str | Format, key: int) -> Fingerp
     return _head(network, bits)
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The margin found. Raises CertificateError for what the weights do not bear out."""
-    told, key = certificate.quantities, certificate.parameters.get("key")
-    if certificate.scope != "all inputs but a share":
-        raise CertificateError(
-            f"{ARGUMENT} proves claims about shares of keys, the certificate says {certificate.scope!r}"
-        )
-    if not isinstance(key, int):
-        raise CertificateError("the certificate names no key")
-    d, n = gf2.degree(key), model.task.length // 2
-    expected = {"key": f"{key:#x}", "degree": d, "wrong_keys": (n - 1) // d, "keys": gf2.irreducible_count(d)}
-    for name, value in expected.items():
-        if str(told.get(name)) != str(value):
-            raise CertificateError(f"the certificate says {name} {told.get(name)}, it is {value}")
+def claim(wrong: int, keys: int) -> str:
+    """What the argument proves, as a sentence."""
+    return (
+        "equal strings are always answered equal; unequal ones are answered equal only if the key divides their "
+        f"difference: for every pair of strings, {wrong} of the {keys} keys of this degree at most"
+    )
+
+
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Of recurrent networks the argument itself bounds all sums."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
+    key = certificate.parameters.get("key")
+    if not isinstance(key, int) or isinstance(key, bool) or not 2 <= _degree(key) <= LARGEST_DEGREE:
+        raise CertificateError(f"the certificate names no key of degree 2 to {LARGEST_DEGREE}")
     found = read(model, certificate.number_format, key)
-    if told.get("error") != expected["wrong_keys"] / expected["keys"]:  # type: ignore[operator]
-        raise CertificateError(f"the certificate says error {told.get('error')}, it is wrong_keys / keys")
-    if certificate.order == "any" and not found.exact:
-        raise CertificateError(f"sums are rounded in {certificate.number_format}: the order of sums matters")
-    return found.margin
+    d, n, units = _degree(key), model.task.length // 2, model.config.width
+    wrong, keys = (n - 1) // d, irreducible_count(d)
+    degree = certificate.parameters.get("degree")
+    return Proved(
+        claim=claim(wrong, keys),
+        scope="all inputs but a share",
+        margin=found.margin,
+        order="any" if found.exact else "sequential",
+        equal={
+            "key": f"{key:#x}",
+            "degree": d,
+            "wrong_keys": wrong,
+            "keys": keys if keys < 2**53 else str(keys),
+            "error": wrong / keys,
+            "units": units,
+            "state_bits": units,
+            "log2_n": math.log2(n),
+        },
+        at_least={"deterministic_lower_bound_bits": model.task.recurrent_bits()},
+        options={"key": key, "degree": None if degree is None else d},
+    )
+
+
+def _degree(key: int) -> int:
+    return key.bit_length() - 1
+
+
+def irreducible(key: int) -> bool:
+    """Whether a polynomial over GF(2), bit i the coefficient of z^i, has no proper factor."""
+    import flint  # noqa: PLC0415  # a compiled library that only codes and keys need
+
+    factors = flint.nmod_poly([key >> i & 1 for i in range(key.bit_length())], 2).factor()[1]
+    return [multiplicity for _, multiplicity in factors] == [1]
+
+
+def irreducible_count(d: int) -> int:
+    """How many irreducible polynomials of degree d there are: what degrees e | d leave of 2^d, over d (Gauss)."""
+    return (2**d - sum(e * irreducible_count(e) for e in range(1, d) if d % e == 0)) // d
 
 
 def _contributions(bits: BitNetwork, length: int, alphabet: int, query: int) -> np.ndarray:
@@ -103,7 +149,7 @@ def _planes(said: np.ndarray, key: int) -> None:
     questions, plane_of = np.unique(asked, axis=1, return_inverse=True)
     if len(np.unique(questions, axis=0)) < len(questions):
         raise CertificateError("two tokens have one fingerprint")
-    d = gf2.degree(key)
+    d = _degree(key)
     for plane in range(questions.shape[1]):
         powers = answered[::-1, plane_of.reshape(-1) == plane].astype(np.uint8)  # of position n - 1, n - 2, …
         terms = [powers[i : len(powers) - d + i] for i in range(d + 1) if key >> i & 1 and len(powers) > d]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments.two_layers import Reading, TwoLayers
+from separatrix.constructions.check.kernel.exact import column_units
 from separatrix.tasks import Task
 
 BUDGET = 2**22
@@ -39,6 +39,21 @@ class Class:
     rows: np.ndarray
 
 
+class Seen:
+    """The least and the largest row, and one of the coarsest unit, of all classes that pass by."""
+
+    def __init__(self, width: int) -> None:
+        self.rows = np.zeros((0, width))
+
+    def watch(self, found: Iterator[Class]) -> Iterator[Class]:
+        """The same classes."""
+        for each in found:
+            unit = np.where(np.isinf(smallest := column_units(each.rows)), 0, smallest)
+            here = np.stack([each.rows.min(axis=0), each.rows.max(axis=0), unit])
+            self.rows = np.concatenate([self.rows, here])
+            yield each
+
+
 def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class]:
     """All positions, by what they hold in the coordinates that are `used` ([D] booleans) and which heads read the same.
 
@@ -57,7 +72,7 @@ def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class
         spent += size ** len(distinct)
         if spent > BUDGET:
             raise CertificateError(f"more than {BUDGET:,} assignments of tokens to try: the checker takes fewer")
-        tokens = np.array(list(product(range(size), repeat=len(distinct)))).reshape(-1, len(distinct))
+        tokens = np.indices([size] * len(distinct)).reshape(len(distinct), -1).T
         by_head = tokens[:, [distinct.index(source) for source in pattern]]
         rows = model.exact.add(
             model.embed[by_head[:, 0]],
@@ -107,6 +122,14 @@ def claim(task: Task, every_length: bool = False) -> str:
     """What is proved of thresholds of local functions, as a sentence."""
     lengths = "every length up to" if every_length else "length"
     return f"every context of {lengths} {task.length} is answered as {task.name} is defined"
+
+
+def sizes(model: TwoLayers, read: Reading) -> dict[str, int]:
+    """What certificates of these arguments say of sizes; of a sparse threshold, heads and bits a feature looks at."""
+    if model.task.name != "sparse-threshold":
+        return {"width": model.width}
+    widest = max(table.ndim for table, _ in _MEANINGS[model.task.name](model.task)[0])
+    return {"width": model.width, "heads": read.targets.shape[1], "bits": widest}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ are tried.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.separation import separation, sign_group
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.exact import carrier, vanishes
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import Attention, TransformerConfig
 from separatrix.numerics import FORMATS, FloatingPoint, Format, Grid, parse
@@ -43,16 +46,22 @@ class Tables:
     own_values: Tensor
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The least difference of logits found. Raises CertificateError for what the weights do not bear out."""
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Scores may be rounded where sums are taken in order: how they are is found here."""
+    return ("scores",) if certificate.order == "sequential" else ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
     _shape(model)
     assert isinstance(model.task, IndexLookup)
-    if (certificate.scope, certificate.claim) != ("lengths up to N", claim(model.task)):
-        raise CertificateError(
-            f"{ARGUMENT} proves {claim(model.task)!r} for lengths up to N, the certificate says more"
-        )
     number_format = parse(certificate.number_format)
     reading = LookupWeights.of(model)
+    scores = reading.scores(carrier(number_format))
+    if not scores.plus(scores).exact_in(carrier(FORMATS["real"])):
+        raise CertificateError(
+            f"scores up to {float(scores.bound):g} are not exact in float64, in which they are checked"
+        )
     tables = reading.tables()
     found = separation(tables.queries, tables.keys)
     own = min(
@@ -62,25 +71,46 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     gap = min(found.gap, own)
     if not gap > 0:
         raise CertificateError(f"some position's score is not above all others: the gap is {gap:g}")
-    leak = found.leak + math.exp(-own)
+    leak = (found.leak + math.exp(-own)) * (1 + 1e-10)  # as many exponentials in float64 are off by far less
     if number_format.name == "real":
-        _quantities(certificate, {"score_gap": gap}, {"leak": leak})
-        return reading.margin(tables, leak)
-    scores = reading.scores(number_format)
+        return _proved(model, reading, tables, reading.margin(tables, leak), {"score_gap": gap}, {"leak": leak})
     if isinstance(number_format, FloatingPoint) and 2 * float(scores.bound) > number_format.largest:
         raise CertificateError(f"differences of scores up to {2 * float(scores.bound):g} overflow in {number_format}")
-    gap = -number_format.round_number(-gap)
-    if not scores.exact_in(number_format):
+    exact = scores.exact_in(number_format)
+    if not exact:
         if certificate.order != "sequential":
             raise CertificateError(
                 f"scores up to {float(scores.bound):g} in steps of {float(scores.unit):g} are not exact in "
                 f"{number_format}"
             )
         gap = _rounded_gap(tables, number_format)
-    if not number_format.vanishes(gap):
+    if not vanishes(number_format, gap):
         raise CertificateError(f"exp(-{gap:g}) does not round to 0 in {number_format}: attention is not one-hot")
-    _quantities(certificate, {"score_gap": gap}, {"largest_score": float(scores.bound)})
-    return reading.margin(tables, 0.0)
+    sizes = {"largest_score": float(scores.bound)}
+    return _proved(model, reading, tables, reading.margin(tables, 0.0), {"score_gap": gap}, sizes, exact)
+
+
+def _proved(
+    model: SequenceModel,
+    reading: LookupWeights,
+    tables: Tables,
+    margin: float,
+    at_least: dict[str, float],
+    at_most: dict[str, float],
+    exact: bool = True,
+) -> Proved:
+    assert isinstance(model.task, IndexLookup)
+    varying = (tables.keys != tables.keys[0]).any(dim=0)
+    beta = (tables.queries[0] * tables.keys[0])[varying].abs()
+    return Proved(
+        claim=claim(model.task),
+        scope="lengths up to N",
+        margin=margin,
+        order="any" if exact else "sequential",
+        equal={"width": reading.positions.shape[1]} | ({"beta": float(beta.min())} if len(beta) else {}),
+        at_least=at_least if len(beta) else {**at_least, "beta": at_least["score_gap"]},  # one position: times the flag
+        at_most=at_most,
+    )
 
 
 def claim(task: IndexLookup) -> str:
@@ -239,12 +269,3 @@ def _sum(terms: list[float], number_format: Format) -> float:
     for term in terms:
         total = number_format.round_number(total + term)
     return total
-
-
-def _quantities(certificate: Certificate, at_least: dict[str, float], at_most: dict[str, float]) -> None:
-    """CertificateError for numbers the certificate has better than they were found."""
-    for found, better in ((at_least, 1), (at_most, -1)):
-        for name, value in found.items():
-            claimed = certificate.quantities.get(name)
-            if not isinstance(claimed, int | float) or better * (claimed - value) > 1e-9 * abs(value):
-                raise CertificateError(f"the certificate says {name} = {claimed}, found {value:g}")

@@ -9,12 +9,15 @@ everything that rounding can do to scores.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
-from separatrix.constructions.check.arguments.two_layers import HeadWeights, Reading, TwoLayers, reading, require_width
+from separatrix.constructions.check.arguments.two_layers import HeadWeights, Reading, TwoLayers, reading
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.exact import vanishes
 from separatrix.models import SequenceModel
 from separatrix.numerics import FixedPoint, FloatingPoint
 from separatrix.tasks.nearest_neighbor import NearestNeighbor
@@ -30,8 +33,13 @@ def claim(task: NearestNeighbor, gamma: float, norm: float) -> str:
     )
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The least difference of logits. CertificateError for what the weights do not bear out."""
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Inputs are any numbers, so inner products of them are rounded: the lemma counts by how much."""
+    return ("inputs",)
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. CertificateError for what the weights do not bear out."""
     weights, task = TwoLayers(model, certificate), model.task
     if not isinstance(task, NearestNeighbor):
         raise CertificateError(f"{ARGUMENT} is about nearest-neighbor, got {task.name}")
@@ -40,22 +48,34 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
         raise CertificateError(
             "the certificate must say which margin it needs, gamma, and how long points may be, norm"
         )
-    proved = ("inputs of a margin", claim(task, gamma, norm))
-    if (certificate.scope, certificate.claim) != proved or not weights.causal:
-        raise CertificateError(
-            f"{ARGUMENT} proves {proved[1]!r} for inputs of a margin, the certificate says otherwise"
-        )
-    require_width(certificate, weights.width)
-    read, beta, lower = _structure(weights, task)
+    if not weights.causal:
+        raise CertificateError(f"{ARGUMENT} is about causal attention: one set of weights for all lengths")
+    read, beta, demoted = _structure(weights, task)
     needed = _needed(weights, task.dimension, read, beta, norm)
     if not gamma >= needed * (1 - 1e-9):
         raise CertificateError(f"the certificate is about margins from {gamma:g} on, {needed:.6g} is needed")
-    _check_demotion(weights, task.dimension, beta, lower, norm)
-    return _margin(weights, task, certificate, read)
+    _check_demotion(weights, task.dimension, beta, demoted, norm)
+    wanted = certificate.parameters.get("gamma")
+    if wanted is not None and not (isinstance(wanted, float) and wanted >= gamma * (1 - 1e-9)):
+        raise CertificateError(f"margins from {gamma:g} on were proved, the parameters say {wanted}")
+    return Proved(
+        claim=claim(task, gamma, norm),
+        scope="inputs of a margin",
+        margin=_margin(weights, task, certificate, read),
+        order="sequential" if _needs_order(weights, task) else "any",
+        equal={"width": weights.width, "gamma": gamma, "norm": norm, "compare_beta": beta},
+        at_least={"copy_beta": read.gap / 2},
+        at_most={"copy_leak": 0.0 if weights.exact.rounds else drift.leak(len(weights.positions), read.gap)},
+    )
 
 
-def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, float, float]:
-    """(first layer, beta, how far points and the query itself are demoted, over beta), read from the weights."""
+def _needs_order(weights: TwoLayers, task: NearestNeighbor) -> bool:
+    """Whether so many votes may add up to anything, unless they are added one by one."""
+    return isinstance(weights.format, FloatingPoint) and task.points * weights.format.unit > 1
+
+
+def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, float, tuple[float, float]]:
+    """(first layer, beta, how far points and the query itself are demoted, over beta): read from the weights."""
     d, embed = task.dimension, weights.embed
     if any(mlp is not None and not mlp.idle for mlp in weights.mlps):
         raise CertificateError("the MLPs must be 0")
@@ -66,6 +86,9 @@ def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, floa
     copied = np.concatenate([embed[:, :d], np.zeros((weights.width, task.labels))], axis=1)
     if (copied != read.outputs[0].T).any() or not _selects(embed):
         raise CertificateError("the first layer must copy points as they are, each number in a coordinate of its own")
+    (first,) = [each for each in weights.heads[0] if not each.idle]
+    if not _selects(first.value) or not _selects(first.out):
+        raise CertificateError("the first layer must pass points on as they are: nothing is added up")
     head = weights.heads[1][0]
     if any(not other.idle for other in weights.heads[1][1:]):
         raise CertificateError("one head must work in the second layer")
@@ -74,6 +97,8 @@ def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, floa
     base = np.concatenate([weights.base[None], weights.base + weights.positions])
     if (votes @ embed != np.eye(task.labels, embed.shape[1], k=d)).any() or (base @ votes.T).any():
         raise CertificateError("what the second layer reads must be the label, and nothing from points")
+    if (weights.answer * weights.base).any():
+        raise CertificateError("logits must come from votes alone: the query itself has some")
     if (embed[:, :d].T @ weights.answer.T).any() or head.value_bias.any() or weights.answer_bias.any():
         raise CertificateError("logits must come from votes alone")
     if not all(_selects(each.T) for each in (head.value, head.out, weights.answer)):
@@ -91,7 +116,12 @@ def _compared(head: HeadWeights, points: np.ndarray, labels: np.ndarray) -> floa
     """beta: doubled queries meet points with a score of beta <q, x>, in which each product has one term."""
     asked, held = 2 * head.query @ points, head.key @ points  # [K, d]
     used = (asked != 0).sum(axis=0)
-    if (used != 1).any() or (held != 0).sum(axis=1).max() > 1 or (asked != 0).sum(axis=1).max() > 1:
+    if (
+        (used != 1).any()
+        or ((held != 0).sum(axis=0) != 1).any()
+        or (held != 0).sum(axis=1).max() > 1
+        or (asked != 0).sum(axis=1).max() > 1
+    ):
         raise CertificateError("queries and points must be compared number by number")
     scores = asked.T @ held
     beta = float(scores[0, 0])
@@ -102,8 +132,8 @@ def _compared(head: HeadWeights, points: np.ndarray, labels: np.ndarray) -> floa
     return beta
 
 
-def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> float:
-    """What is taken from the scores of points and of the query itself, at least, over beta. Labels' get exactly 0."""
+def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> tuple[float, float]:
+    """What is taken from the scores of points and of the query itself, least and most, over beta. Labels' get 0."""
     base = weights.exact.add(weights.base[None], weights.positions, what="positions")
     query = weights.exact.linear(weights.base[None], head.query, head.query_bias, "queries of the second layer")[0]
     keys = weights.exact.linear(base, head.key, head.key_bias, "keys of the second layer")
@@ -118,28 +148,29 @@ def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> float:
         raise CertificateError("labels' scores must be inner products alone")
     if ((others != 0).sum(axis=1) > 1).any():
         raise CertificateError("points must be demoted by a single term")
-    return float(-others.sum(axis=1).max() / beta)
+    taken = -others.sum(axis=1) / beta
+    return float(taken.min()), float(taken.max())
 
 
-def _check_demotion(weights: TwoLayers, d: int, beta: float, lower: float, norm: float) -> None:
+def _check_demotion(weights: TwoLayers, d: int, beta: float, demoted: tuple[float, float], norm: float) -> None:
     """CertificateError unless points and the query itself, at most 2 |q| |x| - lower, vanish beside any label.
 
     All over beta. A sum of d + 1 terms is off by (d + 1) u / (1 - (d + 1) u) times the terms' sizes.
     """
-    found = weights.format
+    found, (lower, upper) = weights.format, demoted
     if isinstance(found, FloatingPoint):
         error, length = (d + 1) * found.unit / (1 - (d + 1) * found.unit), (norm * (1 + found.unit)) ** 2
         distance = lower * (1 - error) - 3 * length * (1 + error) - 2 * d * found.smallest
-        enough = error > 0 and found.vanishes(beta * distance / (1 + 2 * found.unit))
+        enough = error > 0 and vanishes(found, beta * distance / (1 + 2 * found.unit))
     elif isinstance(found, FixedPoint):
         length = (norm + found.smallest / 2 * math.sqrt(d)) ** 2
-        enough = found.vanishes(beta * (lower - 3 * length) - 2 * d * found.smallest - found.smallest)
+        enough = vanishes(found, beta * (lower - 3 * length) - 2 * d * found.smallest - found.smallest)
     else:
         enough = beta * (lower - 3.01 * norm**2) >= 150 * math.log(2)
     if not enough:
         raise CertificateError("points and queries do not score far enough below labels")
-    largest = beta * (2 * lower + 4)
-    if largest > found.largest:
+    largest = beta * (upper + 4 * norm**2)  # least and greatest score apart, at most 3, and what rounding adds
+    if not largest <= found.largest:
         raise CertificateError(f"differences of scores up to {largest:g} overflow in {found}")
 
 
@@ -180,7 +211,7 @@ def _margin(weights: TwoLayers, task: NearestNeighbor, certificate: Certificate,
     if not weights.exact.rounds:
         others = drift.leak(2 * k + 1, math.log(2) * 150)
         return 1 - 4 * others - 4 * drift.leak(len(weights.positions), read.gap)
-    if isinstance(found, FloatingPoint) and k * found.unit > 1 and certificate.order != "sequential":
+    if _needs_order(weights, task) and certificate.order != "sequential":
         raise CertificateError(f"{k} votes may add up to anything in {found}, unless one by one")
     if 1 / (4 * k) < found.smallest or 4 * k > found.largest:
         raise CertificateError(f"{found} cannot hold the votes of {k} points")

@@ -6,21 +6,25 @@ reaches is visited, breadth first, and the network's answer compared with the de
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import math
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
-from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 from separatrix.tasks import Task
 
 ARGUMENT = "product of automata"
-BUDGET = 2**20
+BUDGET = 2**17
 """Pairs visited at most."""
+NUMBERS = 2**30
+"""Numbers of all their state vectors at most."""
 BLOCK = 2**22
 """Numbers worked on at a time."""
 
@@ -37,7 +41,7 @@ class WrongAnswer(CertificateError):
 
 @dataclass(frozen=True)
 class Product:
-    """What the visit found. states: distinct state vectors; margin: least gap between right and any other logit."""
+    """What the visit found. bits: whether states are of 0 and 1; margin: least gap of right and other logits."""
 
     pairs: int
     states: int
@@ -46,6 +50,7 @@ class Product:
     largest_activation: float
     largest_sum: float
     exact: bool
+    bits: bool
 
 
 def explore(model: SequenceModel, number_format: str | Format, budget: int = BUDGET) -> Product:
@@ -55,11 +60,11 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
     """
     network, search = ReluNetwork(model, number_format), _Search(model.task, budget)
     level = search.empty(network.units)
-    margin, most = np.inf, 0.0
+    margin, most, bits = np.inf, 0.0, True
     while len(level):
         following = []
         for part in level.blocks(max(1, BLOCK // network.units)):
-            most = max(most, float(part.vectors.max()))
+            most, bits = max(most, float(part.vectors.max())), bits and bool(np.isin(part.vectors, (0, 1)).all())
             if part.numbers != [0]:  # the empty string is no input
                 margin = min(margin, _margin(network, search, part))
             tokens = range(model.task.alphabet_size)
@@ -76,24 +81,50 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
         largest_activation=most,
         largest_sum=network.largest,
         exact=network.exact,
+        bits=bits,
     )
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The margin found. Raises CertificateError for what the weights do not bear out."""
-    found = explore(model, certificate.number_format)
-    if certificate.scope != "all lengths":
-        raise CertificateError(
-            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
-        )
+def claim(task: Task, construction: str = "") -> str:
+    """What the argument proves, as a sentence. Networks of a stack have one of their own."""
+    if construction == "bounded-dyck-stack":
+        return "the network accepts the strings of bounded-dyck, and no others, at every length"
+    if task.name in ("equality", "disjointness"):
+        return f"the network decides {task.name} of interleaved strings at every even length"
+    return f"the network gives the answer of {task.name} to every string of every length"
+
+
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Of recurrent networks the argument itself bounds all sums, or rounds them."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
+    found, units = explore(model, certificate.number_format), model.config.width
     if certificate.order == "any" and not found.exact:
         raise CertificateError(
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
         )
-    for name, value in {"states": found.states, "pairs": found.pairs}.items():
-        if certificate.quantities.get(name, value) != value:
-            raise CertificateError(f"the certificate says {certificate.quantities[name]} {name}, there are {value}")
-    return found.margin
+    if not found.bits:
+        raise CertificateError(f"units hold up to {found.largest_activation:g}, or fractions: they are no bits")
+    return Proved(
+        claim=claim(model.task, certificate.construction),
+        scope="all lengths",
+        margin=found.margin,
+        order="any" if found.exact else "sequential",
+        equal={
+            "units": units,
+            "state_bits": units,
+            "states": found.states,
+            "log2_states": math.log2(found.states),
+            "pairs": found.pairs,
+            "definition_states": found.definition_states,
+            "largest_activation": found.largest_activation,
+            "largest_sum": found.largest_sum,
+        },
+        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+    )
 
 
 @dataclass
@@ -137,7 +168,8 @@ class _Search:
 
     def open(self, vectors: np.ndarray, origins: list[tuple[int, int]], definitions: list[Hashable]) -> _Level:
         """Those pairs that are new."""
-        small = vectors.astype(np.uint8)
+        with np.errstate(invalid="ignore"):  # of infinities, which are then kept as they are
+            small = vectors.astype(np.uint8)
         keys = small if (small == vectors).all() else vectors
         fresh = []
         for row, (key, state, origin) in enumerate(zip(keys, definitions, origins, strict=True)):
@@ -146,9 +178,9 @@ class _Search:
                 self.seen[pair] = len(self.origins)
                 self.origins.append(origin)
                 fresh.append(row)
-        if len(self.seen) > self.budget:
+        if len(self.seen) > self.budget or len(self.seen) * vectors.shape[1] > NUMBERS:
             raise CertificateError(
-                f"the network has more than {self.budget:,} reachable states: too many to visit one by one"
+                f"the network has more than {len(self.seen) - 1:,} reachable states: too many to visit one by one"
             )
         numbers = list(range(len(self.origins) - len(fresh), len(self.origins)))
         return _Level(vectors[fresh], [definitions[row] for row in fresh], numbers)

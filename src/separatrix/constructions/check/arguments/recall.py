@@ -9,6 +9,7 @@ without it, q itself does.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from separatrix.constructions.check.arguments.two_layers import (
     TwoLayers,
     exact_scores,
     reading,
-    require_width,
 )
+from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.constructions.check.kernel.exact import signed, units
 from separatrix.models import SequenceModel
 from separatrix.tasks.associative_recall import AssociativeRecall
@@ -36,16 +37,20 @@ def claim(task: AssociativeRecall) -> str:
     return f"every key, present or absent, of 1 to {task.pairs} pairs of distinct keys is answered with its value"
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The least difference of logits found. CertificateError for what the weights do not bear out."""
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Nothing is rounded: both layers read one position."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. CertificateError for what the weights do not bear out."""
     weights, task = TwoLayers(model, certificate), model.task
     if not isinstance(task, AssociativeRecall):
         raise CertificateError(f"{ARGUMENT} is about associative-recall, got {task.name}")
-    if (certificate.scope, certificate.claim) != ("lengths up to N", claim(task)) or not weights.causal:
-        raise CertificateError(f"{ARGUMENT} proves {claim(task)!r} for lengths up to N, the certificate says otherwise")
+    if not weights.causal:
+        raise CertificateError(f"{ARGUMENT} is about causal attention: one set of weights for all lengths")
     if weights.mlps[1] is not None and not weights.mlps[1].idle:
         raise CertificateError("the second layer's MLP must be 0")
-    require_width(certificate, weights.width)
     rows = _rows(weights, task)
     head = weights.heads[1][0]
     if any(not other.idle for other in weights.heads[1][1:]):
@@ -60,7 +65,17 @@ def verify(model: SequenceModel, certificate: Certificate) -> float:
     gap = _gap(queries, own, at_values, at_keys)
     weights.require_vanishing(gap, "second layer")
     said, echoed = (_said(weights, head, each) for each in (rows.values, rows.asked))
-    return _margin(weights, rows, said, echoed, _drift(weights, rows, head, (queries, own, at_values, at_keys), gap))
+    moved = _drift(weights, rows, head, (queries, own, at_values, at_keys), gap)
+    places = len(weights.positions)
+    leaks = [0.0 if exact.rounds else drift.leak(places, each) for each in (rows.read.gap, gap)]
+    return Proved(
+        claim=claim(task),
+        scope="lengths up to N",
+        margin=_margin(weights, rows, said, echoed, moved),
+        equal={"width": weights.width},
+        at_least={"copy_beta": rows.read.gap / 2, "match_beta": gap},
+        at_most={"copy_leak": leaks[0], "match_leak": leaks[1]},
+    )
 
 
 @dataclass(frozen=True)
@@ -143,8 +158,7 @@ def _margin(weights: TwoLayers, rows: _Rows, said: np.ndarray, echoed: np.ndarra
     answered = exact.add(rows.asked, echoed, what="answers")
     logits = exact.linear(answered, weights.answer, weights.answer_bias, "logits")
     margin = logits[:, absent] - logits[:, :absent].max(axis=1)
-    if exact.rounds:
-        _exact_logits(weights, rows.asked, said)
+    _exact_logits(weights, rows.asked, said)
     offsets = rows.asked @ weights.answer.T + weights.answer_bias
     spread = float((offsets.max(axis=0) - offsets.min(axis=0)).max())
     logits = said @ weights.answer.T + offsets[:1]

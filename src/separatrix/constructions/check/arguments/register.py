@@ -8,15 +8,18 @@ head.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Arithmetic, Format
+from separatrix.tasks import Task
 
 ARGUMENT = "shift register"
 
@@ -42,9 +45,11 @@ def read(model: SequenceModel, number_format: str | Format) -> Register:
         wanted[slots[p]] = 0
         if not np.array_equal(row, wanted):
             raise CertificateError(f"the query for position {p} does not leave its token alone, and only its token")
+    if np.delete(network.head.weight(), np.unique(slots), axis=1).any():
+        raise CertificateError("the head reads units that hold no token")
     head = network.head.weight()[:, slots].transpose(1, 2, 0)  # [position, bit, answer]
     logits = _logits(network, head, codes)
-    own = np.arange(len(codes))
+    own = np.arange(codes.shape[1])
     right = logits[:, own, own]
     logits[:, own, own] = -np.inf
     gaps = right - logits.max(axis=2)
@@ -55,17 +60,31 @@ def read(model: SequenceModel, number_format: str | Format) -> Register:
         )
     up = np.maximum(head, 0).sum(axis=1).max() + max(0, network.head_bias.max())
     down = np.maximum(-head, 0).sum(axis=1).max() + max(0, -network.head_bias.min())
-    return Register(float(gaps.min()), network.whole and bool(max(up, down) <= network.integers))
+    return Register(float(gaps.min()), bool(max(up, down) <= network.integers))
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The margin found. Raises CertificateError for what the weights do not bear out."""
-    if certificate.scope != "length N":
-        raise CertificateError(f"{ARGUMENT} proves claims about one length, the certificate says {certificate.scope!r}")
+def claim(task: Task) -> str:
+    """What the argument proves, as a sentence."""
+    return f"every query about every context of {task.length} tokens is answered right"
+
+
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Of recurrent networks the argument itself bounds all sums."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
     found = read(model, certificate.number_format)
-    if certificate.order == "any" and not found.exact:
-        raise CertificateError(f"sums are rounded in {certificate.number_format}: the order of sums matters")
-    return found.margin
+    units = model.config.width
+    return Proved(
+        claim=claim(model.task),
+        scope="length N",
+        margin=found.margin,
+        order="any" if found.exact else "sequential",
+        equal={"units": units, "state_bits": units},
+        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+    )
 
 
 def _hold(network: ReluNetwork) -> None:
@@ -78,7 +97,7 @@ def _hold(network: ReluNetwork) -> None:
 
 
 def _slots(network: ReluNetwork) -> tuple[np.ndarray, np.ndarray]:
-    """Units [N, b] each position's token stands in after the query, and the codes [S, b] that tokens write there."""
+    """Units [N, b] each position's token stands in after the query, and what each token writes there, [N, S, b]."""
     task, weight = network.model.task, network.recurrent.weight()
     if not (np.isin(weight, (0, 1)).all() and (weight.sum(axis=0) == 1).all() and (weight.sum(axis=1) == 1).all()):
         raise CertificateError("W does not permute the units")
@@ -93,14 +112,19 @@ def _slots(network: ReluNetwork) -> tuple[np.ndarray, np.ndarray]:
         slots.append(standing)
     if len(np.unique(slots)) != len(block) * task.length:
         raise CertificateError(f"slots overlap: {task.length} tokens do not fit")
-    return np.array(slots[::-1]), written[:, block]
+    arriving = np.ones((len(network.drive.up), network.units))  # W passes on one unit of 0 or 1
+    arriving[: task.alphabet_size, block] = 0  # where tokens write, nothing arrives before N tokens are in
+    network.require_whole(float(max((network.drive.up + arriving).max(), network.drive.down.max())))
+    held = np.array(slots[::-1])
+    order = np.argsort(held, axis=1)  # units in their order, in which rounded sums are taken
+    return np.take_along_axis(held, order, axis=1), written[:, block][:, order].transpose(1, 0, 2)
 
 
 def _logits(network: ReluNetwork, head: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Logits [position, token, answer], sums taken unit by unit in the order of the units, the bias last."""
     arithmetic = Arithmetic(network.format)
-    total = torch.zeros(len(head), len(codes), head.shape[2], dtype=torch.float64)
-    for j in range(codes.shape[1]):
-        bit, weight = torch.from_numpy(codes[None, :, j, None]), torch.from_numpy(head[:, None, j])
+    total = torch.zeros(*codes.shape[:2], head.shape[2], dtype=torch.float64)
+    for j in range(codes.shape[2]):
+        bit, weight = torch.from_numpy(codes[:, :, j, None]), torch.from_numpy(head[:, None, j])
         total = arithmetic.add(total, arithmetic.multiply(bit, weight))
     return arithmetic.add(total, torch.from_numpy(network.head_bias)).numpy()

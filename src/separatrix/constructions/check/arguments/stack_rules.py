@@ -11,13 +11,16 @@ iff the flag stands and the end finds no top.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.constructions.check.arguments.product import claim
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 
@@ -42,16 +45,25 @@ def read(model: SequenceModel, number_format: str | Format, layout: dict[str, An
     return _Reader(ReluNetwork(model, number_format), layout).read()
 
 
-def verify(model: SequenceModel, certificate: Certificate) -> float:
-    """The margin found. Raises CertificateError for what the weights do not bear out."""
-    if certificate.scope != "all lengths":
-        raise CertificateError(
-            f"{ARGUMENT} proves claims about all lengths, the certificate says {certificate.scope!r}"
-        )
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Of recurrent networks the argument itself bounds all sums."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
     layout = certificate.parameters.get("layout")
     if not isinstance(layout, dict) or set(layout) != {"slots", "violations", "alive", "begun"}:
         raise CertificateError("the certificate names no slots, violations, alive and begun")
-    return read(model, certificate.number_format, layout).margin
+    found, units = read(model, certificate.number_format, layout), model.config.width
+    return Proved(
+        claim=claim(model.task, certificate.construction),
+        scope="all lengths",
+        margin=found.margin,
+        equal={"units": units, "state_bits": units, "largest_sum": found.largest_sum},
+        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+        options={"layout": layout},
+    )
 
 
 class _Reader:
@@ -86,11 +98,7 @@ class _Reader:
         self._flag()
         margin, read = self._end()
         largest = self._largest(read)
-        if not self.network.whole or largest > self.network.integers:
-            raise CertificateError(
-                f"sums of up to {largest:g} are not held by {self.network.format}: whole numbers up to "
-                f"{self.network.integers:g} are"
-            )
+        self.network.require_whole(largest)
         return StackRules(margin, largest)
 
     def _table(self, units: np.ndarray, heard: list[tuple[int, int]]) -> np.ndarray:
@@ -161,7 +169,7 @@ class _Reader:
         head, bias = self.network.head.weight(), self.network.head_bias
         gap = head[1] - head[0]
         read = self.violations[gap[self.violations] != 0]
-        others = np.delete(gap, [*read, self.alive])
+        others = np.delete(head, [*read, self.alive], axis=1)
         if others.any() or (gap[read] >= 0).any():
             raise CertificateError("the head reads more than the flag and what the end finds")
         end, bits = 2 * self.kinds, []

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.kernel.exact import Exactness, column_units
+from separatrix.constructions.check.kernel.exact import Exactness, column_units, vanishes
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
 
@@ -32,8 +32,8 @@ class HeadWeights:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing comes out of it."""
-        return not (self.out @ np.concatenate([self.value, self.value_bias[:, None]], axis=1)).any()
+        """Whether all its weights are 0."""
+        return not any(weights.any() for weights in vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class MlpWeights:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing comes out of it."""
-        return not (self.write.any() or self.write_bias.any())
+        """Whether all its weights are 0."""
+        return not any(weights.any() for weights in vars(self).values())
 
 
 class TwoLayers:
@@ -89,7 +89,7 @@ class TwoLayers:
 
     def require_vanishing(self, gap: float, layer: str) -> None:
         """CertificateError unless weights so far below the largest score are 0, as far as the format rounds at all."""
-        if self.exact.rounds and not self.format.vanishes(gap):
+        if self.exact.rounds and not vanishes(self.format, gap):
             raise CertificateError(
                 f"a gap of {gap:g} between scores of the {layer} leaves weights above 0 in {self.format}"
             )
@@ -208,14 +208,6 @@ def _self_gap(model: TwoLayers, head: HeadWeights, rows: np.ndarray, queries: np
 
 def exact_scores(model: TwoLayers, queries: np.ndarray, keys: np.ndarray, what: str) -> None:
     """CertificateError where inner products [M, K] with [N, K] may round."""
-    if not model.exact.rounds:
-        return
     mass = (np.abs(queries) @ np.abs(keys).max(axis=0)).max()
     unit = (column_units(queries) * column_units(keys)).min()
     model.exact.sums(np.atleast_1d(mass), np.atleast_1d(unit), f"scores of {what}")
-
-
-def require_width(certificate: Certificate, width: int) -> None:
-    """CertificateError for a certificate that speaks of another width."""
-    if certificate.quantities.get("width") != width:
-        raise CertificateError(f"the certificate says width = {certificate.quantities.get('width')}, it is {width}")

@@ -1,25 +1,39 @@
 """What every check does: the certificate belongs to the model, the weights are the format's, the argument holds.
 
-An argument is a module of `check.arguments` with `verify(model, certificate) -> margin`: it reads the weights, proves
-the claim for the certificate's scope, format and order of sums, and raises CertificateError for whatever the weights do
-not bear out. It knows the theorem's lemma, and nothing of how the weights were made.
+The trusted base is this package (about 900 lines), the arguments' lemmas, `numerics` (what a format holds), the two
+model classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right). Nothing
+here imports what builds weights.
+
+The argument, a module of `check.arguments` with `verify(model, certificate) -> Proved`, proves its lemma in exact
+arithmetic. The ledger goes over all weights: one that no logit depends on is refused. The envelope goes over the whole
+network: it overflows nowhere, and is exact but for what the argument's `allowed(certificate)` accounts for. Last, every
+field of the certificate is held against what was proved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.construction import load
+from separatrix.constructions.certificate import NOTE, Certificate, CertificateError
+from separatrix.constructions.check.kernel import ledger
+from separatrix.constructions.check.kernel.claims import Proved, compare
+from separatrix.constructions.check.kernel.envelope import Envelope, Network
+from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.errors import unknown
 from separatrix.models import SequenceModel
-from separatrix.models.files import weights_sha256
-from separatrix.numerics import Format, Grid, parse
+from separatrix.models.elman import Elman
+from separatrix.models.files import load, read_header, weights_sha256
+from separatrix.models.transformer import Transformer
+from separatrix.numerics import FloatingPoint, Format, Grid, parse
+from separatrix.tasks import family
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
@@ -37,10 +51,20 @@ _ARGUMENTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A certificate the weights bear out. margin: what was found, at least what the certificate claims."""
+    """A certificate the weights bear out, and what was found: the only thing to be printed."""
 
     certificate: Certificate
-    margin: float
+    proved: Proved
+
+    @property
+    def margin(self) -> float:
+        """The least difference of logits found, at least what the certificate claims."""
+        return self.proved.margin
+
+    @property
+    def statement(self) -> str:
+        """What holds, in the checker's words."""
+        return self.proved.statement(self.certificate.number_format)
 
 
 def check_file(path: str | Path) -> Verdict:
@@ -49,10 +73,13 @@ def check_file(path: str | Path) -> Verdict:
     Raises InputError for a file that is missing, damaged, changed or not ours, CertificateError for a certificate that
     is missing or not borne out.
     """
-    built = load(path)
-    if built.certificate.weights_sha256 is None:
+    header = read_header(path)
+    if NOTE not in header.notes:
+        raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
+    certificate = Certificate(**header.notes[NOTE])
+    if certificate.weights_sha256 is None:
         raise CertificateError(f"{path}: its certificate does not say which weights it was issued for")
-    return check(built.model, built.certificate)
+    return check(load(path).eval(), certificate)
 
 
 @torch.no_grad()
@@ -60,6 +87,29 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
     """Verify a certificate against a model's weights, from scratch. Raises CertificateError saying what failed."""
     if certificate.argument not in _ARGUMENTS:
         raise unknown("argument", certificate.argument, _ARGUMENTS)
+    _same_model(model, certificate)
+    number_format, state = parse(certificate.number_format), model.state_dict()
+    for name, weight in state.items():
+        if weight.dtype != torch.float32 or not bool(weight.isfinite().all()) or not _held(number_format, weight):
+            raise CertificateError(f"{name} holds numbers that are none of {number_format}, or not as fp32")
+    argument = import_module(f"separatrix.constructions.check.arguments.{_ARGUMENTS[certificate.argument]}")
+    weights = {name: value.detach().double().numpy() for name, value in state.items()}
+    _plain(model)
+    proved = argument.verify(model, certificate)
+    if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
+        ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
+        _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
+    compare(certificate, proved, model.task)
+    return Verdict(certificate, proved)
+
+
+def _same_model(model: SequenceModel, certificate: Certificate) -> None:
+    """CertificateError unless the certificate is about this model, and the model is of a class that is known here."""
+    if type(model) not in (Transformer, Elman) or type(model.task) is not family(model.task.name):
+        raise CertificateError(
+            f"certificates are about transformer and elman on the built-in tasks, got {type(model).__name__} on "
+            f"{model.task.name}"
+        )
     for what, recorded, found in (
         ("task", certificate.task, model.task.model_dump(mode="json")),
         ("model", certificate.model, model.config.model_dump(mode="json")),
@@ -71,16 +121,53 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
         raise CertificateError("the certificate was issued for other weights: their hash differs")
     if model.query_offset != model.task.query_offset:
         raise CertificateError(f"queries are embedded {model.query_offset} rows down, the task says otherwise")
-    number_format = parse(certificate.number_format)
-    for name, weight in model.state_dict().items():
-        if not bool(weight.isfinite().all()) or not _held(number_format, weight):
-            raise CertificateError(f"{name} holds numbers that are none of {number_format}")
-    margin = import_module(f"separatrix.constructions.check.arguments.{_ARGUMENTS[certificate.argument]}").verify(
-        model, certificate
-    )
-    if not margin >= certificate.margin * (1 - 1e-9):
-        raise CertificateError(f"the certificate claims a margin of {certificate.margin:g}, found {margin:g}")
-    return Verdict(certificate, margin)
+
+
+def _plain(model: SequenceModel) -> None:
+    """CertificateError unless the network is one whose every op is known here."""
+    config = model.config.model_dump()
+    wanted: dict[str, Any] = {"norm": "none", "activation": "relu"}
+    wanted |= {"layers": 1, "mlp": 0, "residual": False, "positions": "none", "nonlinearity": "relu"}
+    if isinstance(model, Transformer):
+        wanted = {"norm": "none", "activation": "relu", "residual": True, "positions": "learned", "scale": 1.0}
+        wanted |= {"window": None, "bias": True}
+    if wrong := [f"{key}={config.get(key)}" for key, value in wanted.items() if config.get(key) != value]:
+        raise CertificateError(f"certificates are about plain networks of {config['name']}, got {', '.join(wrong)}")
+
+
+def _envelope(
+    model: Transformer,
+    certificate: Certificate,
+    weights: dict[str, np.ndarray],
+    allowed: Collection[str],
+    proved: Proved,
+) -> Envelope:
+    tokens, queries = _inputs(model, certificate)
+    config, positions = model.config.model_dump(), _rows(model.state_dict()["positions.table.weight"])
+    network = Network(model.task, weights, config["layers"], config["heads"], tokens, queries, positions)
+    return Envelope(network, parse(certificate.number_format), certificate.order, allowed, proved)
+
+
+def _inputs(model: SequenceModel, certificate: Certificate) -> tuple[Range, Range]:
+    """What context tokens and queries are embedded as; of vector tasks, the vectors themselves."""
+    task = model.task
+    if task.vector_size is None:
+        table, first = model.state_dict()["embed.weight"], task.query_values[0] + task.query_offset
+        return _rows(table[: task.alphabet_size]), _rows(table[first : first + task.query_count])
+    longest = certificate.quantities.get("norm")
+    if not isinstance(longest, float) or not 0 < longest < 2.0**64:
+        raise CertificateError(f"the certificate must say how long points may be, norm, got {longest}")
+    found = parse(certificate.number_format)
+    unit = found.unit if isinstance(found, FloatingPoint) else 0.0  # inputs are rounded, too
+    size = np.full(task.vector_size, max(longest, 1.0) * (1 + unit) + found.smallest)
+    inputs = Range(-size, size, np.full(task.vector_size, 2.0**-149))
+    return inputs, inputs
+
+
+def _rows(table: Tensor) -> Range:
+    """What is known of the rows of a table."""
+    low, high = table.amin(dim=0).double().numpy(), table.amax(dim=0).double().numpy()
+    return Range(low, high, Grid.of(table).unit.numpy())
 
 
 def _held(number_format: Format, weight: Tensor) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,9 +11,11 @@ from scipy import sparse
 from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
-from separatrix.constructions.rounding.recurrent import RoundedRecurrent
 from separatrix.models import SequenceModel
-from separatrix.numerics import FixedPoint, FloatingPoint, Format, parse
+from separatrix.numerics import Arithmetic, FixedPoint, FloatingPoint, Format, Real, parse
+
+CELL = "blocks.0.mixer.cell"
+"""Where the recurrent weights are."""
 
 
 class ReluNetwork:
@@ -33,15 +33,17 @@ class ReluNetwork:
         if wrong or config["positions"] != "none":
             raise CertificateError(f"the argument is about one plain layer of elman with relu, got {', '.join(wrong)}")
         self.model, self.format = model, parse(number_format)
-        weights = {name: self.format.round(value.detach().double()) for name, value in model.state_dict().items()}
+        state = model.state_dict()
+        self.weights = weights = {name: self.format.round(value.detach().double()) for name, value in state.items()}
         self.whole = all(bool((value == value.round()).all()) for value in weights.values())
+        if isinstance(self.format, Real) and not self.whole:
+            raise CertificateError("in real arithmetic, weights must be whole numbers: others are not added up exactly")
         self.integers = exact_integers(self.format)
-        cell = "blocks.0.mixer.cell"
-        self.recurrent = Signed(weights[f"{cell}.weight_hh_l0"])
+        self.recurrent = Signed(weights[f"{CELL}.weight_hh_l0"])
         self.head = Signed(weights["head.weight"])
-        drive = Signed(weights[f"{cell}.weight_ih_l0"]).sums(weights["embed.weight"].numpy())
+        drive = Signed(weights[f"{CELL}.weight_ih_l0"]).sums(weights["embed.weight"].numpy())
         for side in ("ih", "hh"):
-            drive = drive.plus(weights[f"{cell}.bias_{side}_l0"].numpy())
+            drive = drive.plus(weights[f"{CELL}.bias_{side}_l0"].numpy())
         self.drive = drive
         self.head_bias = weights["head.bias"].numpy()
         self.largest = 0.0  # partial sum met so far
@@ -56,10 +58,20 @@ class ReluNetwork:
         """Whether nothing met so far is ever rounded, in any order of the sums."""
         return self.whole and self.largest <= self.integers
 
-    @cached_property
-    def rounded(self) -> RoundedRecurrent:
-        """The same network, rounded one by one."""
-        return RoundedRecurrent(self.model, self.format)
+    def rounded(self, h: np.ndarray, token: int) -> np.ndarray:
+        """States [B, D] after one more token, every product and sum rounded, coordinates in their order."""
+        arithmetic, cell, weights = Arithmetic(self.format), CELL, self.weights
+        bias = arithmetic.add(weights[f"{cell}.bias_ih_l0"], weights[f"{cell}.bias_hh_l0"])
+        driven = arithmetic.linear(weights["embed.weight"][token], weights[f"{cell}.weight_ih_l0"], bias)
+        heard = arithmetic.linear(torch.from_numpy(h), weights[f"{cell}.weight_hh_l0"])
+        return torch.relu(arithmetic.add(driven, heard)).numpy()
+
+    def require_whole(self, largest: float) -> None:
+        """CertificateError unless weights are whole numbers, and the format holds all of them up to here."""
+        if not self.whole or not largest <= self.integers:
+            raise CertificateError(
+                f"sums of up to {largest:g} are not held by {self.format}: whole numbers up to {self.integers:g} are"
+            )
 
     def steps(self, h: np.ndarray, tokens: Iterable[int]) -> Iterator[np.ndarray]:
         """States [B, D] after one more token, for each of several tokens of the vocabulary."""
@@ -69,8 +81,9 @@ class ReluNetwork:
             if self._fits(highest, self.drive.row(token)):
                 yield np.maximum(total + self.drive.row(token).total, 0)
             else:
-                state = ((torch.from_numpy(h),),)
-                yield self.rounded.step(state, torch.full((len(h),), token))[0].numpy()
+                if isinstance(self.format, Real):
+                    raise CertificateError(f"sums up to {self.largest:g} are more than the checker adds up exactly")
+                yield self.rounded(h, token)
 
     def logits(self, h: np.ndarray, query: int) -> np.ndarray:
         """Logits [B, answers] of the answers to a query."""
@@ -78,7 +91,10 @@ class ReluNetwork:
         read = self.head.sums(after).plus(self.head_bias)
         if self._fits(read):
             return read.total
-        return self.rounded.decode(((torch.from_numpy(h),),), torch.full((len(h), 1), query))[:, 0].numpy()
+        if isinstance(self.format, Real):
+            raise CertificateError(f"sums up to {self.largest:g} are more than the checker adds up exactly")
+        arithmetic, weights = Arithmetic(self.format), self.weights
+        return arithmetic.linear(torch.from_numpy(after), weights["head.weight"], weights["head.bias"]).numpy()
 
     def _fits(self, *terms: Sums) -> bool:
         """Whether no order of these sums leaves the whole numbers the format holds."""
@@ -130,4 +146,4 @@ def exact_integers(found: Format) -> float:
     """The largest M such that a format holds every whole number from -M to M; 0 when it does not hold 1."""
     if isinstance(found, FloatingPoint):
         return min(2.0 ** (found.mantissa + 1), found.largest // 1)
-    return found.largest // 1 if isinstance(found, FixedPoint) else math.inf
+    return found.largest // 1 if isinstance(found, FixedPoint) else 2.0**52  # reals: what float64 adds up exactly

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from separatrix.constructions.certificate import CertificateError
-from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 
 HEARD = 12
 """Bits that one bit may hear, at most: its table has two to that power rows."""
@@ -95,12 +95,8 @@ class BitNetwork:
         return Linear(matrix, enters)
 
     def _bound(self) -> None:
-        """The largest partial sum of any unit, in any order: bits are 0 or 1, so are their units."""
+        """No partial sum of any unit is rounded, in any order: of a bit's units one is on at most."""
         up = np.maximum(self.weight, 0).sum(axis=1) + self.network.drive.up.max(axis=0)
         down = np.maximum(-self.weight, 0).sum(axis=1) + self.network.drive.down.max(axis=0)
         self.largest = float(max(up.max(), down.max()))
-        if not self.network.whole or self.largest > self.network.integers:
-            raise CertificateError(
-                f"sums of up to {self.largest:g} are not held by {self.network.format}: whole numbers up to "
-                f"{self.network.integers:g} are"
-            )
+        self.network.require_whole(self.largest)

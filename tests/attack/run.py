@@ -1,0 +1,154 @@
+"""`make attack`: mutants of every construction in every format; none may be accepted that answers wrongly.
+
+    python tests/attack/run.py [--mutants 800] [--seed 0] [--only equality] [--log runs/attack.jsonl]
+
+Finished instances are kept in the log, one line each, and are not attacked again: an interrupted attack goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from attack import instances, judge
+from attack.mutants import Mutator, certificate
+
+from separatrix.constructions import Certificate, Construction
+from separatrix.constructions.check import Verdict, check
+from separatrix.errors import InputError
+from separatrix.models import SequenceModel
+
+PATIENCE = 5.0
+"""Seconds a check of a small instance may take: longer, and it has run away."""
+
+
+@dataclass
+class Outcome:
+    """What became of the mutants of one instance. faults: accepted and wrong; crashes: neither accepted nor refused."""
+
+    mutants: int = 0
+    refused: int = 0
+    accepted: int = 0
+    slow: int = 0
+    slowest: float = 0.0
+    faults: list[str] = field(default_factory=list)
+    crashes: list[str] = field(default_factory=list)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+
+def attack(made: Construction, mutants: int, seed: str) -> Outcome:
+    """So many mutants of one construction."""
+    outcome, mutator, asked = Outcome(), Mutator(made, seed), instances.inputs(made)
+    kinds: Counter[str] = Counter()
+    known: dict[tuple[bytes, str, str], float] = {}
+    genuine = check(made.model, made.certificate)  # a true certificate refused ends the attack
+    if (found := judge.wrong(made.model, made.certificate, asked, 0)) is not None:
+        outcome.faults.append(f"as made: {found}")
+    for number in range(mutants):
+        kind, (model, fields) = mutator.next()
+        outcome.mutants += 1
+        started, verdict = time.process_time(), None
+        try:
+            verdict = check(model, told := certificate(fields))
+        except InputError:
+            outcome.refused += 1
+        except Exception as error:
+            outcome.crashes.append(f"{number} {kind}: {type(error).__name__}: {error}"[:300])
+        spent = time.process_time() - started
+        outcome.slowest, outcome.slow = max(outcome.slowest, spent), outcome.slow + (spent > PATIENCE)
+        if verdict is None:
+            continue
+        outcome.accepted += 1
+        kinds[kind] += 1
+        seen = (_bits(model), told.number_format, told.order)
+        if known.get(seen, 0.0) >= verdict.margin:  # the same weights and claims were asked already
+            continue
+        known[seen] = verdict.margin
+        if (fault := _fault(made, model, told, verdict, genuine, asked, number)) is not None:
+            outcome.faults.append(f"{number} {kind}: {fault}"[:300])
+    outcome.kinds = dict(kinds)
+    return outcome
+
+
+def _bits(model: SequenceModel) -> bytes:
+    """A digest of weights that are equal: 0 and -0 are."""
+    digest = hashlib.sha256(repr([each.shape for each in model.state_dict().values()]).encode())
+    for each in model.state_dict().values():
+        digest.update((each + 0.0).numpy().tobytes())
+    return digest.digest()
+
+
+def _fault(
+    made: Construction,
+    model: Any,
+    told: Certificate,
+    verdict: Verdict,
+    genuine: Verdict,
+    asked: list[instances.Asked],
+    seed: int,
+) -> str | None:
+    """What is wrong with an accepted mutant: its answers, or what is printed of it."""
+    if verdict.proved.claim != genuine.proved.claim or verdict.proved.scope != genuine.proved.scope:
+        return f"claims {verdict.proved.claim!r}"
+    if told.order == "any" and verdict.proved.order != "any":
+        return f"sums in any order where {verdict.proved.order} was proved"
+    stronger = told.replace(margin=verdict.margin, order=verdict.proved.order)  # what is printed
+    if told.order != verdict.proved.order and judge.wrong(model, told, asked, seed) is not None:
+        return "wrong in the order the certificate says"
+    return judge.wrong(model, stronger, asked, seed)
+
+
+def main() -> None:
+    """Attack everything, and say what came of it; exit status 1 where anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=800, help="of every instance and format")
+    parser.add_argument("--seed", default="0")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--log", type=Path, default=Path("runs/attack.jsonl"))
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    options.log.parent.mkdir(parents=True, exist_ok=True)
+    lines = options.log.read_text().splitlines() if options.log.exists() else []
+    done = {line["key"]: line for line in map(json.loads, lines)}
+    for name, parameters in instances.INSTANCES:
+        for number_format in instances.FORMATS:
+            key = f"{name} {json.dumps(parameters)} {number_format} {options.mutants} {options.seed}"
+            if key in done or not key.startswith(options.only):
+                continue
+            made = instances.built(name, parameters, number_format)
+            if made is None:
+                continue
+            started = time.process_time()
+            line = {"key": key, **vars(attack(made, options.mutants, key)), "seconds": time.process_time() - started}
+            done[key] = line
+            with options.log.open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            print(
+                f"{key}: {line['accepted']} accepted, {len(line['faults'])} wrong, {line['seconds']:.0f} s", flush=True
+            )
+            for problem in (*line["faults"][:3], *line["crashes"][:3]):
+                print(f"   {problem}", flush=True)
+    found = [line for line in done.values() if line["key"].endswith(f" {options.mutants} {options.seed}")]
+    total = {name: sum(line[name] for line in found) for name in ("mutants", "refused", "accepted", "slow")}
+    wrong, crashed = (sum(len(line[name]) for line in found) for name in ("faults", "crashes"))
+    print(
+        f"{total['mutants']:,} mutants of {len(found)} instances: {total['refused']:,} refused, {total['accepted']:,} "
+        f"accepted, {wrong} of these wrong; {crashed} checks crashed, {total['slow']} took more than {PATIENCE:g} s; "
+        f"0 true certificates refused; {sum(line['seconds'] for line in found):,.0f} s"
+    )
+    sys.exit(bool(wrong or crashed or total["slow"]))
+
+
+if __name__ == "__main__":
+    main()
