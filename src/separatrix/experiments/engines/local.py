@@ -6,9 +6,10 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from loky import ProcessPoolExecutor
@@ -48,6 +49,7 @@ class LocalEngine:
         self.resources = resources
         room = self._room()
         self.workers = workers or room
+        self._kept: list[_Slot] | None = None
 
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""
@@ -66,6 +68,16 @@ class LocalEngine:
 
         return torch.cuda.device_count()
 
+    @contextmanager
+    def kept(self) -> Iterator[LocalEngine]:
+        """Keep the worker processes from one run to the next inside: a search of many short rounds starts them once."""
+        self._kept = []
+        try:
+            yield self
+        finally:
+            slots, self._kept = self._kept, None
+            _shut(slots)
+
     def run(
         self,
         store: Store,
@@ -76,7 +88,8 @@ class LocalEngine:
     ) -> list[Result]:
         """See `Engine.run`."""
         outstanding = Outstanding(store, configs, finished)
-        slots = [_Slot(_pool(), self._device(i)) for i in range(min(self.workers, len(outstanding.waiting)))]
+        slots = self._slots(min(self.workers, len(outstanding.waiting)))
+        ended = False
         try:
             while outstanding.waiting or any(slot.future for slot in slots):
                 for slot in slots:
@@ -89,10 +102,20 @@ class LocalEngine:
                     _collect(slot, outstanding)
                 if tick:
                     tick([slot.config for slot in slots if slot.config])
+            ended = True
         finally:
-            for slot in slots:
-                slot.pool.shutdown(wait=True, kill_workers=True)
+            if self._kept is None:
+                _shut(slots)
+            elif not ended:
+                _shut(self._kept)
+                self._kept.clear()
         return outstanding.results()
+
+    def _slots(self, count: int) -> list[_Slot]:
+        """So many slots, those that were kept among them."""
+        slots = [] if self._kept is None else self._kept
+        slots += [_Slot(_pool(), self._device(index)) for index in range(len(slots), count)]
+        return slots[:count]
 
     def _device(self, slot: int) -> str:
         """The device of a slot: slots fill one GPU after the other."""
@@ -117,6 +140,11 @@ def _collect(slot: _Slot, outstanding: Outstanding) -> None:
         outstanding.lose(config)
         return
     outstanding.end(config, result)
+
+
+def _shut(slots: Sequence[_Slot]) -> None:
+    for slot in slots:
+        slot.pool.shutdown(wait=True, kill_workers=True)
 
 
 def _pool() -> ProcessPoolExecutor:

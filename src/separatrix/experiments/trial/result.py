@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from separatrix.config import Config, canonical_json
+from separatrix.experiments.trial.ending import Ending
 
 
 class Measurement(Config):
@@ -44,6 +45,9 @@ class Result(Config):
         "failed: see error; paused: not at its end, and never stored"
     )
     error: str | None = None
+    ending: Ending | None = Field(
+        None, description="whether more steps would have helped, see `trial.ending`; None of failed and older trials"
+    )
     test: Measurement | None = None
     steps: int = 0
     tokens: int = Field(0, description="context and query tokens trained on")
@@ -63,6 +67,9 @@ class Result(Config):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that a rerun on the same kind of machine must reproduce."""
-        reproducible = self.model_dump(mode="json", exclude={"seconds", "environment"})
+        """Hash of everything that a rerun on the same kind of machine must reproduce.
+
+        `ending` follows from the rest, and results older than it keep their fingerprint.
+        """
+        reproducible = self.model_dump(mode="json", exclude={"seconds", "environment", "ending"})
         return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()
