@@ -21,6 +21,7 @@ _find, _names = _lazy(
         "errors": ["InputError"],
         "models.state": ["state_bits", "state_numbers"],
         "experiments.store.table": ["results"],
+        "experiments.tuned": ["train"],
     },
 )
 __all__ = ["__version__", *_names, *_PACKAGES]

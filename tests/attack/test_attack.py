@@ -28,7 +28,9 @@ def test_a_value_that_overflows_in_an_idle_head():
     """0 times infinity is no number: an average nobody reads must be finite all the same."""
     built = constructions.create("sparse-threshold", length=9)
     built.model.state_dict()["blocks.0.mixer.value.bias"][0] = 3e38
-    with pytest.raises(CertificateError, match="depend on the positions|no logit depends on|one coordinate|are rounded"):
+    with pytest.raises(
+        CertificateError, match="depend on the positions|no logit depends on|one coordinate|are rounded"
+    ):
         check(built.model, built.certificate)
 
 

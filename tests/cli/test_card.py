@@ -77,14 +77,6 @@ def test_bad_input_is_one_line(run, tmp_path, arguments, said):
     assert out == ""
 
 
-def test_too_few_minutes_are_one_line(run, tmp_path):
-    code, _, err = run("card", "mlstm", "--minutes", "0.1", "--output", str(tmp_path))
-    assert code == 2
-    assert "0.1 minutes are too few" in err
-    assert "give --minutes" in err
-    assert err.rstrip("\n").rpartition("separatrix: ")[2].count("\n") == 0
-
-
 @pytest.fixture
 def cards(tmp_path) -> list[Path]:
     models = ({"name": "lstm", "width": 8}, {"name": "gru", "width": 16, "layers": 2})

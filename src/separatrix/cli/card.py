@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def card(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`), or path/to/file.py:Class")],
-    minutes: Annotated[float, typer.Option(help="wall-clock time for all of it", min=0.1)] = 10.0,
+    minutes: Annotated[float, typer.Option(help="wall-clock time for a first look", min=0.1)] = 10.0,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Run the whole battery, however long it takes.")] = False,
+    battery: Annotated[Path | None, typer.Option(help="a TOML file of probes of one's own")] = None,
+    gpus: engines.Gpus = 0.0,
     output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),
     workers: Annotated[
         int | None, typer.Option(help="processes, each with one thread [default: one per core]", min=1)
@@ -31,25 +34,29 @@ def card(
 ) -> None:
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
 
-    Fields of the model are options. Trials are kept: the same command again goes on where the time ended.
+    In its minutes a card is a first look: it runs what fits, in order of worth, and lists what it did not. --thorough
+    runs the whole battery with every seed, as the references were made. Fields of the model are options. Trials are
+    kept: the same command again goes on where the time ended.
 
     Example: separatrix card mamba --width 64 --minutes 10
     """
     from separatrix.cli.options import assign
     from separatrix.experiments.card import make_card, references, write_card
-    from separatrix.experiments.card.probes import standard
+    from separatrix.experiments.card.probes import load, standard
     from separatrix.experiments.store.folder import Store
     from separatrix.models import architecture
     from separatrix.report.card.write import write_card_page
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
-    store = Store(output)
+    store, asked = Store(output), None if battery is None else load(battery)
     if force:
-        engines.forget(store, [planned.config for planned in standard().trials({"name": model, **options})], force)
+        trials = (asked or standard()).trials({"name": model, **options})
+        engines.forget(store, [planned.config for planned in trials], force)
     with watching(json) as watcher:
         try:
-            made = make_card({"name": model, **options}, store, minutes, workers, watcher=watcher)
+            time_given = None if thorough else minutes
+            made = make_card({"name": model, **options}, store, time_given, workers, asked, watcher, gpus)
         except KeyboardInterrupt:
             watcher.says("interrupted")
             said = f"interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from separatrix.cli import engines
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def frontier(
     seeds: Annotated[str, typer.Option(help="seeds, by commas")] = "0,1,2",
     needed: Annotated[int | None, typer.Option(help="seeds that must reach it [default: more than half]")] = None,
     target: Annotated[float, typer.Option(help="test accuracy to reach")] = 0.99,
+    rates: tunes.Rates = None,
+    tokens: tunes.Tokens = None,
     output: Annotated[
         Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/frontier-TASK]")
     ] = None,
@@ -35,28 +38,32 @@ def frontier(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what the search may cost, and stop.")] = False,
     json: Json = False,
 ) -> None:
-    """Find the smallest width, and state, that reaches a target at each length: doubling, then bisection.
+    """Find the smallest width, and state, that reaches a target at each length, beside what is proved and built.
 
-    Every trial is kept: a search that was stopped, or is asked for more lengths, goes on from what is known. Fields of
-    the task and the training are options, and so are fields of the models.
+    Learning rates are chosen for every model, width and length (--rates), unless one is given (--learning-rate). The
+    search begins where theory and shorter lengths predict. Every trial is kept: a search that was stopped, or is asked
+    for more lengths, goes on from what is known. Fields of the task and the training are options, and so are fields of
+    the models.
 
     Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
     """
-    from separatrix.cli.progress import run_with_progress
-    from separatrix.experiments.search.frontier import every_trial, find_frontier
+    from separatrix.experiments.search.frontier_search import every_trial, find_frontier
     from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
-    plan = _plan(context, task, models, lengths, widths, seeds, needed, target)
+    plan = _plan(context, task, models, lengths, widths, seeds, needed, target, rates, tokens)
     url = str(output or f"runs/frontier-{task.rpartition(':')[2]}")
     if dry_run:
         _describe(plan, url, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
+    if not json:
+        _describe(plan, url, as_json=False)
     store = Store(url)
     if force:
         engines.forget(store, every_trial(plan), force)
-    found = find_frontier(plan, store, lambda trials: run_with_progress(store, trials, runner, quiet=json))
+    with tunes.training(store, runner, json) as run:
+        found = find_frontier(plan, store, run)
     page = write_report(store)
     if json:
         print_json({"output": store.url, "report": page, **found.model_dump(mode="json"), "growth": _growths(found)})
@@ -74,11 +81,14 @@ def _plan(
     seeds: str,
     needed: int | None,
     target: float,
+    rates: str | None,
+    tokens: int | None,
 ) -> FrontierPlan:
     from separatrix.cli.options import assign
     from separatrix.config import Config
     from separatrix.errors import InputError
     from separatrix.experiments.search.frontier import WIDTHS, FrontierPlan
+    from separatrix.experiments.search.tuning import RATES
     from separatrix.experiments.trial.config import TrainingConfig
     from separatrix.models import architecture
     from separatrix.tasks import family
@@ -102,6 +112,12 @@ def _plan(
         model |= {field: value for field, value in every.items() if field in known}
     if "width" in every:
         raise InputError("the width is what is searched: give --widths 8,16,32 for those to try")
+    if "learning_rate" in given["training"]:
+        if rates is not None:
+            raise InputError("one rate, or several that compete: give --learning-rate or --rates, not both")
+        rates = str(given["training"].pop("learning_rate"))
+    steps = given["training"].get("steps", TrainingConfig.model_fields["steps"].default)
+    grid = rates or ",".join(f"{rate:g}" for rate in RATES)
     seed_list = _numbers("seeds", seeds)
     return FrontierPlan(
         task={"name": task, **given["task"]},
@@ -112,6 +128,7 @@ def _plan(
         needed=len(set(seed_list)) // 2 + 1 if needed is None else needed,
         target=target,
         training=given["training"],
+        tuning=tunes.tuning(grid, tokens, steps),
     )
 
 
@@ -125,25 +142,35 @@ def _numbers(name: str, text: str) -> list[int]:
 
 
 def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
+    """What the search probably costs, and what it costs at most."""
     from separatrix.errors import InputError
     from separatrix.experiments.search.cost import estimated_cost
-    from separatrix.experiments.search.frontier import worst_case
+    from separatrix.experiments.search.frontier_search import probable_case, worst_case
     from separatrix.experiments.store.folder import Store
 
     try:
         store = Store(url, create=False)
-    except InputError:
-        store = None  # nothing known yet
-    trials = worst_case(plan, store)
-    cost = estimated_cost(trials)
+    except InputError:  # nothing has been run yet
+        store = None
+    paces: dict[str, Any] = {}
+    probable = estimated_cost(probable_case(plan, store), paces)
+    most = estimated_cost(worst_case(plan, store), paces)
     if as_json:
         print_json(
-            {"trials_at_most": len(trials), "core_hours_at_most": round(cost.hours, 3), "plan": plan.model_dump()}
+            {
+                "trials_at_most": most.trials,
+                "core_hours_at_most": round(most.hours, 3),
+                "trials_probably": probable.trials,
+                "core_hours_probably": round(probable.hours, 3),
+                "plan": plan.model_dump(mode="json"),
+            }
         )
         return
     cells = len(plan.models) * len(plan.lengths)
-    print(f"{cells} searches over {len(plan.widths)} widths, {len(plan.seeds)} seeds each, {url}")
-    print(f"at most {len(trials)} trials, if no width but the largest is enough: {cost}")
+    rates = len(plan.tuning.rates) if plan.tuning else 1
+    print(f"{cells} searches over {len(plan.widths)} widths, {rates} rates, {len(plan.seeds)} seeds each, in {url}")
+    print(f"probably {probable.trials} trials, about {probable.amount}, if the search finds what theory predicts")
+    print(f"at most {most.trials} trials, if no width but the largest is enough: {most}")
 
 
 def _print(found: Frontier) -> None:
@@ -153,7 +180,19 @@ def _print(found: Frontier) -> None:
     print_table(
         f"{found.plan.task['name']}: smallest width that reaches {found.plan.target:.0%} in {found.plan.needed} of "
         f"{len(found.plan.seeds)} seeds (observed)",
-        ["model", "N", "width", "not reached at", "seeds", "95% interval", "state, bits", "proved", "constructed"],
+        [
+            "model",
+            "N",
+            "width",
+            "not reached at",
+            "seeds",
+            "95% interval",
+            "ended",
+            "rate (window)",
+            "state, bits",
+            "proved",
+            "constructed",
+        ],
         rows,
     )
     for growth in _growths(found):
@@ -162,20 +201,14 @@ def _print(found: Frontier) -> None:
 
 def _row(point: Point) -> list[Any]:
     name = f"{point.model['name']}-{point.model.get('layers', 1)}"
-    if point.status == "not reached":
-        return [name, point.length, "not reached within this training", point.below, "", "", None]
-    if point.low is None or point.high is None:
-        return [name, point.length, "not finished", point.below, "", "", None]
+    at = next((seen for seen in point.tried if seen.width == point.width), None)
+    if at is None or point.low is None or point.high is None:
+        what = {"not reached": "not reached within this training"}.get(point.status, "not finished")
+        return [name, point.length, what, point.below, "", "", "", "", None]
+    window = "–" if at.choice is None else f"{at.choice.rate:g} ({', '.join(f'{rate:g}' for rate in at.choice.window)})"
+    interval = f"{point.low:.0%} … {point.high:.0%}"
     seeds = f"{point.reached} of {point.seeds}"
-    return [
-        name,
-        point.length,
-        point.width,
-        point.below,
-        seeds,
-        f"{point.low:.0%} … {point.high:.0%}",
-        point.state_bits,
-    ]
+    return [name, point.length, point.width, point.below, seeds, interval, at.ended, window, point.state_bits]
 
 
 def _growths(found: Frontier) -> list[dict[str, Any]]:

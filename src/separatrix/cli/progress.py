@@ -95,6 +95,8 @@ class Bars:
         if (bar := self.bars.pop(trial.identity(), None)) is not None:
             self.progress.remove_task(bar)
         self.progress.advance(self.total)
+        if result.status == "paused":
+            return
         said = summary(trial, result, self.labels[trial.identity()])
         self.progress.console.print(escape(said), highlight=False, soft_wrap=True)
 
@@ -123,13 +125,11 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
 
 
 def summary(trial: TrialConfig, result: Result, label: str | None = None) -> str:
-    """One finished or paused trial as a line; label: what to call it, if not by its own label."""
+    """One finished trial as a line; label: what to call it, if not by its own label."""
     label = label or trial.label
-    if result.status == "paused":
-        return f"{label:<48} paused   after {result.steps} steps"
     if result.test is None:
         return f"{label:<48} failed: {result.error}"
     return (
-        f"{label:<48} accuracy {result.test.accuracy:7.2%}  {result.status:<8} "
+        f"{label:<48} accuracy {result.test.accuracy:7.2%}  {result.ending or result.status:<8} "
         f"after {result.steps} steps, {result.seconds:.0f} s"
     )

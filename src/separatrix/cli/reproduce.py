@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from separatrix.cli import engines
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from separatrix.experiments.presets import Preset
     from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrialConfig
-    from separatrix.experiments.trial.result import Result
 
 
 def reproduce(
@@ -31,6 +31,7 @@ def reproduce(
         list[str] | None,
         typer.Option("--set", help="change a setting in every panel: training.steps=500, seeds=[0,1], lengths=[20]"),
     ] = None,
+    rates: tunes.Rates = None,
     only: Annotated[list[str] | None, typer.Option(help="only trials with PATH=VALUE, e.g. model.name=lstm")] = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
@@ -42,7 +43,9 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the trials and their cost, and stop.")] = False,
     json: Json = False,
 ) -> None:
-    """Reproduce the paper's figures: train every trial of a preset, then write the page.
+    """Reproduce the paper's figures: search a preset's frontiers, train its trials, then write the page.
+
+    Where a preset has [tuning], or --rates is given, the learning rate of every model at every length is chosen first.
 
     Finished trials are kept: run the same command again after an interruption to go on.
 
@@ -56,17 +59,20 @@ def reproduce(
     if figure == "theorems":
         reproduce_theorems(output, json)
         return
-    from separatrix.cli.progress import report_outcome, run_with_progress
+    from separatrix.cli.progress import report_outcome
     from separatrix.errors import InputError
     from separatrix.experiments import presets
+    from separatrix.experiments.search.frontier_search import find_frontier
     from separatrix.experiments.search.sweep import select
+    from separatrix.experiments.search.tuning import tune_all
     from separatrix.experiments.store.folder import Store
 
     shipped = presets.load(preset)
-    whole = shipped.changed(_assignments(settings or []))
+    whole = _with_rates(shipped.changed(_assignments(settings or [])), rates)
     plan = whole if figure == "all" else whole.only(figure)
+    plan = plan.replace(frontiers=[]) if only else plan  # a search is one thing
     trials = select(plan.trials(), only or [])
-    if not trials:
+    if not (trials or plan.frontiers):
         raise InputError(f"no trial of preset {plan.name} has {' and '.join(only or [])}: see --dry-run without --only")
     if dry_run:
         _describe(plan, trials, json)
@@ -76,25 +82,42 @@ def reproduce(
     store = Store(output or f"runs/{plan.name}{own}")
     engines.forget(store, trials, force)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
-    results = run_with_progress(store, trials, runner, quiet=json, track=track)
-    _recall(plan, store, results, json)
+    wanted = {trial.identity() for trial in trials}
+    fixed = {trial.identity(): trial for trial in trials}
+    with tunes.training(store, runner, json, track) as run:
+        for each in plan.plans():
+            find_frontier(each, store, run)
+        chosen: list[TrialConfig] = []
+        for tuning, asked in plan.tuned_panels():
+            competing = [trial for trial in asked if trial.identity() in wanted]
+            chosen += tune_all(store, competing, tuning, run)
+            fixed = {identity: trial for identity, trial in fixed.items() if trial not in competing}
+        to_train = {trial.identity(): trial for trial in [*fixed.values(), *chosen]}
+        results = list(run(list(to_train.values()), None)) if to_train else []
+    _recall(plan, store, json)
     found = run_theorems(store, json) if plan.theorems and figure == "all" and not only else None
     report_outcome(store, results, json)
     if found:
         end_with_verdict(found)
 
 
-def _recall(plan: Preset, store: Store, results: Sequence[Result], quiet: bool) -> None:
-    """Measure what the models of the panels that ask for it hold of their contexts."""
-    from separatrix.experiments.measure.recall import recall_all, recallable
+def _with_rates(preset: Preset, rates: str | None) -> Preset:
+    """The preset with these rates competing in every panel and search, if any are given."""
+    from separatrix.experiments.trial.config import TrainingConfig
 
-    asked = {
-        trial.identity()
-        for panel in plan.panels
-        for trial in panel.trials(plan.training)
-        if trial.task.length in panel.recall
-    }
-    chosen = [result for result in recallable(results) if result.identity in asked]
+    if rates is None:
+        return preset
+    tuning = tunes.tuning(rates, None, TrainingConfig(**preset.training).steps)
+    panels = [panel.replace(tuning=None) for panel in preset.panels]
+    frontiers = [each.replace(tuning=None) for each in preset.frontiers]
+    return preset.replace(tuning=tuning, panels=panels, frontiers=frontiers)
+
+
+def _recall(plan: Preset, store: Store, quiet: bool) -> None:
+    """Measure what the models that the preset asks for hold of their contexts."""
+    from separatrix.experiments.measure.recall import asked_of, recall_all
+
+    chosen = asked_of(plan, store)
     if chosen and not quiet:
         typer.echo(f"measuring what {len(chosen)} trained models recall of their contexts", err=True)
     recall_all(store, chosen)
@@ -113,17 +136,35 @@ def _assignments(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _describe(plan: Preset, trials: Sequence[TrialConfig], as_json: bool) -> None:
-    """The trials panel by panel, and what they cost."""
+    """The trials panel by panel, the searches, and what they cost."""
     from separatrix.experiments.search.cost import estimated_cost
+    from separatrix.experiments.search.frontier_search import probable_case, worst_case
+    from separatrix.experiments.search.tuning import tuning_trials
 
-    cost = estimated_cost(trials)
+    wanted = {trial.identity() for trial in trials}
+    competing = {
+        trial.identity(): trial
+        for tuning, asked in plan.tuned_panels()
+        for trial in tuning_trials([trial for trial in asked if trial.identity() in wanted], tuning)
+    }
+    paces: dict[str, Any] = {}
+    cost = estimated_cost([*trials, *competing.values()], paces)
+    probable = [estimated_cost(probable_case(each), paces) for each in plan.plans()]
+    most = [estimated_cost(worst_case(each), paces) for each in plan.plans()]
     if as_json:
         listing = [{"identity": trial.identity(), "trial": trial.label} for trial in trials]
-        print_json({"trials": listing, "count": len(trials), "core_hours_at_most": round(cost.hours, 3)})
+        print_json(
+            {
+                "trials": listing,
+                "count": len(trials),
+                "tuning_trials_at_most": len(competing),
+                "core_hours_at_most": round(cost.hours + sum(each.hours for each in most), 3),
+                "frontier_core_hours_probably": round(sum(each.hours for each in probable), 3),
+            }
+        )
         return
     for trial in trials:
         print(f"{trial.identity()}  {trial.label}")
-    wanted = {trial.identity() for trial in trials}
     rows = []
     for panel in plan.panels:
         inside = [trial for trial in panel.trials(plan.training) if trial.identity() in wanted]
@@ -132,5 +173,9 @@ def _describe(plan: Preset, trials: Sequence[TrialConfig], as_json: bool) -> Non
             rows.append(
                 [panel.id, panel.figure, len(models), str(sorted({t.task.length for t in inside})), len(inside)]
             )
-    print_table(f"preset {plan.name}", ["panel", "figure", "models", "lengths", "trials"], rows)
-    print(f"{len(trials)} distinct trials: {cost}")
+    if rows:
+        print_table(f"preset {plan.name}", ["panel", "figure", "models", "lengths", "trials"], rows)
+        rates = f", and at most {len(competing)} that choose their learning rates" if competing else ""
+        print(f"{len(trials)} distinct trials{rates}: {cost}")
+    for frontier, likely, worst in zip(plan.frontiers, probable, most, strict=True):
+        print(f"frontier {frontier.id}: probably {likely.amount}, at most {worst.amount} ({worst.trials} trials)")

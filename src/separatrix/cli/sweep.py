@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from separatrix.cli import engines
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def sweep(
     """
     from separatrix.cli.progress import report_outcome, run_with_progress
     from separatrix.errors import InputError
+    from separatrix.experiments.search.best import BEST, best_settings
     from separatrix.experiments.search.halving import contests, halve
     from separatrix.experiments.search.sweep import load_sweep, select
+    from separatrix.experiments.search.tuning import tune_all
     from separatrix.experiments.store.folder import Store
 
     plan = load_sweep(file)
@@ -55,6 +58,9 @@ def sweep(
     store = Store(url)
     engines.forget(store, trials, force)
     chosen = trials
+    if plan.tuning:
+        with tunes.training(store, runner, json) as run:
+            chosen = tune_all(store, trials, plan.tuning, run)
     if plan.halving:
 
         def advance(some: list[TrialConfig], step: int) -> None:
@@ -62,6 +68,9 @@ def sweep(
 
         chosen = halve(store, trials, plan.halving, advance)
     results = run_with_progress(store, chosen, runner, quiet=json, track=track)
+    if not json:
+        rows = [list(row.values()) for row in best_settings(results)]
+        print_table("the best setting of each model, by median test accuracy (observed)", list(BEST), rows)
     report_outcome(store, results, json, given_up=len(trials) - len(chosen))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from separatrix.cli import engines
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, bits_needed, print_json, print_table
 
 
@@ -15,6 +16,8 @@ def train(
     task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
     model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`)")],
     output: Annotated[str, typer.Option(help="folder (or fsspec URL) of the results")] = "runs/train",
+    rates: tunes.Rates = None,
+    tokens: tunes.Tokens = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
     cpus: engines.Cpus = 1.0,
@@ -25,11 +28,14 @@ def train(
 ) -> None:
     """Train a model on a task. Fields of the task, the model and the training are options, and so is --seed.
 
-    Example: separatrix train index-lookup lstm --length 50 --alphabet 16 --width 64 --steps 1000
+    With --rates the learning rate is chosen first, on seeds that are never reported.
+
+    Example: separatrix train index-lookup lstm --length 16 --alphabet 4 --width 32 --rates 1e-3,3e-3,1e-2
     """
     from separatrix.cli.options import assign
-    from separatrix.cli.progress import run_with_progress
     from separatrix.config import Config
+    from separatrix.errors import InputError
+    from separatrix.experiments.search.tuning import choose_rates, tuned
     from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
     from separatrix.models import architecture
@@ -48,12 +54,21 @@ def train(
         training=given["training"],
         **given["trial"],
     )
-    runner = engines.chosen(engine, address, 1, cpus, gpus)
-    store = Store(output)
+    if rates is not None and "learning_rate" in given["training"]:
+        raise InputError("one rate, or several that compete: give --learning-rate or --rates, not both")
+    tuning = tunes.tuning(rates, tokens, trial.training.steps)
+    if tokens is not None and tuning is None:
+        raise InputError("--tokens is the budget of a tuned trial: give --rates too, or --steps instead")
+    runner = engines.chosen(engine, address, 1 if tuning is None else None, cpus, gpus)
+    store, choice = Store(output), None
     engines.forget(store, [trial], force)
-    (result,) = run_with_progress(store, [trial], runner, quiet=json, track=track)
+    with tunes.training(store, runner, json, track) as run:
+        if tuning is not None:
+            (choice,) = choose_rates(store, [trial], tuning, run)
+            trial = tuned(trial, choice)
+        (result,) = run([trial], None)
     if json:
-        print_json(result.model_dump(mode="json"))
+        print_json(result.model_dump(mode="json") | ({"choice": choice.model_dump(mode="json")} if choice else {}))
     elif result.test is not None:
         rows: list[list[Any]] = [
             ["test accuracy", result.test.accuracy],
@@ -61,6 +76,9 @@ def train(
             ["state, measured (bits)", result.state_bits],
             ["exact recurrent models need (bits, any arithmetic)", bits_needed(result.recurrent_bits)],
             ["parameters", result.parameters],
+            ["ended", result.ending or result.status],
+            ["tokens trained on", result.tokens],
+            *([["learning rate", tunes.in_words(choice)]] if choice else []),
             ["stored in", f"{output}/trials/{result.identity}"],
         ]
         print_table(trial.label, ["", ""], rows)

@@ -23,6 +23,7 @@ from separatrix.lazy import lazy as _lazy
 _find, __all__ = _lazy(
     __name__,
     {
+        "tuned": ["Trained", "train"],
         "trial.config": ["Start", "TrainingConfig", "TrialConfig"],
         "trial.result": ["Measurement", "Result"],
         "store.folder": ["Store"],
@@ -33,10 +34,13 @@ _find, __all__ = _lazy(
         "engines.run_trial": ["load_trained", "run_trial"],
         "search.sweep": ["Sweep", "load_sweep"],
         "search.halving": ["Halving"],
-        "search.frontier": ["Frontier", "FrontierPlan", "find_frontier"],
+        "search.frontier": ["Frontier", "FrontierPlan"],
+        "search.frontier_search": ["find_frontier"],
+        "search.tuning": ["Choice", "Tuning", "choose_rates"],
         "search.cost": ["Cost", "estimated_cost"],
         "measure.capacity": ["Capacity", "bits_recalled"],
         "measure.rate_accuracy": ["RateCurve", "RatePoint", "rate_curve"],
+        "measure.memory_wall": ["MemoryWall", "memory_wall"],
         "measure.attention_overlap": ["Likeness", "likeness"],
     },
 )

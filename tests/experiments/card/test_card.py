@@ -13,7 +13,7 @@ from separatrix.errors import InputError
 from separatrix.experiments.card import make, make_card, read_card, references, same_conditions, speed, write_card
 from separatrix.experiments.card.compare import compared
 from separatrix.experiments.card.make import Watcher, _Clock
-from separatrix.experiments.card.plan import Costs, fitting, makespan
+from separatrix.experiments.card.plan import Costs, fitting
 from separatrix.experiments.card.probes import Battery, Planned, load, resized, standard
 from separatrix.experiments.card.reference import families, reference
 from separatrix.experiments.card.state import measure_state
@@ -39,6 +39,14 @@ TRAINING = {
 LSTM = {"name": "lstm", "width": 8}
 
 
+def makespan(costs, workers: int) -> float:
+    """Seconds until so many workers, each taking the next one when free, have done them all."""
+    loads = [0.0] * workers
+    for cost in costs:
+        loads[loads.index(min(loads))] += cost
+    return max(loads)
+
+
 def battery(*probes: dict, seeds: tuple[int, ...] = (0, 1), **training) -> Battery:
     return Battery(seeds=list(seeds), training={**TRAINING, **training}, probes=list(probes or (RECALL, PARITY, EQUAL)))
 
@@ -59,7 +67,6 @@ def test_first_lengths_of_all_probes_come_first_then_second_ones_then_other_seed
     order = [(planned.probe.id, planned.length, planned.config.seed) for planned in trials]
     first = [("recall", 6), ("parity", 6), ("equal", 6), ("recall", 3)]
     assert order == [(*question, seed) for seed in (0, 1) for question in first]
-    assert [planned.key for planned in battery().least(trials)] == first[:3]
 
 
 def test_settings_do_not_depend_on_the_place_in_the_battery():
@@ -169,12 +176,11 @@ def test_a_card_holds_every_trial_and_a_second_one_runs_none(tmp_path):
     assert second.questions == card.questions
 
 
-def test_too_few_minutes_say_how_many_are_needed(tmp_path, untimed):
-    with pytest.raises(InputError, match=r"0.1 minutes are too few: .* give --minutes \d+") as error:
-        make_card(LSTM, Store(tmp_path), minutes=0.1, workers=1, battery=battery(steps=100_000))
-    needed = int(str(error.value).rpartition(" ")[2])
-    assert needed >= 1
-    assert Store(tmp_path).identities() == []
+def test_a_card_never_refuses_for_lack_of_time(tmp_path, untimed):
+    """What does not fit is listed, with the reason."""
+    card = make_card(LSTM, Store(tmp_path), minutes=0.1, workers=1, battery=battery(steps=100_000))
+    assert card.missing == sum(len(question.trials) for question in card.questions) > 0
+    assert {trial.why for question in card.questions for trial in question.trials} == {"did not fit into the time"}
 
 
 class Stops(Watcher):

@@ -43,7 +43,7 @@ def test_a_panel_is_a_grid_that_models_may_override(tmp_path):
         ("panels = [", "is not valid TOML"),
         (PANEL.replace("lengths = [4, 8]", "lengths = []"), "lengths"),
         (PANEL.replace("draw", "drow"), "drow"),
-        ("about = 'x'\n", "'panels' is required"),
+        ("about = 'x'\n", r"a preset needs \[\[panels\]\] or \[\[frontiers\]\], got none"),
     ],
 )
 def test_wrong_preset_files_are_one_clear_line(tmp_path, text, message):

@@ -14,7 +14,7 @@ FIXED, PER_TOKEN = 0.5, 0.001
 @pytest.fixture
 def even_pace(monkeypatch):
     """A machine whose steps take exactly a fixed time and one for each token."""
-    monkeypatch.setattr(cost, "_step", lambda trial, length: FIXED + PER_TOKEN * cost.CONTEXTS * length)
+    monkeypatch.setattr(cost, "_step", lambda trial, length, contexts: FIXED + PER_TOKEN * contexts * length)
 
 
 def test_the_cost_is_in_proportion_to_steps_tokens_and_trials(tiny, even_pace):
@@ -27,6 +27,13 @@ def test_the_cost_is_in_proportion_to_steps_tokens_and_trials(tiny, even_pace):
     assert once.seconds == pytest.approx(steps + PER_TOKEN * checks * 100_000 / 3)
     thrice = estimated_cost([long.replace(seed=seed) for seed in range(3)])
     assert (thrice.trials, thrice.seconds) == (3, pytest.approx(3 * once.seconds))
+
+
+def test_short_contexts_are_not_charged_a_step_s_own_cost_for_every_token(tiny, even_pace):
+    short = tiny(steps=1000, batch_size=64)
+    checks = -(-1000 // short.training.validate_every) * 32 + 64
+    steps = 1000 * (FIXED + PER_TOKEN * 64 * 6)
+    assert estimated_cost([short]).seconds == pytest.approx(steps + PER_TOKEN * checks * 6 / 3)
 
 
 def test_long_contexts_are_estimated_from_short_ones(tiny, monkeypatch):

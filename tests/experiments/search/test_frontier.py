@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from separatrix import InputError
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.search import frontier
-from separatrix.experiments.search.frontier import FrontierPlan, Point, find_frontier, kept, seed_interval, worst_case
+from separatrix.experiments.search.frontier import FrontierPlan, Point, kept, seed_interval
 from separatrix.experiments.search.frontier_bounds import growth_of, known, known_sizes, sentence
+from separatrix.experiments.search.frontier_search import find_frontier, worst_case
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.result import Measurement, Result
 from separatrix.tasks import create
@@ -47,7 +48,7 @@ class Oracle:
     def __init__(self, store: Store, rule) -> None:
         self.store, self.rule, self.ran = store, rule, []
 
-    def __call__(self, trials):
+    def __call__(self, trials, until=None):
         results = []
         for config in trials:
             if (result := self.store.result(config.identity())) is None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from separatrix.errors import InputError
 from separatrix.experiments.card.card import Card, CardTrial, Question
-from separatrix.experiments.card.plan import Costs, fitting, makespan
+from separatrix.experiments.card.plan import Costs, fitting
 from separatrix.experiments.card.probes import Battery, Planned, standard
 from separatrix.experiments.card.speed import measure_speed
 from separatrix.experiments.card.state import LENGTHS, measure_state
+from separatrix.experiments.engines.base import Resources
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.engines.process import one_thread
 from separatrix.experiments.engines.run_trial import load_trained
@@ -77,14 +76,17 @@ def make_card(
     workers: int | None = None,
     battery: Battery | None = None,
     watcher: Watcher | None = None,
+    gpus: float = 0.0,
 ) -> Card:
     """Put a model, e.g. {"name": "lstm", "width": 64}, to a battery of probes and return what it did.
 
     minutes: wall-clock time for all of it; None to run the whole battery however long it takes; 0 to run no trial and
              take what the store holds
     workers: processes of one thread each (default: one per core)
+    gpus:    GPUs a trial takes, or a fraction of one; 0 to train on the processor
     Trials are kept in `store`: what has been run there is not run again, and what is cut off goes on next time.
-    Raises InputError for an unknown or impossible model, and when the minutes do not allow one trial of each probe.
+    A card never refuses for lack of time: what fits is run, in the battery's order, and the rest is listed.
+    Raises InputError for an unknown or impossible model.
 
     >>> store = sx.experiments.Store("runs/card")
     >>> card = sx.experiments.card.make_card({"name": "gru", "width": 8}, store, minutes=0.0)  # no trial is run
@@ -93,7 +95,7 @@ def make_card(
     """
     watcher, battery = watcher or Watcher(), battery or standard()
     clock = _Clock(float("inf") if minutes is None else 60.0 * minutes)
-    engine = LocalEngine(workers)
+    engine = LocalEngine(workers, Resources(gpus=gpus))
     subject = TrialConfig(task={"name": "index-lookup", "length": LENGTHS[-1], "alphabet": 16}, model=model)
     watcher.says("state and speed")
     with one_thread():
@@ -132,8 +134,6 @@ def _run(
         return results
     waiting = [planned for planned in trials if not planned.impossible and planned.config.identity() not in results]
     watcher.says("pace of a few steps")
-    least = [planned for planned in battery.least(trials) if planned in waiting]
-    _check_time(makespan([costs.seconds(planned, store) for planned in least] or [0.0], engine.workers), clock)
 
     def tick(running: list[TrialConfig]) -> None:
         watcher.runs(running)
@@ -155,16 +155,6 @@ def _run(
             break
         waiting = [planned for planned in waiting if planned not in batch]
     return results
-
-
-def _check_time(needed: float, clock: _Clock) -> None:
-    """InputError when one trial of each probe does not fit into the time left."""
-    if needed > clock.left:
-        minutes = (needed + clock.spent) / (1 - CLOSING) / 60
-        raise InputError(
-            f"{clock.seconds / 60:g} minutes are too few: one trial of each probe takes about "
-            f"{math.ceil(10 * minutes) / 10:g} on this machine: give --minutes {math.ceil(minutes)}"
-        )
 
 
 def _grouped(trials: Sequence[Planned]) -> list[list[Planned]]:

@@ -59,11 +59,3 @@ def fitting(waiting: Sequence[tuple[Planned, float]], workers: int, seconds: flo
             loads[free] += cost
             taken.append(planned)
     return taken
-
-
-def makespan(costs: Sequence[float], workers: int) -> float:
-    """Wall-clock seconds until so many workers, each taking the next one when free, have done them all."""
-    loads = [0.0] * workers
-    for cost in costs:
-        loads[loads.index(min(loads))] += cost
-    return max(loads)

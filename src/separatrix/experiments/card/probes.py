@@ -102,10 +102,6 @@ class Battery(Config):
                 if rank < len(probe.lengths):
                     yield probe, probe.lengths[rank]
 
-    def least(self, trials: list[Planned]) -> list[Planned]:
-        """The trials without which there is no card: every probe at its first length, with the first seed."""
-        return [planned for planned in trials[: len(self.probes)] if not planned.impossible]
-
 
 def resized(model: dict[str, Any], probe: Probe) -> dict[str, Any]:
     """The model a probe is put to: as it is, or at the least width whose state reaches the probe's size.

@@ -6,8 +6,10 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from loky import ProcessPoolExecutor
@@ -52,6 +54,7 @@ class LocalEngine(Engine):
         self.workers = workers or room
         if self.workers > OVERCOMMIT * max(room, 1):
             raise InputError(f"this machine has room for {room} trials at a time, got {workers} workers: ask for fewer")
+        self._kept: list[_Slot] | None = None
 
     def _room(self) -> int:
         """How many trials have the resources they ask for at the same time."""
@@ -70,9 +73,20 @@ class LocalEngine(Engine):
 
         return torch.cuda.device_count()
 
+    @contextmanager
+    def kept(self) -> Iterator[LocalEngine]:
+        """Keep the worker processes from one run to the next inside: a search of many short rounds starts them once."""
+        self._kept = []
+        try:
+            yield self
+        finally:
+            slots, self._kept = self._kept, None
+            _shut(slots)
+
     def work_off(self, outstanding: Outstanding, tick: Tick | None, until: int | None) -> None:
         """See `Engine.work_off`."""
-        slots = [_Slot(_pool(), self._device(i)) for i in range(min(self.workers, len(outstanding.waiting)))]
+        slots = self._slots(min(self.workers, len(outstanding.waiting)))
+        ended = False
         try:
             while outstanding.waiting or any(slot.future for slot in slots):
                 for slot in slots:
@@ -85,9 +99,19 @@ class LocalEngine(Engine):
                     _collect(slot, outstanding)
                 if tick:
                     tick([slot.config for slot in slots if slot.config])
+            ended = True
         finally:
-            for slot in slots:
-                slot.pool.shutdown(wait=True, kill_workers=True)
+            if self._kept is None:
+                _shut(slots)
+            elif not ended:
+                _shut(self._kept)
+                self._kept.clear()
+
+    def _slots(self, count: int) -> list[_Slot]:
+        """So many slots, those that were kept among them."""
+        slots = [] if self._kept is None else self._kept
+        slots += [_Slot(_pool(), self._device(index)) for index in range(len(slots), count)]
+        return slots[:count]
 
     def _device(self, slot: int) -> str:
         """The device of a slot: slots fill one GPU after the other."""
@@ -114,6 +138,11 @@ def _collect(slot: _Slot, outstanding: Outstanding) -> None:
     except MachineFailure as error:
         result = unstored(config, str(error))
     outstanding.end(config, result)
+
+
+def _shut(slots: Sequence[_Slot]) -> None:
+    for slot in slots:
+        slot.pool.shutdown(wait=True, kill_workers=True)
 
 
 def _pool() -> ProcessPoolExecutor:

@@ -16,6 +16,7 @@ import torch
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import CHECKPOINT, HISTORY, RESULT, Store, folder_of
 from separatrix.experiments.trial.config import TrialConfig, trial_config
+from separatrix.experiments.trial.ending import ending
 from separatrix.experiments.trial.environment import environment
 from separatrix.experiments.trial.result import Measurement, Result
 from separatrix.experiments.trial.seal import Damaged
@@ -169,6 +170,7 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
         identity=config.identity(),
         config=config.model_dump(mode="json"),
         status=status,
+        ending=ending(status, progress.history, task.answers),
         test=test,
         steps=progress.step,
         tokens=progress.tokens,

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pydantic import Field
+
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.engines.run_trial import load_trained
 from separatrix.experiments.measure.capacity import Capacity, bits_recalled, symbols
+from separatrix.experiments.measure.memory_wall import MemoryWall, memory_wall
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
+from separatrix.experiments.presets import Preset
+from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.tuning import known_choice, tuned
 from separatrix.experiments.store.folder import Store, folder_of
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
+from separatrix.experiments.trial.seeds import is_tuning
 
 CONTEXTS = 128
 """Contexts measured, of those that training never saw."""
+
+
+WALL_CONTEXTS = 512
+"""Contexts of the memory wall, half of which fix the code."""
 
 
 class Recall(Config):
@@ -23,6 +34,7 @@ class Recall(Config):
 
     capacity: Capacity
     rates: RateCurve
+    wall: MemoryWall | None = Field(None, description="bits recalled against bits sent; None in older stores")
 
 
 def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
@@ -32,13 +44,14 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     """
     path = f"{folder_of(result.identity)}/recall.json"
     known = stored(store, result)
-    if known is not None and known.capacity.contexts == contexts:
+    if known is not None and known.capacity.contexts == contexts and known.wall is not None:
         return known
     config = trial_config(result.config)
     model = load_trained(store, result.identity)
     measured = Recall(
         capacity=bits_recalled(model, config.task, config.seed, contexts),
         rates=rate_curve(model, config.task, config.seed, contexts=contexts),
+        wall=memory_wall(model, config.task, config.seed, max(WALL_CONTEXTS, contexts)),
     )
     store.write_record(path, measured.model_dump(mode="json"))
     return measured
@@ -81,3 +94,23 @@ def recall_all(
         if finished:
             finished(result)
     return measured
+
+
+def asked_of(preset: Preset, store: Store) -> list[Result]:
+    """The finished trials whose recall a preset asks for: of its panels' lengths, and of its searches' walls."""
+    wanted: set[str] = set()
+    for panel in preset.panels:
+        tuning = preset.tuning_of(panel)
+        for trial in panel.trials(preset.training):
+            if trial.task.length in panel.recall:
+                choice = known_choice(store, trial, tuning) if tuning else None
+                wanted.add((trial if choice is None else tuned(trial, choice)).identity())
+    searched = {found.plan.content_hash(): found for found in kept(store)} if preset.frontiers else {}
+    for frontier, plan in zip(preset.frontiers, preset.plans(), strict=True):
+        found = searched.get(plan.content_hash())
+        for cell in plan.cells() if found else []:
+            point = next(p for p in found.points if (p.model, p.length) == (cell.model, cell.length)) if found else None
+            for seen in point.tried if point and cell.length in frontier.wall else []:
+                wanted.update(trial.identity() for trial in cell.trials(seen.width, seen.choice))
+    results = [result for result in store.results() if result.identity in wanted]
+    return recallable([result for result in results if not is_tuning(result.config["seed"])])

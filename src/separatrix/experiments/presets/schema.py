@@ -9,10 +9,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from separatrix.config import Config, parse_toml
 from separatrix.errors import InputError, unknown
+from separatrix.experiments.search.frontier import WIDTHS, FrontierPlan
+from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.seal import read_as
 
@@ -41,6 +43,7 @@ class Panel(Config):
     seeds: list[int] = Field(min_length=1)
     training: Settings = {}
     training_at: dict[int, Settings] = Field({}, description="training settings of one length, over those of all")
+    tuning: Tuning | None = Field(None, description="choose learning rates, in place of the preset's way to")
     recall: list[int] = Field([], description="lengths at which bits recalled and rate–accuracy curves are measured")
 
     def trials(self, training: Settings) -> list[TrialConfig]:
@@ -89,8 +92,32 @@ class Panel(Config):
                 raise InputError(f"panel {self.id}: training_at{of} names length {length}, which is not in {lengths}")
 
 
+class FrontierPanel(Config):
+    """A search for the smallest model that training finds, with its place on the page."""
+
+    id: str = Field(description="short name, used in file names")
+    figure: str = Field("frontier", description="the figure it belongs to")
+    title: str
+    about: str = ""
+    task: Settings
+    models: list[Settings] = Field(min_length=1, description="models without their width")
+    lengths: list[int] = Field(min_length=1)
+    widths: list[int] = list(WIDTHS)
+    seeds: list[int] = [0, 1, 2]
+    needed: int = 2
+    target: float = 0.99
+    training: Settings = {}
+    tuning: Tuning | None = Field(None, description="in place of the preset's")
+    wall: list[int] = Field([], description="lengths at which all trained widths are set beside the memory wall")
+
+    def plan(self, training: Settings, tuning: Tuning | None) -> FrontierPlan:
+        """The search, with the preset's training settings and tuning under its own."""
+        asked = {name: getattr(self, name) for name in FrontierPlan.model_fields if name not in ("training", "tuning")}
+        return FrontierPlan(**asked, training={**training, **self.training}, tuning=self.tuning or tuning)
+
+
 class Preset(Config):
-    """A named set of panels.
+    """A named set of panels and searches.
 
     >>> preset = sx.experiments.presets.load("smoke")
     >>> len(preset.trials()) == len({trial.identity() for trial in preset.trials()})
@@ -100,20 +127,48 @@ class Preset(Config):
     name: str
     about: str
     training: Settings = {}
+    tuning: Tuning | None = Field(None, description="choose the learning rate of every model at every length")
     theorems: bool = Field(False, description="whether the theorems are run too, and stand on the page")
-    panels: list[Panel] = Field(min_length=1)
+    frontiers: list[FrontierPanel] = []
+    panels: list[Panel] = []
+
+    @model_validator(mode="after")
+    def _something(self) -> Preset:
+        if not (self.panels or self.frontiers):
+            raise ValueError("a preset needs [[panels]] or [[frontiers]], got none")
+        return self
+
+    def plans(self) -> list[FrontierPlan]:
+        """The searches of all its frontiers."""
+        return [frontier.plan(self.training, self.tuning) for frontier in self.frontiers]
+
+    def tuning_of(self, panel: Panel) -> Tuning | None:
+        """How a panel's learning rates are chosen; None where they are given."""
+        return panel.tuning or self.tuning
+
+    def tuned_panels(self) -> list[tuple[Tuning, list[TrialConfig]]]:
+        """The trials whose learning rates are chosen, with how; their own rates mean nothing."""
+        asked = [(self.tuning_of(panel), panel.trials(self.training)) for panel in self.panels]
+        return [(tuning, trials) for tuning, trials in asked if tuning is not None]
 
     def trials(self) -> list[TrialConfig]:
-        """All distinct trials of all panels, the longest first, then the widest, so that the cores end together."""
+        """All distinct trials of all panels, the longest first, then the widest, so that the cores end together.
+
+        Where learning rates are chosen, `tuned_panels` says how; the rates of those trials stand for the one chosen.
+        """
         trials = {trial.identity(): trial for panel in self.panels for trial in panel.trials(self.training)}
         return sorted(trials.values(), key=lambda trial: (-trial.task.length, -trial.model.width))
 
     def only(self, figure: str) -> Preset:
         """The panels of one figure, or one panel by its id. Raises InputError naming the nearest valid name."""
-        names = sorted({name for panel in self.panels for name in (panel.figure, panel.id)})
+        parts = [(part.figure, part.id) for part in self.panels] + [(part.figure, part.id) for part in self.frontiers]
+        names = sorted({name for part in parts for name in part})
         if figure not in names:
             raise unknown(f"figure (in preset {self.name})", figure, [*names, "all", "theorems"])
-        return self.replace(panels=[panel for panel in self.panels if figure in (panel.figure, panel.id)])
+        return self.replace(
+            panels=[panel for panel in self.panels if figure in (panel.figure, panel.id)],
+            frontiers=[frontier for frontier in self.frontiers if figure in (frontier.figure, frontier.id)],
+        )
 
     def changed(self, settings: Mapping[str, Any]) -> Preset:
         """A preset with some settings changed in all panels, whatever the file says of single models and lengths.
@@ -130,7 +185,8 @@ class Preset(Config):
         section, _, field = name.partition(".")
         if section in ("lengths", "seeds") and not field:
             wanted = value if isinstance(value, list) else [value]
-            return self.replace(panels=[_spread(panel, section, wanted) for panel in self.panels])
+            panels = [_spread(panel, section, wanted) for panel in self.panels]
+            return self.replace(panels=panels, frontiers=[f.replace(**{section: wanted}) for f in self.frontiers])
         if section not in ("training", "task", "model") or not field:
             raise InputError(
                 f"no setting {name!r}: expected lengths, seeds, training.FIELD, task.FIELD or model.FIELD, "
@@ -138,14 +194,18 @@ class Preset(Config):
             )
         if section == "task":
             panels = [panel.replace(task={**panel.task, field: value}) for panel in self.panels]
+            frontiers = [each.replace(task={**each.task, field: value}) for each in self.frontiers]
         elif section == "model":
             panels = [
                 panel.replace(models=[{**model, field: value} for model in panel.models]) for panel in self.panels
             ]
+            own = {} if field == "width" else {field: value}  # the width is what a frontier searches
+            frontiers = [each.replace(models=[{**m, **own} for m in each.models]) for each in self.frontiers]
         else:
             panels = [_without(panel, field) for panel in self.panels]
-            return self.replace(training={**self.training, field: value}, panels=panels)
-        return self.replace(panels=panels)
+            frontiers = [each.replace(training={**each.training, field: value}) for each in self.frontiers]
+            return self.replace(training={**self.training, field: value}, panels=panels, frontiers=frontiers)
+        return self.replace(panels=panels, frontiers=frontiers)
 
 
 def _spread(panel: Panel, field: str, values: Sequence[int]) -> Panel:
@@ -204,9 +264,13 @@ def load(name: str) -> Preset:
 
 def checked(preset: Preset) -> Preset:
     """The preset itself. Raises InputError when it contradicts itself: ids used twice, trials that cannot be."""
-    repeated = [name for name, times in Counter(panel.id for panel in preset.panels).items() if times > 1]
+    ids = Counter([*(panel.id for panel in preset.panels), *(frontier.id for frontier in preset.frontiers)])
+    repeated = [name for name, times in ids.items() if times > 1]
     if repeated:
         raise InputError(f"preset {preset.name} has two panels {repeated[0]!r}: give each an id of its own")
     for panel in preset.panels:
         panel.check(preset.training)
+    for frontier in preset.frontiers:
+        for cell in frontier.plan(preset.training, preset.tuning).cells():
+            cell.trials(cell.grid()[0])
     return preset

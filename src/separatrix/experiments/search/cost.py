@@ -11,11 +11,17 @@ from separatrix.experiments.engines.process import one_thread
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.trainer import Trainer
 
+STEPS = 6
+"""Steps of a timing; the first is not timed."""
+
 PROBES = (24, 96)
 """Context lengths that are timed. What a step costs is taken to grow linearly from there, in tokens."""
 
 CONTEXTS = 4
 """Contexts of a timed step."""
+
+MORE_CONTEXTS = 32
+"""Contexts of the second timed step where a task is too short for two lengths."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,14 @@ class Cost:
         """Core hours."""
         return self.seconds / 3600
 
+    @property
+    def amount(self) -> str:
+        """The time in words: core minutes, or core hours where they are many."""
+        return f"{self.seconds / 60:,.0f} core minutes" if self.seconds < 7200 else f"{self.hours:,.0f} core hours"
+
     def __str__(self) -> str:
-        amount = f"{self.seconds / 60:,.0f} core minutes" if self.seconds < 7200 else f"{self.hours:,.0f} core hours"
         return (
-            f"at most about {amount} of this machine's processor, estimated from a few small steps of each model "
+            f"at most about {self.amount} of this machine's processor, estimated from a few small steps of each model "
             "and scaled to full size in proportion to the tokens; trials that stop early take less"
         )
 
@@ -53,15 +63,17 @@ class _Pace:
         return self.fixed + self.per_token * contexts * length
 
 
-def estimated_cost(trials: Sequence[TrialConfig]) -> Cost:
+def estimated_cost(trials: Sequence[TrialConfig], paces: dict[str, _Pace] | None = None) -> Cost:
     """What the trials cost at most, validations and tests included (a third of a step for each of their tokens).
+
+    paces: what was timed before, to be timed once for several estimates
 
     >>> config = sx.experiments.TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})
     >>> cost = sx.experiments.estimated_cost([config.replace(seed=seed) for seed in range(3)])
     >>> cost.trials, 0 < cost.hours < 1
     (3, True)
     """
-    paces: dict[str, _Pace] = {}
+    paces = {} if paces is None else paces
     seconds = 0.0
     for trial in trials:
         kind = _kind(trial)
@@ -87,13 +99,14 @@ def _seconds(trial: TrialConfig, pace: _Pace) -> float:
 
 
 def _pace(trial: TrialConfig) -> _Pace:
-    """Time a step at two lengths, or at one where the task has no other."""
+    """Time a step at two lengths; at one with fewer and with more contexts where the task has no other."""
     shortest, longest = (_nearest(trial, length) for length in PROBES)
-    first, second = _step(trial, shortest), _step(trial, longest) if longest > shortest else 0.0
-    if longest == shortest or second <= first:
-        return _Pace(0.0, max(first, second) / (CONTEXTS * longest))
-    per_token = (second - first) / (CONTEXTS * (longest - shortest))
-    return _Pace(max(0.0, first - per_token * CONTEXTS * shortest), per_token)
+    sizes = ((CONTEXTS, shortest), (CONTEXTS, longest) if longest > shortest else (MORE_CONTEXTS, shortest))
+    (first, fewer), (second, more) = ((_step(trial, n, contexts), contexts * n) for contexts, n in sizes)
+    if second <= first:  # the step's own cost hides that of the tokens
+        return _Pace(max(first, second), 0.0)
+    per_token = (second - first) / (more - fewer)
+    return _Pace(max(0.0, first - per_token * fewer), per_token)
 
 
 def _nearest(trial: TrialConfig, length: int) -> int:
@@ -101,13 +114,13 @@ def _nearest(trial: TrialConfig, length: int) -> int:
     return max((n for n in trial.task.lengths if n <= length), default=trial.task.length)
 
 
-def _step(trial: TrialConfig, length: int) -> float:
-    """Processor seconds of a step of `CONTEXTS` contexts, whatever else runs; the first step pays for set-up."""
-    training = trial.training.replace(steps=3, warmup=0, batch_size=CONTEXTS, lengths="full")
+def _step(trial: TrialConfig, length: int, contexts: int) -> float:
+    """Processor seconds of a step of so many contexts, whatever else runs; the first step pays for set-up."""
+    training = trial.training.replace(steps=STEPS, warmup=0, batch_size=contexts, lengths="full")
     task = trial.task.at_length(length)
     with one_thread():
         trainer = Trainer(TrialConfig(task=task, model=trial.model, training=training, seed=0))
         trainer.train_to(1)
         begun = time.process_time()
-        trainer.train_to(3)
-        return (time.process_time() - begun) / 2
+        trainer.train_to(STEPS)
+        return (time.process_time() - begun) / (STEPS - 1)

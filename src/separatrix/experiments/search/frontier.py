@@ -1,13 +1,13 @@
-"""The frontier: the smallest width at which training reaches a target at each length, by doubling and bisection.
+"""The frontier: the smallest width at which training reaches a target at each length. What is asked, and what is found.
 
-The search takes it that wider is no worse. Every trial goes into the store, so that a search that was interrupted, or
-is asked anew with more lengths, finds what it knows. A width that is not reached was not reached *within this
-training*: that is observed, and no statement about what is possible.
+The search takes it that wider is no worse. A width that is not reached was not reached *within this training*: that is
+observed, and no statement about what is possible.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from itertools import product
 from typing import Any, Literal
 
@@ -15,9 +15,10 @@ from pydantic import Field, field_validator, model_validator
 
 from separatrix.config import Config
 from separatrix.errors import InputError
-from separatrix.experiments.engines.base import Engine
+from separatrix.experiments.search.tuning import Choice, Tuning, tokens_at_most, tuned
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.ending import Ending
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
 
@@ -45,6 +46,11 @@ class FrontierPlan(Config):
     needed: int = Field(2, ge=1, description="seeds that must reach the target")
     target: float = Field(0.99, gt=0, le=1, description="test accuracy to reach")
     training: Settings = {}
+    tuning: Tuning | None = Field(
+        None,
+        description="choose the learning rate of every model, width and length",
+        exclude_if=lambda tuning: tuning is None,  # plans older than the field keep their names
+    )
 
     @field_validator("lengths", "widths", "seeds")
     @classmethod
@@ -85,6 +91,19 @@ class Tried(Config):
     seeds: int = Field(description="seeds trained to an end")
     accuracies: list[float]
     state_bits: int = Field(description="bits of the state as stored, measured")
+    endings: list[Ending | None] = Field([], description="how each seed's trial ended, in the order of the accuracies")
+    choice: Choice | None = Field(None, description="the learning rate, and how it was chosen")
+    passed: float | None = Field(
+        None, description="accuracy of the best tuning seed, where it was so low that no reported seed was trained"
+    )
+    tokens: int = Field(0, description="tokens that each of the trials might train on: the budget")
+
+    @property
+    def ended(self) -> str:
+        """How the trials ended, in words: `2 solved, 1 cut off`."""
+        if self.passed is not None:
+            return f"tuning seeds only, {self.passed:.0%} at best"
+        return ", ".join(f"{seeds} {end}" for end, seeds in Counter(filter(None, self.endings)).items())
 
 
 class Point(Config):
@@ -101,6 +120,7 @@ class Point(Config):
     low: float | None = Field(None, description="95 % interval of the share of seeds that reach it: lower end")
     high: float | None = Field(None, description="upper end")
     tried: list[Tried] = []
+    predicted: int | None = Field(None, description="the width that the search began with")
     contradicted: bool = Field(False, description="whether a wider model did worse than a narrower one")
 
 
@@ -119,38 +139,74 @@ class Frontier(Config):
 
 
 class FrontierCell:
-    """The search for one model at one length: knows what was tried, and says which width comes next."""
+    """The search for one model at one length: knows what was tried, and says which width comes next.
 
-    def __init__(self, plan: FrontierPlan, model: Settings, length: int) -> None:
-        self.plan, self.model, self.length = plan, model, length
+    start: the width that theory or neighbouring lengths predict; None to begin with the smallest
+    """
+
+    def __init__(self, plan: FrontierPlan, model: Settings, length: int, start: int | None = None) -> None:
+        self.plan, self.model, self.length, self.start = plan, model, length, start
         self.tried: dict[int, Tried] = {}
 
-    def trials(self, width: int) -> list[TrialConfig]:
-        """The trials of one width, one a seed."""
-        return [self.plan.trial(self.model, self.length, width, seed) for seed in self.plan.seeds]
+    def trials(self, width: int, choice: Choice | None = None) -> list[TrialConfig]:
+        """The trials of one width, one a seed; at the rate that was chosen, if one was."""
+        trials = [self.plan.trial(self.model, self.length, width, seed) for seed in self.plan.seeds]
+        return trials if choice is None else [tuned(trial, choice) for trial in trials]
 
-    def learn(self, width: int, results: Sequence[Result]) -> None:
+    def learn(self, width: int, results: Sequence[Result], choice: Choice | None = None) -> None:
         """Take in the results of all seeds at one width. Failed trials count as not reached."""
-        accuracies = [result.test.accuracy for result in results if result.test is not None]
+        measured = [result for result in results if result.test is not None]
+        accuracies = [result.test.accuracy for result in measured if result.test is not None]
         self.tried[width] = Tried(
             width=width,
             reached=sum(accuracy >= self.plan.target for accuracy in accuracies),
             seeds=len(results),
             accuracies=accuracies,
             state_bits=max((result.state_bits for result in results), default=0),
+            endings=[result.ending for result in measured],
+            choice=choice,
+            tokens=tokens_at_most(self.trials(width, choice)[0]),
+        )
+
+    def pass_over(self, width: int, state_bits: int, accuracy: float, choice: Choice) -> None:
+        """Take it that a width is not enough, since its tuning seeds at the best rate end far below the target."""
+        self.tried[width] = Tried(
+            width=width,
+            reached=0,
+            seeds=0,
+            accuracies=[],
+            state_bits=state_bits,
+            choice=choice,
+            passed=accuracy,
+            tokens=tokens_at_most(self.trials(width, choice)[0]),
         )
 
     def next(self) -> int | None:
-        """The width to try: doubled until one is enough, then halfway between the last two. None when it is found."""
+        """The width to try: away from the start in growing strides until the frontier lies between two, then halfway.
+
+        None when it is found. From the smallest width, where nothing is predicted, each stride doubles the width.
+        """
         grid = self.grid()
         low, high = self._bracket()
-        if high is None:
-            if low is None:
-                return grid[0]
-            wider = [width for width in grid if width > low]
-            return next((width for width in wider if width >= 2 * low), wider[-1] if wider else None)
-        between = [width for width in grid if (low or 0) < width < high]
+        if low is None and high is None:
+            return grid[0] if self.start is None else min((w for w in grid if w >= self.start), default=grid[-1])
+        if low is None or high is None:
+            return self._stride(grid, low, high)
+        between = [width for width in grid if low < width < high]
         return between[len(between) // 2] if between else None
+
+    def _stride(self, grid: list[int], low: int | None, high: int | None) -> int | None:
+        """The next width on the side where the frontier lies; None when there is none."""
+        stride = 2 ** (len(self.tried) - 1)
+        if high is not None:
+            at = grid.index(high)
+            return grid[max(0, at - stride)] if at > 0 else None
+        at = grid.index(low) if low is not None else 0
+        if at == len(grid) - 1:
+            return None
+        if self.start is not None:
+            return grid[min(len(grid) - 1, at + stride)]
+        return next((width for width in grid if width >= 2 * grid[at]), grid[-1])
 
     def grid(self) -> list[int]:
         """The widths of the plan that the model can have."""
@@ -160,13 +216,14 @@ class FrontierCell:
             raise InputError(f"no width of {self.plan.widths} is divisible by {heads} heads: give other --widths")
         return grid
 
+    def enough(self, width: int) -> bool:
+        """Whether a width that was tried is enough."""
+        return self.tried[width].reached >= self.plan.needed
+
     def _bracket(self) -> tuple[int | None, int | None]:
         """The largest width below the frontier, and the smallest on it, as far as is known."""
-        enough = [width for width, seen in self.tried.items() if seen.reached >= self.plan.needed]
-        high = min(enough, default=None)
-        low = max(
-            (width for width in self.tried if width not in enough and (high is None or width < high)), default=None
-        )
+        high = min(filter(self.enough, self.tried), default=None)
+        low = max((w for w in self.tried if not self.enough(w) and (high is None or w < high)), default=None)
         return low, high
 
     def point(self) -> Point:
@@ -178,8 +235,8 @@ class FrontierCell:
             "length": self.length,
             "below": low,
             "tried": tried,
-            "contradicted": high is not None
-            and any(seen.reached < self.plan.needed for width, seen in self.tried.items() if width > high),
+            "predicted": self.start,
+            "contradicted": high is not None and any(width > high and not self.enough(width) for width in self.tried),
         }
         if self.next() is not None:
             return Point(status="open", **common)
@@ -205,72 +262,6 @@ def seed_interval(reached: int, seeds: int, confidence: float = 0.95) -> tuple[f
 
     interval = stats.binomtest(reached, seeds).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
-
-
-Round = Callable[[Sequence[TrialConfig]], Sequence[Result]]
-"""Runs trials and returns their results, in their order."""
-
-
-def find_frontier(plan: FrontierPlan, store: Store, run: Round | Engine) -> Frontier:
-    """Search every model and length at once, all their next widths in one round; keeps the outcome in the store.
-
-    run: what runs a round's trials into the store; an engine, or a function around one that shows progress
-
-    >>> store = sx.experiments.Store("runs/frontier")
-    >>> plan = sx.experiments.FrontierPlan(
-    ...     task={"name": "parity"}, models=[{"name": "gru"}], lengths=[2], widths=[4, 8], seeds=[0], needed=1,
-    ...     training={"steps": 150, "validate_every": 50, "learning_rate": 0.02},
-    ... )
-    >>> def run(trials):
-    ...     return [sx.experiments.run_trial(store, trial) for trial in trials]
-    ...
-    >>> found = sx.experiments.find_frontier(plan, store, run)
-    >>> found.points[0].status, found.points[0].width
-    ('reached', 4)
-    """
-    cells = plan.cells()
-    recollect(cells, store)
-    while open_cells := [(cell, width) for cell in cells if (width := cell.next()) is not None]:
-        trials = [trial for cell, width in open_cells for trial in cell.trials(width)]
-        results = run.run(store, trials) if isinstance(run, Engine) else run(trials)
-        each = len(plan.seeds)
-        for index, (cell, width) in enumerate(open_cells):
-            cell.learn(width, results[index * each : (index + 1) * each])
-        keep(store, Frontier(plan=plan, points=[cell.point() for cell in cells]))
-    found = Frontier(plan=plan, points=[cell.point() for cell in cells])
-    keep(store, found)
-    return found
-
-
-def recollect(cells: Sequence[FrontierCell], store: Store) -> None:
-    """Tell the cells of every width whose trials the store has, whoever ran them."""
-    finished = set(store.identities())
-    for cell in cells:
-        for width in cell.grid():
-            trials = cell.trials(width)
-            if all(trial.identity() in finished for trial in trials):
-                results = [store.result(trial.identity()) for trial in trials]
-                if all(result is not None for result in results):
-                    cell.learn(width, [result for result in results if result is not None])
-
-
-def every_trial(plan: FrontierPlan) -> list[TrialConfig]:
-    """All trials that the search may run: every width of every model at every length, with every seed."""
-    return [trial for cell in plan.cells() for width in cell.grid() for trial in cell.trials(width)]
-
-
-def worst_case(plan: FrontierPlan, store: Store | None = None) -> list[TrialConfig]:
-    """The trials of the longest course the search can take, for a cost: every width fails but the last."""
-    cells = plan.cells()
-    if store is not None:
-        recollect(cells, store)
-    trials: list[TrialConfig] = []
-    for cell in cells:
-        while (width := cell.next()) is not None:
-            trials += cell.trials(width)
-            enough = plan.needed if width == cell.grid()[-1] else 0
-            cell.tried[width] = Tried(width=width, reached=enough, seeds=len(plan.seeds), accuracies=[], state_bits=0)
-    return trials
 
 
 def keep(store: Store, frontier: Frontier) -> None:

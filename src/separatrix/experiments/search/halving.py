@@ -111,7 +111,7 @@ def halve(store: Store, trials: Sequence[TrialConfig], rule: Halving, advance: A
     """
     found, step = contests(trials, rule), rule.first
     while open_ := [contest for contest in found if len(contest.settings) > 1 and step < contest.steps]:
-        behind = [trial for contest in open_ for trial in contest.trials if _reached(store, trial) < step]
+        behind = [trial for contest in open_ for trial in contest.trials if reached(store, trial) < step]
         if behind:
             advance(behind, step)
         for contest in open_:
@@ -144,7 +144,7 @@ def _take(config: dict[str, Any], path: str) -> Any:
     return config.pop(name, None)
 
 
-def _reached(store: Store, trial: TrialConfig) -> float:
+def reached(store: Store, trial: TrialConfig) -> float:
     """The step a trial has reached; infinite for one that has ended."""
     identity = trial.identity()
     if store.result(identity) is not None:
@@ -152,22 +152,28 @@ def _reached(store: Store, trial: TrialConfig) -> float:
     return float(progress.step) if (progress := _progress(store, identity)) else 0.0
 
 
-def _loss(store: Store, trial: TrialConfig, step: int) -> float:
-    """The validation loss at the first validation from a step on, or at the last one of a trial that ended before."""
+def validation_at(store: Store, trial: TrialConfig, step: int) -> dict[str, float | int] | None:
+    """The first validation from a step on, or the last one of a trial that ended before; None of one that failed."""
     identity = trial.identity()
     result = store.result(identity)
     if result is not None and result.status == "failed":
-        return math.inf
+        return None
     if (progress := _progress(store, identity)) is not None:
         history: list[dict[str, Any]] = progress.history
     elif (kept := store.history(identity)) is not None:  # of a trial that has ended, whose checkpoint is damaged
         history = kept.to_dicts()
     elif result is None:  # its worker was lost again and again
-        return math.inf
+        return None
     else:
         raise InputError(f"trial {identity} has lost its validations: run it again with --force {identity}")
     later = [row for row in history if row["step"] >= step]
-    return float((later or history[-1:])[0]["loss_bits"])
+    return (later or history[-1:])[0]
+
+
+def _loss(store: Store, trial: TrialConfig, step: int) -> float:
+    """The validation loss there, in bits; infinite of a trial that failed."""
+    row = validation_at(store, trial, step)
+    return math.inf if row is None else float(row["loss_bits"])
 
 
 def _progress(store: Store, identity: str) -> Progress | None:

@@ -11,11 +11,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from separatrix.config import Config, parse_toml
 from separatrix.errors import InputError, unknown
 from separatrix.experiments.search.halving import Halving
+from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.trainer import Trainer
@@ -55,6 +56,16 @@ class Sweep(Config):
     cases: list[dict[str, Any]] = Field([{}], min_length=1, description="each changes the base in its own way")
     grid: dict[str, list[Any]] = Field({}, description="every combination of these values, for every case")
     halving: Halving | None = Field(None, description="give up the worse of competing trials early")
+    tuning: Tuning | None = Field(
+        None, description="choose the learning rate of every trial's cell on seeds that are not reported"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sweep:
+        varied = {field for fields in (self.grid, *self.cases) for field in fields}
+        if self.tuning and (self.halving or "training.learning_rate" in varied):
+            raise ValueError("[tuning] chooses learning rates: leave them out of the grid, and [halving] too")
+        return self
 
     def trials(self) -> list[TrialConfig]:
         """All distinct trials, in the order of the file."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +12,27 @@ from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.store.records import recorded
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seeds import TUNING_SEEDS
 
 if TYPE_CHECKING:
     import polars as pl
 
-PLAIN = ("identity", "status", "steps", "tokens", "seconds", "parameters", "state_numbers", "state_bits",
+PLAIN = ("identity", "status", "ending", "steps", "tokens", "seconds", "parameters", "state_numbers", "state_bits",
          "recurrent_bits", "attention_bits", "accuracy_ceiling", "error")  # fmt: skip
 """Columns that are fields of a result."""
+
+SAID = {"task.name", "model.name", "task.length", "model.width", "model.layers", "seed"}
+"""Fields of a configuration that have a column of their own, under a shorter name."""
 
 
 def results(url: str | Path) -> pl.DataFrame:
     """All finished trials of a store as a Polars frame, one row a trial.
 
-    Columns: identity, status, task, model, length, width, layers, seed, accuracy (test, in [0, 1]), loss_bits, steps,
+    Columns: identity, status, ending (solved, plateau or cut off), tuning (whether the trial chose a learning rate and
+    is no result), task, model, length, width, layers, seed, accuracy (test, in [0, 1]), loss_bits, steps,
     tokens, seconds, parameters, state_numbers, state_bits, recurrent_bits, attention_bits, accuracy_ceiling,
-    fingerprint, error and config (JSON).
+    fingerprint, error and config (JSON); then one column for every field of the configurations that varies over the
+    store, by its path, such as `training.learning_rate` (numbers as numbers, anything else as text).
     Raises InputError when there is no store at `url`.
 
     >>> store = sx.experiments.Store("runs/mine")
@@ -63,13 +69,45 @@ def _frame(records: Iterable[dict[str, Any]]) -> pl.DataFrame:
     import polars as pl  # noqa: PLC0415
 
     schema: dict[str, Any] = {
-        "identity": pl.String, "status": pl.String, "task": pl.String, "model": pl.String, "length": pl.Int64,
+        "identity": pl.String, "status": pl.String, "ending": pl.String, "tuning": pl.Boolean,
+        "task": pl.String, "model": pl.String, "length": pl.Int64,
         "width": pl.Int64, "layers": pl.Int64, "seed": pl.Int64, "accuracy": pl.Float64, "loss_bits": pl.Float64,
         "steps": pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64,
         "state_numbers": pl.Int64, "state_bits": pl.Int64, "recurrent_bits": pl.Float64, "attention_bits": pl.Float64,
         "accuracy_ceiling": pl.Float64, "fingerprint": pl.String, "error": pl.String, "config": pl.String,
     }  # fmt: skip
-    return pl.DataFrame([_row(record) for record in records], schema=schema)
+    kept = list(records)
+    table = pl.DataFrame([_row(record) for record in kept], schema=schema)
+    varied = {name: pl.Series(name, values, strict=False) for name, values in _varied(kept).items()}
+    return table.with_columns(**varied)
+
+
+def _varied(records: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Every field of the configurations that differs somewhere and has no column yet: its path, and its values."""
+    each = [dict(_fields(record["config"])) for record in records]
+    names = sorted({name for fields in each for name in fields} - SAID)
+    found = {name: [fields.get(name) for fields in each] for name in names}
+    return {name: _typed(values) for name, values in found.items() if len({str(value) for value in values}) > 1}
+
+
+def _typed(values: Sequence[Any]) -> list[Any]:
+    """Numbers as they are where all are numbers; otherwise all as text."""
+    met = [value for value in values if value is not None]
+    if all(isinstance(value, bool) for value in met) or all(isinstance(value, str) for value in met):
+        return list(values)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in met):
+        whole = all(isinstance(value, int) for value in met)
+        return [value if value is None or whole else float(value) for value in values]
+    return [None if value is None else canonical_json(value) for value in values]
+
+
+def _fields(section: dict[str, Any], above: str = "") -> Iterable[tuple[str, Any]]:
+    """Every value of nested configurations by its path; lists count as values."""
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +120,7 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
         "width": model.get("width"),
         "layers": model.get("layers"),
         "seed": config["seed"],
+        "tuning": config["seed"] >= TUNING_SEEDS,
         "accuracy": test.get("accuracy"),
         "loss_bits": test.get("loss_bits"),
         "fingerprint": record.get("fingerprint") or recorded(record).fingerprint,  # older stores do not say it

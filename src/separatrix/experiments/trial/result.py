@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from separatrix.config import Config, canonical_json
+from separatrix.experiments.trial.ending import Ending
 
 
 class Measurement(Config):
@@ -44,6 +45,9 @@ class Result(Config):
         "failed: see error; paused: not at its end, and never stored"
     )
     error: str | None = None
+    ending: Ending | None = Field(
+        None, description="whether more steps would have helped, see `trial.ending`; None of failed and older trials"
+    )
     test: Measurement | None = None
     steps: int = 0
     tokens: int = Field(0, description="context and query tokens trained on")
@@ -67,10 +71,13 @@ class Result(Config):
         return fingerprint(self.model_dump(mode="json"))
 
 
-NOT_REPRODUCED = ("seconds", "environment", "overlap", "fingerprint", "sha256", "history_sha256")
+NOT_REPRODUCED = ("seconds", "environment", "ending", "overlap", "fingerprint", "sha256", "history_sha256")
 
 
 def fingerprint(record: dict[str, Any]) -> str:
-    """Hash of what a rerun must reproduce, of a result as JSON: fields that a later version adds do not change it."""
+    """Hash of what a rerun must reproduce, of a result as JSON: fields that a later version adds do not change it.
+
+    `ending` follows from the rest, and results older than it keep their fingerprint.
+    """
     reproducible = {name: value for name, value in record.items() if name not in NOT_REPRODUCED}
     return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +11,11 @@ from statistics import mean, median
 from typing import Any, Literal
 
 from separatrix.errors import InputError
+from separatrix.experiments.measure.memory_wall import MemoryWall
 from separatrix.experiments.measure.recall import Recall
 from separatrix.experiments.presets import Panel, Preset
 from separatrix.experiments.search.frontier import Frontier
+from separatrix.experiments.search.tuning import Choice
 from separatrix.experiments.theorems.findings import Findings
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
@@ -35,6 +37,8 @@ class PanelTrial:
     history: list[dict[str, float]]
     recall: Recall | None = None
     """What its model was found to hold of its context, where that was measured."""
+    choice: Choice | None = None
+    """How its learning rate was chosen, where it was."""
 
     @property
     def length(self) -> int:
@@ -78,6 +82,11 @@ class PanelCell:
     def accuracies(self) -> list[float]:
         """Test accuracy of each seed."""
         return [trial.accuracy for trial in self.trials]
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """How many seeds ended as solved, on a plateau or cut off; older trials do not say."""
+        return dict(Counter(trial.result.ending for trial in self.trials if trial.result.ending))
 
     @property
     def median(self) -> float:
@@ -161,6 +170,10 @@ class Collection:
     frontiers: Sequence[Frontier] = ()
     theorems: Findings | None = None
     """What running the theorems found."""
+    tuning: Sequence[Result] = ()
+    """Trials that chose learning rates: they are no results."""
+    walls: Sequence[tuple[Result, MemoryWall]] = ()
+    """What was recalled from the rounded states of trained models."""
 
 
 def runs_code(*named: dict[str, Any]) -> bool:

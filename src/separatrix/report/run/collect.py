@@ -8,13 +8,15 @@ from typing import Any
 
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
-from separatrix.experiments.measure.recall import stored
+from separatrix.experiments.measure.recall import recallable, stored
 from separatrix.experiments.presets import Panel, Preset
-from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.frontier import Frontier, kept
+from separatrix.experiments.search.tuning import Choice, known_choice, tuned
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.theorems.findings import kept as kept_theorems
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seeds import is_tuning
 from separatrix.report.figures.panel_data import Collection, PanelTrial, PanelTrials, runs_code
 from separatrix.report.html.labels import distinct_labels, plural, short_name, slug, variant_key
 
@@ -24,7 +26,8 @@ def collect(store: Store) -> Collection:
 
     Raises InputError when no trial has finished and no theorem was run.
     """
-    results = {result.identity: result for result in store.results()}
+    every = store.results()
+    results = {result.identity: result for result in every if not is_tuning(result.config["seed"])}
     theorems = kept_theorems(store)
     if not (results or theorems):
         raise InputError(
@@ -44,21 +47,47 @@ def collect(store: Store) -> Collection:
             continue
         found: list[Result] = []
         missing: list[str] = []
-        for config in panel.trials(preset.training if preset else {}):
+        choices: dict[str, Choice] = {}
+        tuning = preset.tuning_of(panel) if preset else None
+        for asked in panel.trials(preset.training if preset else {}):
+            choice = known_choice(store, asked, tuning) if tuning else None
+            if tuning and choice is None:
+                missing.append(f"{asked.label} (its learning rate is not chosen yet)")
+                continue
+            config = asked if choice is None else tuned(asked, choice)
+            choices |= {} if choice is None else {config.identity(): choice}
             if (one := results.get(config.identity()) or _older(config, alike)) is None:
                 missing.append(_unfinished(store, config))
             else:
                 found.append(one)
         if found:
-            panels.append(_panel(store, panel, found, missing))
+            panels.append(_panel(store, panel, found, missing, choices))
             taken.update(result.identity for result in found)
         else:
             notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
-    others = [result for result in results.values() if result.identity not in taken]
-    panels += [_panel(store, panel, group, []) for panel, group in _by_task(others)]
     searched = kept(store)
+    taken |= {identity for found in searched for identity in _searched(found)}
+    others = [result for result in results.values() if result.identity not in taken]
+    panels += [_panel(store, panel, group, [], {}) for panel, group in _by_task(others)]
     notes += [f"{path} is damaged ({why}): left out." for path, why in store.left_out.items()]
-    return Collection(preset, _distinct_ids(panels), list(results.values()), notes, searched, theorems)
+    tuned_with = [result for result in every if is_tuning(result.config["seed"])]
+    held = [(result, stored(store, result)) for result in recallable(list(results.values()))]
+    walls = [(result, recall.wall) for result, recall in held if recall is not None and recall.wall is not None]
+    whole = list(results.values())
+    return Collection(preset, _distinct_ids(panels), whole, notes, searched, theorems, tuned_with, walls)
+
+
+def _searched(found: Frontier) -> list[str]:
+    """The reported trials of a search, which stand in its section."""
+    if runs_code(found.plan.task, *found.plan.models):
+        return []
+    cells = {(str(cell.model), cell.length): cell for cell in found.plan.cells()}
+    return [
+        trial.identity()
+        for point in found.points
+        for seen in point.tried
+        for trial in cells[str(point.model), point.length].trials(seen.width, seen.choice)
+    ]
 
 
 def _preset(store: Store, notes: list[str]) -> Preset | None:
@@ -100,7 +129,9 @@ def _unfinished(store: Store, config: TrialConfig) -> str:
     return f"{config.label} ({'not started' if said is None else 'at step {step} of {steps}'.format(**said)})"
 
 
-def _panel(store: Store, panel: Panel, results: Sequence[Result], missing: Sequence[str]) -> PanelTrials:
+def _panel(
+    store: Store, panel: Panel, results: Sequence[Result], missing: Sequence[str], choices: dict[str, Choice]
+) -> PanelTrials:
     labels = distinct_labels(
         (result.config["model"], result.config["training"], result.config["task"]["length"]) for result in results
     )
@@ -110,6 +141,7 @@ def _panel(store: Store, panel: Panel, results: Sequence[Result], missing: Seque
             labels[variant_key(result.config["model"], result.config["training"])],
             [] if (history := store.history(result.identity)) is None else history.to_dicts(),
             stored(store, result),
+            choices.get(result.identity),
         )
         for result in results
     ]

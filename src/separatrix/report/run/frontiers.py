@@ -8,6 +8,7 @@ from typing import Any
 from separatrix.bounds.arithmetic import TRAINED
 from separatrix.experiments.search.frontier import Frontier, Point
 from separatrix.experiments.search.frontier_bounds import Known, at, each_growth, in_words, known_at, model_class
+from separatrix.experiments.trial.ending import RULE
 from separatrix.report.figures.scaling import CONSTRUCTED, PROVED, scaling
 from separatrix.report.figures.series import Row
 from separatrix.report.html.labels import count, listed, plural, short_name, slug
@@ -25,17 +26,57 @@ def label(model: Mapping[str, Any]) -> str:
     return f"{short_name(model['name'])}, {plural(layers, 'layer')}"
 
 
+def section_id(frontier: Frontier) -> str:
+    """The anchor of a search's section."""
+    return f"frontier-{slug(frontier.plan.task['name'])}-{frontier.plan.content_hash()[:6]}"
+
+
+def name(frontier: Frontier) -> str:
+    """A search in a few words."""
+    return f"{short_name(frontier.plan.task['name']).replace('-', ' ').capitalize()}: smallest models found"
+
+
+def outcome(frontier: Frontier) -> str:
+    """The smallest widths at the ends of the lengths, model by model."""
+    return f"Smallest width found: {'; '.join(_span(frontier, model) for model in frontier.plan.models)}."
+
+
+def headline(frontier: Frontier) -> str:
+    """One sentence: which models had to grow with the length, and which did not."""
+    task = short_name(frontier.plan.task["name"]).replace("-", " ")
+    reached = [model for model in frontier.plan.models if len(_reached(frontier, model)) > 1]
+    if not reached:
+        return f"The search for the smallest models that training finds at {task} has reached too few lengths to tell."
+    spans = [_span(frontier, model) for model in reached]
+    return f"Smallest width that training found for {task}: {'; '.join(spans)}."
+
+
+def _reached(frontier: Frontier, model: Mapping[str, Any]) -> list[Point]:
+    points = [point for point in frontier.points if point.model == model and point.width is not None]
+    return sorted(points, key=lambda point: point.length)
+
+
+def _span(frontier: Frontier, model: Mapping[str, Any]) -> str:
+    points = _reached(frontier, model)
+    if not points:
+        return f"{label(model)} none up to {frontier.plan.widths[-1]}"
+    first, last = points[0], points[-1]
+    if first is last:
+        return f"{label(model)} {first.width} at N = {first.length}"
+    return f"{label(model)} {first.width} at N = {first.length}, {last.width} at {last.length}"
+
+
 def section(frontier: Frontier, hues: Mapping[str, int]) -> Section:
     """The section of one search; hues: the colour of each model by `label`."""
     plan = frontier.plan
-    name = short_name(plan.task["name"]).replace("-", " ")
+    task = short_name(plan.task["name"]).replace("-", " ")
     drawn = [_figure(frontier, hues, "width"), _figure(frontier, hues, "state")]
     return Section(
-        id=f"frontier-{slug(plan.task['name'])}-{plan.content_hash()[:6]}",
-        title=f"{name.capitalize()}: the smallest model that training found",
+        id=section_id(frontier),
+        title=f"{task.capitalize()}: the smallest model that training found",
         kicker="Frontier",
         about=f"The smallest width of {plan.widths[0]} to {plan.widths[-1]} at which {plan.needed} of "
-        f"{plural(len(plan.seeds), 'seed')} reach {plan.target:.0%} test accuracy, by doubling and bisection. "
+        f"{plural(len(plan.seeds), 'seed')} reach {plan.target:.0%} test accuracy. "
         "Not reached means not reached within this training; it does not mean impossible.",
         measured=_measured(frontier),
         notes=_notes(frontier),
@@ -140,6 +181,8 @@ def _points(frontier: Frontier) -> Table:
             Column("Smallest width", "observed", numeric=True),
             Column("Not reached at", "observed", numeric=True),
             Column("Seeds that reached it (95% interval of their share)", "observed"),
+            Column("Ended", "observed"),
+            Column("Rate chosen (within two points)", "observed"),
             Column("Its state, bits", "observed", numeric=True),
             Column("No exact model is smaller than", "proved"),
             Column("Suffices", "proved"),
@@ -162,6 +205,7 @@ def _point(frontier: Frontier, point: Point) -> list[str]:
         words or count(point.width or 0),
         "–" if point.below is None else count(point.below),
         seeds,
+        *_protocol(point),
         "–" if point.state_bits is None else count(point.state_bits),
         _lower(sizes),
         "–" if sizes.upper is None else f"{count(sizes.upper.size)} {built}: {sizes.upper.construction}",
@@ -173,6 +217,15 @@ def _lower(sizes: Known) -> str:
         return "unknown: no closed form" if sizes.arithmetic else "no bound known"
     unit = "bits of state" if sizes.unit == "bits" else "wide"
     return f"{count(round(sizes.lower, 2))} {unit} ({sizes.arithmetic})"
+
+
+def _protocol(point: Point) -> tuple[str, str]:
+    """How the trials at the frontier ended (or at the widest that was tried), and at which learning rate."""
+    at = next((seen for seen in point.tried if seen.width == point.width), point.tried[-1] if point.tried else None)
+    if at is None:
+        return "–", "–"
+    window = "–" if at.choice is None else f"{at.choice.rate:g} ({', '.join(f'{rate:g}' for rate in at.choice.window)})"
+    return at.ended or "–", window
 
 
 def _laws(frontier: Frontier) -> Table:
@@ -200,10 +253,21 @@ def _laws(frontier: Frontier) -> Table:
 # words ---------------------------------------------------------------------------------------------------------------
 def _measured(frontier: Frontier) -> str:
     plan = frontier.plan
-    trials = sum(seen.seeds for point in frontier.points for seen in point.tried)
+    tried = [seen for point in frontier.points for seen in point.tried]
+    trials = sum(seen.seeds for seen in tried)
     settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in plan.training.items())
     seeds = listed([str(seed) for seed in plan.seeds])
-    return f"{plural(trials, 'trial')} with seeds {seeds}; training: {settings or 'the defaults'}."
+    words = [f"{plural(trials, 'trial')} with seeds {seeds}; training: {settings or 'the defaults'}"]
+    if plan.tuning:
+        rates = listed([f"{rate:g}" for rate in plan.tuning.rates])
+        passed = sum(seen.passed is not None for seen in tried)
+        words.append(
+            f"learning rates chosen for every width from {rates} on {plural(plan.tuning.seeds, 'seed')} not reported"
+        )
+        words.append(f"{plural(passed, 'width')} passed over whose tuning seeds ended far below the target")
+    if budget := [seen.tokens for seen in tried if seen.tokens]:
+        words.append(f"at most {count(min(budget) / 1e6)} to {count(max(budget) / 1e6)} million tokens a trial")
+    return f"{'; '.join(words)}. {RULE}"
 
 
 def _notes(frontier: Frontier) -> Sequence[str]:

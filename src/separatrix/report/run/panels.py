@@ -43,6 +43,7 @@ _COLUMNS = (
     Column("Lower bound for an exact model", "proved"),
     Column("Accuracy ceiling of that state", "proved", numeric=True),
     Column("Test accuracy, median (range)", "observed", numeric=True),
+    Column("Ended", "observed"),
     Column("Reading"),
 )
 
@@ -79,6 +80,7 @@ def _row(label: str, cell: PanelCell) -> list[str]:
         bound,
         f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
         accuracy,
+        _ended(cell),
         _reading(cell),
     ]
 
@@ -95,16 +97,31 @@ def _through_attention(cell: PanelCell) -> str:
     return f"{count(needed)} bits through one attention layer, across which {count(carried)} fit ({TRAINED.words})"
 
 
+def _ended(cell: PanelCell) -> str:
+    """How the seeds' trials ended, and at which learning rate where it was chosen."""
+    ends = ", ".join(f"{seeds} {end}" for end, seeds in cell.endings.items()) or "–"
+    choice = cell.one.choice
+    if choice is None:
+        return ends
+    window = ", ".join(f"{rate:g}" for rate in choice.window)
+    edge = "; an end of the grid" if choice.at_edge else ""
+    return f"{ends}; rate {choice.rate:g} of {len(choice.tuning.rates)} (within two points: {window}{edge})"
+
+
 def _reading(cell: PanelCell) -> str:
-    """What the proved and the measured numbers say together, and no more than that."""
-    result = cell.one.result
+    """What the proved and the measured numbers say together, and no more than that: alike for all kinds of models."""
     solved = sum(accuracy >= SOLVED for accuracy in cell.accuracies)
-    if cell.one.kind != "attention" and result.state_bits < (result.recurrent_bits or 0):
+    if _below(cell):
         return "too small to be exact: proved"
     if solved == len(cell.trials):
         return f"done in all {solved} seeds" if solved > 1 else "done"
-    part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "not done"
-    return f"{part}; not ruled out by a bound" if cell.one.kind != "attention" else part
+    part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "did not learn it"
+    return f"{part}; still improving when cut off" if cell.endings.get("cut off") else part
+
+
+def _below(cell: PanelCell) -> bool:
+    """Whether a proved bound rules a recurrent model of this size out, as an exact one, in every arithmetic."""
+    return cell.one.kind != "attention" and cell.one.result.state_bits < (cell.one.result.recurrent_bits or 0)
 
 
 # words ---------------------------------------------------------------------------------------------------------------
@@ -121,7 +138,7 @@ def _measured(panel: PanelTrials) -> str:
     sentences = [
         f"{plural(len(panel.measured), 'trial')} with seed{'s' if len(seeds) > 1 else ''} "
         f"{listed([str(seed) for seed in seeds])}; at most {_range(steps)} steps of {_range(batch)} contexts",
-        f"AdamW at {listed([f'{rate:g}' for rate in rates])}",
+        f"AdamW at {listed([f'{rate:g}' for rate in rates])}{_chosen(panel)}",
         "contexts of random lengths up to N in training"
         if lengths == {"random"}
         else "contexts of the full length in training"
@@ -130,6 +147,15 @@ def _measured(panel: PanelTrials) -> str:
         f"each test accuracy from {_range(answers)} answers never seen before",
     ]
     return "; ".join(sentences) + "."
+
+
+def _chosen(panel: PanelTrials) -> str:
+    """How the rates were come by, where they were chosen."""
+    choice = next((trial.choice for trial in panel.measured if trial.choice), None)
+    if choice is None:
+        return ", set beforehand"
+    rates = listed([f"{rate:g}" for rate in choice.tuning.rates])
+    return f", chosen for each model and length from {rates} on {plural(len(choice.seeds), 'seed')} not reported"
 
 
 def _range(values: Sequence[int]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from separatrix.report.figures.panel_data import Collection, PanelTrials
 from separatrix.report.html.labels import listed, percent, plural
-from separatrix.report.run import theorems
+from separatrix.report.run import frontiers, theorems
 from separatrix.report.run.panels import SOLVED
 
 SHORT = 0.9
@@ -35,7 +35,10 @@ def headline(collection: Collection) -> str:
     if recurrence:
         seen.append(f"recurrent models do {_lower(recurrence)} where one-layer attention falls short")
     if seen:
-        return f"At the sizes trained here, {', and '.join(seen)}."
+        first = f"{frontiers.headline(collection.frontiers[0])} " if collection.frontiers else ""
+        return f"{first}At the sizes trained here, {', and '.join(seen)}."
+    if collection.frontiers and not seen:
+        return frontiers.headline(collection.frontiers[0])
     if any(_split(panel) for panel in measured):
         return "At the sizes trained here, models differ, but not one-layer attention from recurrence as a whole."
     if measured:
@@ -45,7 +48,10 @@ def headline(collection: Collection) -> str:
 
 def answers(collection: Collection) -> list[tuple[str, str, str]]:
     """(part of the page, its name, its outcome with its numbers)."""
-    found = [(panel.id, name(panel), sentence(panel)) for panel in collection.panels if panel.measured]
+    found = [
+        (frontiers.section_id(each), frontiers.name(each), frontiers.outcome(each)) for each in collection.frontiers
+    ]
+    found += [(panel.id, name(panel), sentence(panel)) for panel in collection.panels if panel.measured]
     if collection.theorems:
         found.append((theorems.ID, theorems.NAME, theorems.sentence(collection.theorems)))
     return found

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import vl_convert
+
 from separatrix import __version__, trust
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.store.table import frame
 from separatrix.experiments.trial.result import Result
-from separatrix.report.figures import export, theme
+from separatrix.report.figures import export, theme, wall
 from separatrix.report.figures.panel_data import Collection
 from separatrix.report.figures.series import by_position
 from separatrix.report.html import document
 from separatrix.report.html.labels import count, model_label, percent, plural
 from separatrix.report.html.section import MEANING, Figure, Section
-from separatrix.report.run import frontiers, panels, theorems
+from separatrix.report.run import frontiers, memory_wall, panels, theorems
 from separatrix.report.run import summary as answer
 from separatrix.report.run.collect import collect
 
@@ -46,15 +48,27 @@ def write_report(store: Store) -> str:
 
 def _write(store: Store, collection: Collection) -> str:
     searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
-    hues = theme.hues([*(panel.labels for panel in collection.panels), *searched])
-    sections = [frontiers.section(each, hues) for each in collection.frontiers]
+    families = list(dict.fromkeys(memory_wall.family(result) for result, _ in collection.walls))
+    hues = theme.hues([families, *(panel.labels for panel in collection.panels), *searched])
+    walls = memory_wall.sections(collection.walls, hues)
+    sections = [*walls]
+    sections += [frontiers.section(each, hues) for each in collection.frontiers]
     sections += [panels.section(panel, hues) for panel in collection.panels]
     sections += [theorems.section(collection.theorems)] if collection.theorems else []
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
+    if walls:
+        _write_picture(store, walls[0], drawn[walls[0].id][0])
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)
     store.write(f"{FOLDER}/index.html", _page(store, collection, sections, drawn, table).encode())
     return f"{store.url.rstrip('/')}/{FOLDER}/index.html"
+
+
+def _write_picture(store: Store, section: Section, drawn: DrawnPanels) -> None:
+    """The memory wall as a picture of its own, 1200 × 630: `report/memory-wall.svg` and `.png`."""
+    svg = wall.picture(drawn.specification, section.title, section.about.partition(". Each")[0])
+    store.write(f"{FOLDER}/memory-wall.svg", svg.encode())
+    store.write(f"{FOLDER}/memory-wall.png", vl_convert.svg_to_png(svg, scale=1))
 
 
 def _draw(store: Store, section: Section, figure: Figure) -> DrawnPanels:
