@@ -5,8 +5,6 @@ from separatrix.bounds.arithmetic import (
     FixedPointSums,
     FloatingPointSums,
     RoundedSums,
-    of_format,
-    of_precision,
 )
 from separatrix.bounds.audit import Verdict, verdicts
 from separatrix.bounds.automaton import Automaton, residual_automaton
@@ -22,6 +20,7 @@ from separatrix.bounds.cuts import (
     recurrent_rows,
     two_way_cut,
 )
+from separatrix.bounds.formats import of_format, of_precision
 from separatrix.bounds.growth import Growth, growth_law
 from separatrix.bounds.protocols import Transcript, attention_protocol, recurrent_protocol
 from separatrix.bounds.row_growth import RowGrowth, row_growth

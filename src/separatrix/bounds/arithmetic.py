@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar, Literal
 
 from separatrix.errors import InputError
-from separatrix.numerics import FORMATS, FixedPoint, FloatingPoint, Format, parse
+from separatrix.numerics import FloatingPoint, Format, parse
 from separatrix.tasks import Task
 
 Kind = Literal["fixed", "float", "rounded"]
@@ -42,7 +41,12 @@ def log_length(length: int) -> int:
 
 
 class ArithmeticModel(ABC):
-    """In which arithmetic a bound on one-layer attention holds. `m · per_value + H · per_head` bits cross the cut."""
+    """In which arithmetic a bound on one-layer attention holds. `m · per_value + H · per_head` bits cross the cut.
+
+    >>> model = sx.bounds.RoundedSums(16)
+    >>> model.capacity(width=8, heads=1, length=100), model.smallest_width(bits=192, heads=1, length=100)
+    (192, 8)
+    """
 
     kind: ClassVar[Kind]
     quantity: ClassVar[Quantity]
@@ -107,6 +111,10 @@ class FixedPointSums(ArithmeticModel):
     sums need all of these bits, so that neither constant can be lowered.
 
     fraction: bits behind the point, of weights and values (p // 2 when None); the bound does not depend on it
+
+    >>> model = sx.bounds.FixedPointSums(16)
+    >>> model.formula, model.per_value(length=100), model.per_head(length=100)
+    ('m (2p + L) + H (p + L) >= log2 rows', 39, 23)
     """
 
     precision: int
@@ -160,6 +168,10 @@ class FloatingPointSums(ArithmeticModel):
     With the maximum subtracted weights are at most 1 = 2^(B + t - 1) u, for the B binades below 1: E + B + 2t + L - 1
     bits and B + t + L. Both parties must know the maximum: H scores of p bits each way. That is a message from the
     other side first, so that only two-way bounds (fooling sets) count.
+
+    >>> bf16 = sx.numerics.parse("bf16")
+    >>> [sx.bounds.FloatingPointSums(bf16, subtract).capacity(64, 4, length=100) for subtract in (False, True)]
+    [34992, 26420]
     """
 
     format: FloatingPoint
@@ -231,6 +243,10 @@ class RoundedSums(ArithmeticModel):
     order carry information from place to place as a recurrent state does.
 
     format: of p bits; the bound depends on its bits alone, an execution on the format
+
+    >>> model = sx.bounds.RoundedSums(16)
+    >>> model.formula, model.smallest_width(bits=111, heads=1, length=222)  # equality of two halves of 111 bits
+    ('p (m + 4H) >= log2 fooling set of a prefix', 3)
     """
 
     precision: int
@@ -267,42 +283,6 @@ class RoundedSums(ArithmeticModel):
 TRAINED = FloatingPointSums(parse("fp32"), subtract=True)  # type: ignore[arg-type]
 """What a Transformer trained in fp32 comes closest to: PyTorch subtracts the maximum, and the order of its sums is its
 own affair, so that nothing is proved of its rounding."""
-
-
-def of_format(number_format: str | Format) -> list[ArithmeticModel]:
-    """The models of arithmetic that speak of a format."""
-    found = parse(number_format)
-    if isinstance(found, FloatingPoint):
-        exact = [FloatingPointSums(found), FloatingPointSums(found, subtract=True)]
-        return [*exact, RoundedSums(found.bits, found)]
-    if isinstance(found, FixedPoint):
-        return [FixedPointSums(found.bits, found.fraction), RoundedSums(found.bits, found)]
-    raise InputError(f"{found} has no number of bits: choose a format such as bf16 or fixed(16)")
-
-
-def of_precision(bits: int) -> list[ArithmeticModel]:
-    """All that numbers of so many bits may mean: fixed point, the named formats of that size, every result rounded."""
-    named = [found for found in FORMATS.values() if isinstance(found, FloatingPoint) and found.bits == bits]
-    floats = [FloatingPointSums(found, subtract) for found in named for subtract in (False, True)]
-    return [FixedPointSums(bits), *floats, RoundedSums(bits)]
-
-
-def chosen(
-    precision: int | None = None, number_format: str | None = None, kind: Kind | None = None
-) -> Sequence[ArithmeticModel]:
-    """The models of arithmetic that somebody asks for: of a format, or of numbers of p bits (32 when neither is given).
-
-    Raises InputError when there is none, or when format and bits disagree.
-    """
-    every = of_precision(precision or 32) if number_format is None else of_format(number_format)
-    if precision not in (None, every[0].bits):
-        raise InputError(f"{number_format} has {every[0].bits} bits, got a precision of {precision}: leave one out")
-    found = [each for each in every if kind in (None, each.kind)]
-    if not found:
-        has = ", ".join(dict.fromkeys(each.kind for each in every))
-        where = f"numbers of {precision} bits without a format" if number_format is None else number_format
-        raise InputError(f"no arithmetic {kind!r} for {where}: expected one of {has}, or give a --format such as bf16")
-    return found
 
 
 def _positive(**numbers: int) -> None:

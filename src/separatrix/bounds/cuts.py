@@ -57,7 +57,7 @@ def memory_profile(task: Task, budget: int = BUDGET) -> list[Rows]:
 def attention_cut(task: Task, held: Sequence[int], query: int | None = None, budget: int = BUDGET) -> Rows:
     """The attention cut: held = any context positions, the query public (None: the query with the most rows).
 
-    The message is each head's partial sums: m (2p + L + 1) + H (p + L) >= log2 rows for a one-layer Transformer.
+    The message is each head's partial sums: m (2p + L) + H (p + L) >= log2 rows in fixed point; see `arithmetic`.
 
     >>> task = sx.tasks.create("equality", length=6)
     >>> sx.bounds.attention_cut(task, held=range(3)).count, sx.bounds.attention_cut(task, held=[0, 3]).count
@@ -120,7 +120,11 @@ def best_attention_cut(task: Task, budget: int = BUDGET, subset_budget: int = SU
 
 
 def two_way_cut(task: Task, held: Sequence[int], budget: int = BUDGET) -> CrossingSet:
-    """A fooling set of the attention cut at `held`, for the query that has the largest: for messages both ways."""
+    """A fooling set of the attention cut at `held`, for the query that has the largest: for messages both ways.
+
+    >>> len(sx.bounds.two_way_cut(sx.tasks.create("equality", length=6), held=range(3)).pairs)
+    8
+    """
     table = truth_table(task, budget)
     undefined = None if table.total else table.undefined
     found = (crossing_set(table.matrix(held, query), undefined) for query in range(task.query_count))
@@ -128,7 +132,12 @@ def two_way_cut(task: Task, held: Sequence[int], budget: int = BUDGET) -> Crossi
 
 
 def best_two_way_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
-    """The largest fooling set found of prefixes, of the cut with the most rows, and of odd and of even places."""
+    """The largest fooling set found of prefixes, of the cut with the most rows, and of odd and of even places.
+
+    >>> found = sx.bounds.best_two_way_cut(sx.tasks.create("equality", length=6))
+    >>> len(found.pairs), found.bits
+    (8, 3.0)
+    """
     n = task.length
     cuts = {best_attention_cut(task, budget).held, tuple(range(0, n, 2)), tuple(range(1, n, 2))}
     found = [two_way_cut(task, held, budget) for held in sorted(cuts)]
@@ -136,7 +145,11 @@ def best_two_way_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
 
 
 def best_prefix_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
-    """The largest fooling set of a prefix cut, the query public, that is found."""
+    """The largest fooling set of a prefix cut, the query public, that is found.
+
+    >>> sx.bounds.best_prefix_cut(sx.tasks.create("equality", length=6)).bits
+    3.0
+    """
     cuts = (two_way_cut(task, range(prefix), budget) for prefix in range(1, task.length + 1))
     return max(cuts, key=lambda each: len(each.pairs))
 

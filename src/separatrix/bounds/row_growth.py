@@ -33,6 +33,9 @@ class RowGrowth:
     rule:           what the rows obey at every length from `since` on
     bits_per_token: of the linear law
     interval:       exponents of N between which the bits grow where no rule is found, within the possible 0 … 1
+
+    >>> str(sx.bounds.row_growth([2, 4, 6, 8], rows=[5, 7, 9, 11]))
+    'logarithmic (rows(N + 2) = rows(N) + 2 at every length enumerated from 2 on)'
     """
 
     law: RowLaw
@@ -52,7 +55,12 @@ class RowGrowth:
 
 
 def row_growth(lengths: Sequence[int], rows: Sequence[int]) -> RowGrowth:
-    """The rule that rows counted at evenly spaced lengths obey. Raises InputError when there is no length."""
+    """The rule that rows counted at evenly spaced lengths obey. Raises InputError when there is no length.
+
+    >>> growth = sx.bounds.row_growth([1, 2, 3, 4], rows=[4, 16, 64, 256])
+    >>> growth.law, growth.bits_per_token
+    ('linear', 2.0)
+    """
     if not lengths or len(lengths) != len(rows):
         raise InputError(f"expected as many rows as lengths, got {len(rows)} and {len(lengths)}")
     steps = {after - before for before, after in pairwise(lengths)}

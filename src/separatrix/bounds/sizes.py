@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from separatrix.bounds.arithmetic import ArithmeticModel, of_precision
+from separatrix.bounds.arithmetic import ArithmeticModel
+from separatrix.bounds.formats import of_precision
 from separatrix.errors import InputError
 from separatrix.tasks import Task
 from separatrix.tasks.base import LONGEST
@@ -67,7 +68,7 @@ def longest_attention(
     arithmetic: what it computes in; None for the one that allows most, of all that numbers of p bits may mean
 
     >>> task = sx.tasks.create("equality", length=10)
-    >>> fixed = sx.bounds.fixed_point(16)
+    >>> fixed = sx.bounds.FixedPointSums(16)
     >>> str(sx.bounds.longest_attention(task, width=64, heads=4, precision=16, arithmetic=fixed))
     'at most 6,120'
     """

@@ -128,6 +128,11 @@ class CrossingSet:
     A fooling set for messages after which only the holder of the column must know the answer. Pairs of one transcript
     may be exchanged, and in each column the answer stays the same: so no two pairs share a transcript, and any
     protocol, two-way or not, needs log2 of their number bits. There are at most as many as different rows.
+
+    >>> import numpy as np
+    >>> found = sx.bounds.crossing_set(np.array([[0, 1], [0, 0]]))
+    >>> found.pairs, found.bits
+    (((0, 1), (1, 1)), 1.0)
     """
 
     pairs: tuple[tuple[int, int], ...]
@@ -163,7 +168,12 @@ TRIES = 16
 
 
 def crossing_set(matrix: np.ndarray, undefined: int | None = None) -> CrossingSet:
-    """A large crossing set, greedily: each row with a column in which few others answer as it does. A proved bound."""
+    """A large crossing set, greedily: each row with a column in which few others answer as it does. A proved bound.
+
+    >>> import numpy as np
+    >>> len(sx.bounds.crossing_set(np.tri(8, dtype=int)).pairs)  # greater or equal
+    8
+    """
     first = np.sort(unique_rows(matrix)[0])
     rows = matrix[first]
     blank = np.zeros(rows.shape, dtype=bool) if undefined is None else rows == undefined

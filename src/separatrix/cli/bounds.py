@@ -44,7 +44,7 @@ def bounds(
 
     Example: separatrix bounds index-lookup --length 400 --alphabet 64 --precision 16
     """
-    from separatrix.bounds.arithmetic import chosen
+    from separatrix.bounds.formats import chosen
     from separatrix.cli.options import assign
     from separatrix.tasks import create, family
 

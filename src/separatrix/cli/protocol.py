@@ -26,7 +26,8 @@ def protocol(
 
     Example: separatrix protocol runs/quick 0123456789abcdef --precision 4
     """
-    from separatrix.bounds.arithmetic import ANY, chosen
+    from separatrix.bounds.arithmetic import ANY
+    from separatrix.bounds.formats import chosen
     from separatrix.bounds.protocols import attention_protocol, recurrent_protocol
     from separatrix.experiments.engines.run_trial import load_trained
     from separatrix.experiments.store.folder import Store

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from separatrix.config import Config
-from separatrix.models.pickling import empty_config, importable
 
 
 class ModelConfig(Config):
@@ -32,11 +31,6 @@ class ModelConfig(Config):
     embedding_std: float = Field(
         1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
     )
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if importable(type(self)):
-            return super().__reduce_ex__(protocol)
-        return empty_config, (self.name,), self.__getstate__()
 
     @property
     def mlp_width(self) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import Any
 
 OWN = "separatrix_own_"
 """What the modules of users' files are called, with the hash of the file behind it."""
@@ -14,15 +12,3 @@ def importable(made: type) -> bool:
     """Whether another process finds a class where it says it stands."""
     found = getattr(sys.modules.get(made.__module__), made.__qualname__, None)
     return found is made and not made.__module__.startswith(OWN)
-
-
-def empty_model(name: str) -> Any:
-    """A model of the architecture of that name without anything in it; runs the file it stands in."""
-    made = import_module("separatrix.models.registry").architecture(name)
-    return made.__new__(made)
-
-
-def empty_config(name: str) -> Any:
-    """The same for the configuration."""
-    made = import_module("separatrix.models.registry").architecture(name).Config
-    return made.__new__(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 from functools import cache, lru_cache
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import Any
 
 from separatrix.errors import unknown
 from separatrix.models.config import ModelConfig
+from separatrix.models.pickling import importable
 from separatrix.models.sequence import SequenceModel
 from separatrix.tasks.base import Task
 
@@ -71,6 +73,15 @@ def _stamp(name: str) -> int:
 @lru_cache(maxsize=64)
 def _composed(name: str, stamp: int) -> type[SequenceModel]:
     """An architecture that is made rather than registered; the same class for the same name and file."""
+    made = _made(name)
+    if not importable(made):
+        copyreg.pickle(made, lambda model: (_empty_model, (model.config.name,), model.__dict__))
+    if not importable(made.Config):
+        copyreg.pickle(made.Config, lambda config: (_empty_config, (config.name,), config.__getstate__()))
+    return made
+
+
+def _made(name: str) -> type[SequenceModel]:
     if name.startswith("hf:"):
         return import_module("separatrix.models.huggingface").huggingface(name)
     if "+" in name or "*" in name:
@@ -80,6 +91,18 @@ def _composed(name: str, stamp: int) -> type[SequenceModel]:
     if (entry := _installed().get(name)) is not None:
         return import_module("separatrix.models.own").from_class(entry.load(), name)
     raise unknown("model", name, names())
+
+
+def _empty_model(name: str) -> SequenceModel:
+    """A model without anything in it, to be filled by pickle; runs the file that its architecture stands in."""
+    made = architecture(name)
+    return made.__new__(made)
+
+
+def _empty_config(name: str) -> ModelConfig:
+    """The same for the configuration."""
+    made = architecture(name).Config
+    return made.__new__(made)
 
 
 @cache

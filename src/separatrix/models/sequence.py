@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer, own_rows
-from separatrix.models.pickling import empty_model, importable
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
@@ -202,11 +201,6 @@ class SequenceModel(nn.Module):
 
     def forward(self, context: Tensor, queries: Tensor) -> Float[Tensor, "B Q answers"]:
         return self.decode(self.prefill(context), queries)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        if importable(type(self)):
-            return super().__reduce_ex__(protocol)
-        return empty_model, (self.config.name,), self.__dict__
 
     def __deepcopy__(self: M, memo: dict[int, Any]) -> M:
         copied = type(self).__new__(type(self))  # of this very class, whatever its name stands for by now

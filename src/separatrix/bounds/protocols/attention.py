@@ -35,6 +35,14 @@ def attention_protocol(
     The messages are those that `arithmetic.capacity` counts, for each query. Raises InputError for a model of another
     form, positions outside the context, other cuts than prefixes where only these are protocols, and weights that
     overflow.
+
+    >>> task = sx.tasks.create("index-lookup", length=8, alphabet=4)
+    >>> batch = task.sample(2, torch.Generator().manual_seed(0))
+    >>> model = sx.models.create("transformer", task, width=8)
+    >>> arithmetic = sx.bounds.RoundedSums(16, sx.numerics.parse("bf16"))
+    >>> run = sx.bounds.attention_protocol(model, batch.context, batch.queries, range(4), arithmetic)
+    >>> run.exact, run.bits == arithmetic.capacity(width=8, heads=1, length=8)
+    (True, True)
     """
     arithmetic = RoundedSums(32, FORMATS["fp32"]) if arithmetic is None else arithmetic
     n, places = context.shape[1], sorted(set(held))

@@ -32,6 +32,13 @@ class Transcript:
     difference: the largest difference from the model's own forward pass, as PyTorch computes it
     exact:      whether every logit equals the model's own in the protocol's arithmetic, bit for bit; None where the
                 protocol is not run in a stated arithmetic
+
+    >>> task = sx.tasks.create("index-lookup", length=8, alphabet=4)
+    >>> batch = task.sample(2, torch.Generator().manual_seed(0))
+    >>> model = sx.models.create("lstm", task, width=4)
+    >>> run = sx.bounds.recurrent_protocol(model, batch.context, batch.queries, cut=5)
+    >>> [(message.sender, message.bits, message.content) for message in run.messages]
+    [('Alice', 256, 'the state after 5 tokens, as stored')]
     """
 
     messages: tuple[Message, ...]
