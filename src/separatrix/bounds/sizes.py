@@ -70,7 +70,7 @@ def longest_attention(
     >>> task = sx.tasks.create("equality", length=10)
     >>> fixed = sx.bounds.FixedPointSums(16)
     >>> str(sx.bounds.longest_attention(task, width=64, heads=4, precision=16, arithmetic=fixed))
-    'at most 6,120'
+    'at most 5,992'
     """
     models = of_precision(precision) if arithmetic is None else [arithmetic]
     found = [

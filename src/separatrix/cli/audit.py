@@ -42,7 +42,15 @@ def audit(
     rows = [
         [v.task, v.length, v.needed_bits, v.state_bits, v.ruling, v.exact_at_most, v.accuracy_ceiling] for v in found
     ]
-    columns = ["task", "length", "needed (bits)", "state (bits)", "exactly", "not ruled out at", "accuracy ceiling"]
+    columns = [
+        "task",
+        "length",
+        "needed (bits, any arithmetic)",
+        "state (bits)",
+        "exactly",
+        "not ruled out at",
+        "accuracy ceiling",
+    ]
     print_table(
         "what a model of this state may do, in any arithmetic, by the bits of its stored tensors", columns, rows
     )

@@ -49,8 +49,9 @@ def reproduce(
 
     Finished trials are kept: run the same command again after an interruption to go on.
 
-    `theorems` trains nothing: it enumerates the bounds, runs the protocols, builds and checks the constructions. The
-    whole of a preset ends with it.
+    `theorems` trains nothing: it runs the paper's theorems, and more. Covered: lower bounds by enumeration at small
+    sizes, protocols in each arithmetic, constructions and their certificates. Not covered: what training finds, models
+    that may err, lower bounds on two layers, of which none is known. The whole of a preset ends with it.
 
     Example: separatrix reproduce figure2 --preset laptop --set training.steps=500 --only model.name=lstm --dry-run
     """

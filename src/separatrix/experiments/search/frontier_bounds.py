@@ -86,6 +86,8 @@ class Growths:
     state: Growth | None
     lower: Growth | None
     """How the proved lower bound grows over the lengths searched."""
+    arithmetic: str
+    """What the lower bound speaks of, in words; empty where there is none."""
 
 
 def growth_of(frontier: Frontier, model: dict[str, Any]) -> Growths:
@@ -93,14 +95,15 @@ def growth_of(frontier: Frontier, model: dict[str, Any]) -> Growths:
     points = [point for point in frontier.points if point.model == model]
     reached = [point for point in points if point.width is not None]
     lengths = [point.length for point in reached]
-    bounds = [known_at(frontier.plan, point.length, model).lower for point in points]
+    bounds = [known_at(frontier.plan, point.length, model) for point in points]
     return Growths(
         model=model,
         lengths=lengths,
         missing=[point.length for point in points if point.width is None],
         width=_law(lengths, [point.width for point in reached]),
         state=_law(lengths, [point.state_bits for point in reached]),
-        lower=_law([point.length for point in points], bounds),
+        lower=_law([point.length for point in points], [bound.lower for bound in bounds]),
+        arithmetic=next((bound.arithmetic for bound in bounds), ""),
     )
 
 
@@ -129,7 +132,7 @@ def sentence(grown: Growths) -> str:
         found = len(grown.lengths)
         return f"{name}: reached at {found} length{'' if found == 1 else 's'}, too few for a growth law{rest}."
     law = in_words(grown.width)
-    proved = "" if grown.lower is None else f"; the proved lower bound: {in_words(grown.lower)}"
+    proved = "" if grown.lower is None else f"; the proved lower bound ({grown.arithmetic}): {in_words(grown.lower)}"
     return f"{name}: smallest width {law}{proved}{rest}."
 
 

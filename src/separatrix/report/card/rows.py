@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from separatrix.experiments.card.card import Card, Question
+from separatrix.experiments.card.card import Card, CardTrial, Question
 from separatrix.experiments.card.compare import same_conditions
 from separatrix.report.figures.series import Row
 from separatrix.report.html.labels import count, model_label, percent, span
+
+DRAWN = ("transformer", "lstm", "mamba")
+"""References whose states are drawn beside the card's; the table has all of them."""
 
 MARK = "▸ "
 """Stands before the names of the cards a page is about."""
@@ -48,6 +51,19 @@ class Field:
         asked = {(q.probe, q.length): q for e in reversed(self.subjects) for q in reversed(e.card.questions)}
         probes = list(dict.fromkeys(q.probe for e in self.subjects for q in e.card.questions))
         return sorted(asked.values(), key=lambda q: (probes.index(q.probe), q.length))
+
+    @cached_property
+    def drawn(self) -> list[Entrant]:
+        """The cards whose states are drawn: the subjects and one reference of each kind of growth."""
+        known = [e for e in self.references if e.card.model["name"] in DRAWN and e.card.model["layers"] == 1]
+        return [*self.subjects, *known]
+
+    @cached_property
+    def trials(self) -> list[tuple[Entrant, Question, CardTrial]]:
+        """Every trial of the subjects, with its card and its question."""
+        return [
+            (e, question, trial) for e in self.subjects for question in e.card.questions for trial in question.trials
+        ]
 
     def answer(self, entrant: Entrant, question: Question) -> Question | None:
         """What a card measured under the very conditions of `question`; None when it did not."""

@@ -10,13 +10,10 @@ from separatrix.report.card.words import GROWTH
 from separatrix.report.html.labels import count
 from separatrix.report.html.section import Column, Figure, Section, Table
 
-DRAWN = ("transformer", "lstm", "mamba")
-"""References whose states are drawn beside the card's; the table has all of them."""
-
 
 def section(field: Field, hues: Mapping[str, int]) -> Section:
     """The section; hues: the colour of each model of the page."""
-    drawn = drawn_states(field)
+    drawn = field.drawn
     rows = growth_rows(drawn)
     lengths = sorted({n for entrant in field.entrants for n in entrant.card.state.lengths})
     said = [f"{entrant.label.removeprefix(MARK)} {GROWTH[entrant.card.state.growth]}" for entrant in field.subjects]
@@ -49,12 +46,6 @@ def section(field: Field, hues: Mapping[str, int]) -> Section:
             )
         ],
     )  # fmt: skip
-
-
-def drawn_states(field: Field) -> list[Entrant]:
-    """The cards whose states are drawn: the subjects and one reference of each kind of growth."""
-    known = [e for e in field.references if e.card.model["name"] in DRAWN and e.card.model["layers"] == 1]
-    return [*field.subjects, *known]
 
 
 def _growth(entrant: Entrant, lengths: Sequence[int]) -> list[str]:

@@ -12,7 +12,6 @@ from separatrix.experiments.card.card import Card, CardTrial, Question
 from separatrix.report.card import words as card_words
 from separatrix.report.card.rows import MARK, Entrant, Field, field
 from separatrix.report.card.sections import sections
-from separatrix.report.card.state import drawn_states
 from separatrix.report.figures import export, theme
 from separatrix.report.html import document
 from separatrix.report.html.labels import count, model_label, percent
@@ -32,7 +31,7 @@ def write_card_page(cards: Sequence[Card], references: Sequence[Card], path: str
 def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
     """The page as HTML."""
     everything = field(cards, references)
-    hues = theme.hues([[entrant.label for entrant in drawn_states(everything)]])
+    hues = theme.hues([[entrant.label for entrant in everything.drawn]])
     parts = sections(everything, hues)
     drawn = {part.id: [_drawn(part, figure) for figure in part.figures] for part in parts}
     scripts = document.scripts()
@@ -52,12 +51,7 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
         drawn=drawn,
         meaning=MEANING,
         labels={label for part in parts for label in part.labels},
-        trials=[
-            _trial_row(entrant, question, trial)
-            for entrant in everything.subjects
-            for question in entrant.card.questions
-            for trial in question.trials
-        ],
+        trials=[_trial_row(*found) for found in everything.trials],
         references=[model_label(card.model) for card in references],
         reference_machines=_machines(references),
         environments=[_environment(entrant) for entrant in everything.subjects],
@@ -70,9 +64,7 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
             "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
             "trials": {
                 _key(entrant, trial): _details(entrant, question, trial)
-                for entrant in everything.subjects
-                for question in entrant.card.questions
-                for trial in question.trials
+                for entrant, question, trial in everything.trials
             },
         },
     )
@@ -180,11 +172,6 @@ def _csv(field: Field) -> bytes:
     import polars as pl  # noqa: PLC0415  # half a second that importing the report need not cost
 
     return pl.DataFrame(
-        [
-            _trial_row(entrant, question, trial) | {"identity": trial.identity}
-            for entrant in field.subjects
-            for question in entrant.card.questions
-            for trial in question.trials
-        ],
+        [_trial_row(*found) | {"identity": found[2].identity} for found in field.trials],
         infer_schema_length=None,
     ).write_csv().encode()  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from separatrix.bounds.arithmetic import TRAINED
+from separatrix.bounds.arithmetic import ANY, TRAINED
 from separatrix.experiments.search.frontier import Frontier, Point
 from separatrix.experiments.search.frontier_bounds import Known, at, each_growth, in_words, known_at, model_class
 from separatrix.experiments.trial.ending import RULE
@@ -15,7 +15,7 @@ from separatrix.report.html.labels import count, listed, plural, short_name, slu
 from separatrix.report.html.section import Column, Figure, Section, Table
 from separatrix.trust import Untrusted
 
-STATE_BOUND, STATE_BUILT = "recurrent state, at least", "recurrent state that suffices"
+STATE_BOUND, STATE_BUILT = f"recurrent state, at least ({ANY})", "recurrent state that suffices"
 WIDTH_BOUND = f"one attention layer, at least ({TRAINED.words})"
 WIDTH_BUILT, DEEP_BUILT = "one attention layer that suffices", "two attention layers that suffice"
 
@@ -243,7 +243,7 @@ def _laws(frontier: Frontier) -> Table:
                 name,
                 "too few lengths reached for a growth law" if each.width is None else in_words(each.width),
                 listed([str(length) for length in each.lengths]) if each.lengths else "none reached",
-                "–" if each.lower is None else in_words(each.lower),
+                "–" if each.lower is None else f"{in_words(each.lower)} ({each.arithmetic})",
             ]
             for name, each in grown
         ],
