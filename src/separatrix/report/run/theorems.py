@@ -34,7 +34,7 @@ def section(found: Findings) -> Section:
     bounded = [each for each in found.findings if each.kind != "upper bound"]
     return Section(
         id=ID,
-        title="The paper's theorems, and more, run",
+        title="The paper's theorems, and more, run and checked",
         kicker=NAME,
         about="Bounds are compared with an enumeration of every input of small sizes; automata and protocols that meet "
         "them are executed; constructions are built, their certificates checked again from the weights, and asked. "
