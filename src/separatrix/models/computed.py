@@ -28,6 +28,6 @@ class Computed(nn.Module, ABC):
 
     def _apply(self: M, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> M:
         """As for any module (`to`, `half`, `to_empty` …), but only the tables' device follows."""
-        applied: Any = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        applied: Any = super()._apply(fn, recurse)
         self.compute(next(self.buffers(recurse=False)).device)
         return applied

@@ -68,7 +68,7 @@ def status() -> Status:
     return Status(True, instruction_set(), sets)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _references_chosen() -> bool:
     return _choice.get() == "reference"
 

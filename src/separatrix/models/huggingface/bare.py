@@ -47,7 +47,7 @@ def bare(defaults: dict[str, Any], width: int, layers: int, heads: int | None) -
         (EXPERT_COUNT, lambda value: min(value, EXPERTS)),
         (TOP_COUNT, lambda value: min(value, TOP)),
     ]
-    new = {}
+    new: dict[str, Any] = {}
     for name, value in defaults.items():
         if type(value) is int and value > 0:
             change = next((change for pattern, change in rules if pattern.search(name)), None)

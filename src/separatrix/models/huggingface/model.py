@@ -149,7 +149,7 @@ class HuggingFace(SequenceModel):
         """A cache to begin with; None where the body makes its own."""
         from transformers import DynamicCache
 
-        return None if self.makes_own else DynamicCache(config=self.body.config)
+        return None if self.makes_own else DynamicCache(config=vars(self.body)["config"])
 
     @cached_property
     def makes_own(self) -> bool:

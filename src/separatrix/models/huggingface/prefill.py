@@ -72,7 +72,7 @@ class Reader:
 
         if self.slot not in ("past_key_values", "cache_params"):
             raise InputError(f"{self.kind}: hands over no cache, so its state cannot be measured")
-        return DynamicCache(config=self.model.config)
+        return DynamicCache(config=vars(self.model)["config"])
 
     def tokens(self, length: int, seed: int, batch: int) -> Tensor:
         """Int[B, N], drawn uniformly."""
