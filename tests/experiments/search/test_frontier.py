@@ -202,7 +202,7 @@ def test_growth_is_told_with_its_interval_and_what_is_missing():
 
 def test_known_sizes_name_their_units():
     asked = found({4: 4})
-    assert known_sizes(asked.plan, asked.points[0]) == ("8 bits", "8 bits")
+    assert known_sizes(asked.plan, asked.points[0]) == ("8 bits (any arithmetic)", "8 bits")
 
 
 def test_a_real_search_trains_and_finds(tmp_path):
