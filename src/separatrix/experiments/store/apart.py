@@ -23,7 +23,7 @@ _reader: subprocess.Popen[bytes] | None = None
 
 def columns(data: bytes) -> dict[str, list[Any]] | None:
     """The columns of a Parquet file by their names; None where reading it failed, whatever became of the reader."""
-    global _reader
+    global _reader  # noqa: PLW0603  # one process for all that is read
     if _reader is None or _reader.poll() is not None:
         command = [sys.executable, "-P", os.path.abspath(__file__)]  # -P: nothing from the folder we stand in
         environment = os.environ | {"POLARS_MAX_THREADS": "1"}
