@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import synthetic
 
+from separatrix.config import canonical_json, short_hash
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
@@ -152,7 +153,7 @@ def test_ids_are_distinct_and_every_trial_can_be_opened(page):
 
 def test_the_table_is_beside_the_page(partial):
     lines = (partial / "results.csv").read_text().splitlines()
-    assert lines[0].startswith("identity,status,task,model,length")
+    assert lines[0].startswith("identity,status,ending,tuning,task,model,length")
     assert sum(line.split(",")[1] == "failed" for line in lines[1:]) == 1
 
 
@@ -219,7 +220,7 @@ def test_trials_of_an_older_version_keep_their_place(tmp_path):
         (tmp_path / "run" / "trials" / result.identity / "result.json").unlink()
         older = {**result.config, "training": {**result.config["training"]}}
         del older["training"]["clip"]  # a setting that came later, at its default since
-        store.write_result(result.replace(identity=result.identity[::-1], config=older))
+        store.write_result(result.replace(identity=short_hash(canonical_json(older)), config=older))
     words = Page(Path(write_report(store)).read_text()).words
     assert synthetic.EQUALITY["title"] in words
     assert "not finished" not in words
@@ -235,7 +236,9 @@ def test_a_report_runs_no_python_file_that_a_store_names(tmp_path):
         result = synthetic.write(store, config)
         task = {**result.config["task"], "name": f"{trap}:answer"}
         model = {**result.config["model"], "name": f"{trap}:answer"}
-        store.write_result(result.replace(config={**result.config, "task": task, "model": model}))
+        named = {**result.config, "task": task, "model": model}
+        store.write_result(result.replace(identity=short_hash(canonical_json(named)), config=named))
+        store.forget(result.identity)
     panel = {**synthetic.EQUALITY, "task": {"name": f"{trap}:answer"}}
     store.write("preset.json", plan.replace(panels=[panel]).model_dump_json().encode())
     words = Page(Path(write_report(store)).read_text()).words

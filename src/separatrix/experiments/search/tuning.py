@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -25,6 +24,7 @@ from separatrix.experiments.trial.checkpoint import read_progress
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.ending import left_chance
 from separatrix.experiments.trial.result import Result
+from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.seeds import TUNING_SEEDS, is_tuning
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
@@ -229,14 +229,17 @@ def choose_rates(store: Store, cells: Sequence[TrialConfig], tuning: Tuning, run
         step *= 2
     for key, race in running.items():
         known[key] = race.choice(store)
-        store.write(f"tuning/{key}.json", known[key].model_dump_json(indent=1).encode())
+        store.write_record(f"tuning/{key}.json", known[key].model_dump(mode="json"))
     return [known[race.key] for race in races]
 
 
 def chosen(store: Store, race: Race) -> Choice | None:
-    """What a store knows of a cell's rate."""
-    found: dict[str, Any] | None = store.read_json(f"tuning/{race.key}.json")
-    return None if found is None else Choice(**found)
+    """What a store knows of a cell's rate; None too where that is damaged, which a notice says: it is chosen anew."""
+    path = f"tuning/{race.key}.json"
+    advice = "the rate is chosen anew"
+    with store.leaving_out(path, advice):
+        return None if (found := store.read_record(path, advice)) is None else read_as(Choice, found)
+    return None
 
 
 def tuned(trial: TrialConfig, choice: Choice) -> TrialConfig:

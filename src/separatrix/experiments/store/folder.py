@@ -116,9 +116,9 @@ class Store(Files):
         """Write a JSON object with the hash of its content."""
         self.write(path, seal(record))
 
-    def read_record(self, path: str) -> dict[str, Any] | None:
-        """What `write_record` wrote, or None when there is none, or it is damaged, which a notice says."""
-        with self.leaving_out(path):
+    def read_record(self, path: str, advice: str = "left out") -> dict[str, Any] | None:
+        """What `write_record` wrote, or None when there is none, or it is damaged, which a notice says with advice."""
+        with self.leaving_out(path, advice):
             return None if (data := self.read(path)) is None else unseal(data)
         return None
 

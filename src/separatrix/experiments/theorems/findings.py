@@ -69,6 +69,7 @@ def keep(store: Store, found: Findings) -> None:
 
 def kept(store: Store) -> Findings | None:
     """A store's findings, if it has some; a notice says so when they cannot be read."""
-    with store.leaving_out(FILE, "run `reproduce theorems` into it again"):
-        return None if (stored := store.read_record(FILE)) is None else read_as(Findings, stored)
+    advice = "run `reproduce theorems` into it again"
+    with store.leaving_out(FILE, advice):
+        return None if (stored := store.read_record(FILE, advice)) is None else read_as(Findings, stored)
     return None
