@@ -143,6 +143,8 @@ class Clauses(Evaluation):
         if self.plan.own:
             rows[:2, first] = torch.tensor([1.0, -1.0])
         rows[2, first] = 1.0  # the end token's own rest: 1, which the shift makes 0
+        if not self.plan.heads:  # nobody reads it
+            rows[:, self.space["token"]] = 0.0
         return rows
 
 
