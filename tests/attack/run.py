@@ -1,8 +1,9 @@
 """`make attack`: mutants of every construction in every format; none may be accepted that answers wrongly.
 
-    python tests/attack/run.py [--mutants 800] [--seed 0] [--only equality] [--log runs/attack.jsonl]
+    python tests/attack/run.py [--mutants 800] [--seed 0] [--only equality] [--share 0/1] [--log runs/attack.jsonl]
 
-Finished instances are kept in the log, one line each, and are not attacked again: an interrupted attack goes on.
+Finished instances are kept in the log, one line each, and are not attacked again: an interrupted attack goes on, and
+two processes with --share 0/2 and 1/2 write one log. True certificates are checked, too: none may be refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from attack import instances, judge
+from attack import genuine, instances, judge
 from attack.mutants import Mutator, certificate
 
 from separatrix.constructions import Certificate, Construction
@@ -35,8 +38,13 @@ PATIENCE = 5.0
 
 @dataclass
 class Outcome:
-    """What became of the mutants of one instance. faults: accepted and wrong; crashes: neither accepted nor refused."""
+    """What became of the mutants of one instance, and of its own certificate.
 
+    faults: accepted and wrong; crashes: neither accepted nor refused; denied: true certificates refused
+    """
+
+    genuine: int = 0
+    denied: list[str] = field(default_factory=list)
     mutants: int = 0
     refused: int = 0
     accepted: int = 0
@@ -52,7 +60,12 @@ def attack(made: Construction, mutants: int, seed: str) -> Outcome:
     outcome, mutator, asked = Outcome(), Mutator(made, seed), instances.inputs(made)
     kinds: Counter[str] = Counter()
     known: dict[tuple[bytes, str, str], float] = {}
-    genuine = check(made.model, made.certificate)  # a true certificate refused ends the attack
+    outcome.genuine = 1
+    try:
+        proper = check(made.model, made.certificate)
+    except Exception as error:
+        outcome.denied.append(f"{seed}: {error}"[:300])
+        return outcome
     if (found := judge.wrong(made.model, made.certificate, asked, 0)) is not None:
         outcome.faults.append(f"as made: {found}")
     for number in range(mutants):
@@ -75,7 +88,7 @@ def attack(made: Construction, mutants: int, seed: str) -> Outcome:
         if known.get(seen, 0.0) >= verdict.margin:  # the same weights and claims were asked already
             continue
         known[seen] = verdict.margin
-        if (fault := _fault(made, model, told, verdict, genuine, asked, number)) is not None:
+        if (fault := _fault(made, model, told, verdict, proper, asked, number)) is not None:
             outcome.faults.append(f"{number} {kind}: {fault}"[:300])
     outcome.kinds = dict(kinds)
     return outcome
@@ -94,12 +107,12 @@ def _fault(
     model: Any,
     told: Certificate,
     verdict: Verdict,
-    genuine: Verdict,
+    proper: Verdict,
     asked: list[instances.Asked],
     seed: int,
 ) -> str | None:
     """What is wrong with an accepted mutant: its answers, or what is printed of it."""
-    if verdict.proved.claim != genuine.proved.claim or verdict.proved.scope != genuine.proved.scope:
+    if verdict.proved.claim != proper.proved.claim or verdict.proved.scope != proper.proved.scope:
         return f"claims {verdict.proved.claim!r}"
     if told.order == "any" and verdict.proved.order != "any":
         return f"sums in any order where {verdict.proved.order} was proved"
@@ -115,39 +128,65 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=800, help="of every instance and format")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--only", default="")
+    parser.add_argument("--share", default="0/1", help="which of how many equal parts: 0/2 and 1/2 are everything")
     parser.add_argument("--log", type=Path, default=Path("runs/attack.jsonl"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.log.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.log.read_text().splitlines() if options.log.exists() else []
-    done = {line["key"]: line for line in map(json.loads, lines)}
+    part, parts = map(int, options.share.split("/"))
+    done = {line["key"] for line in _lines(options.log)}
+    for number, (key, attacked) in enumerate(_all(options.mutants, options.seed)):
+        if number % parts != part or key in done or not key.startswith(options.only):
+            continue
+        started = time.process_time()
+        if (outcome := attacked()) is None:
+            continue
+        line = {"key": key, **vars(outcome), "seconds": time.process_time() - started}
+        with options.log.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        print(f"{key}: {outcome.accepted} accepted, {len(outcome.faults)} wrong, {line['seconds']:.0f} s", flush=True)
+        for problem in (*outcome.denied[:3], *outcome.faults[:3], *outcome.crashes[:3]):
+            print(f"   {problem}", flush=True)
+    sys.exit(_summary([line for line in _lines(options.log) if line["key"].endswith(f" {options.seed}")]))
+
+
+def _all(mutants: int, seed: str) -> Iterator[tuple[str, Callable[[], Outcome | None]]]:
+    """Everything there is to do, by name: instances in every format, and certificates that are true."""
     for name, parameters in instances.INSTANCES:
         for number_format in instances.FORMATS:
-            key = f"{name} {json.dumps(parameters)} {number_format} {options.mutants} {options.seed}"
-            if key in done or not key.startswith(options.only):
-                continue
-            made = instances.built(name, parameters, number_format)
-            if made is None:
-                continue
-            started = time.process_time()
-            line = {"key": key, **vars(attack(made, options.mutants, key)), "seconds": time.process_time() - started}
-            done[key] = line
-            with options.log.open("a") as log:
-                log.write(json.dumps(line) + "\n")
-            print(
-                f"{key}: {line['accepted']} accepted, {len(line['faults'])} wrong, {line['seconds']:.0f} s", flush=True
-            )
-            for problem in (*line["faults"][:3], *line["crashes"][:3]):
-                print(f"   {problem}", flush=True)
-    found = [line for line in done.values() if line["key"].endswith(f" {options.mutants} {options.seed}")]
-    total = {name: sum(line[name] for line in found) for name in ("mutants", "refused", "accepted", "slow")}
-    wrong, crashed = (sum(len(line[name]) for line in found) for name in ("faults", "crashes"))
+            key = f"{name} {json.dumps(parameters)} {number_format} {mutants} {seed}"
+            yield key, partial(_attacked, name, parameters, number_format, mutants, key)
+    for number_format in genuine.FORMATS:
+        yield f"true certificates {number_format} {seed}", partial(_upheld, number_format)
+
+
+def _attacked(name: str, parameters: dict[str, Any], number_format: str, mutants: int, key: str) -> Outcome | None:
+    made = instances.built(name, parameters, number_format)
+    return None if made is None else attack(made, mutants, key)
+
+
+def _upheld(number_format: str) -> Outcome:
+    """True certificates of one format."""
+    count, slowest, denied = genuine.upheld(number_format)
+    return Outcome(genuine=count, denied=denied, slowest=slowest)
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def _summary(lines: list[dict[str, Any]]) -> bool:
+    """Prints what came of everything; whether anything was wrong."""
+    total = {name: sum(line[name] for line in lines) for name in ("genuine", "mutants", "refused", "accepted", "slow")}
+    wrong, crashed, denied = (sum(len(line[name]) for line in lines) for name in ("faults", "crashes", "denied"))
+    attacked = [line for line in lines if line["mutants"]]
     print(
-        f"{total['mutants']:,} mutants of {len(found)} instances: {total['refused']:,} refused, {total['accepted']:,} "
-        f"accepted, {wrong} of these wrong; {crashed} checks crashed, {total['slow']} took more than {PATIENCE:g} s; "
-        f"0 true certificates refused; {sum(line['seconds'] for line in found):,.0f} s"
+        f"{total['mutants']:,} mutants of {len(attacked)} instances: {total['refused']:,} refused, "
+        f"{total['accepted']:,} accepted, {wrong} of these wrong; {crashed} checks crashed, {total['slow']} took more "
+        f"than {PATIENCE:g} s, the slowest {max((line['slowest'] for line in attacked), default=0):.2f} s; "
+        f"{total['genuine']:,} true certificates, {denied} refused; {sum(line['seconds'] for line in lines):,.0f} s"
     )
-    sys.exit(bool(wrong or crashed or total["slow"]))
+    return bool(wrong or crashed or denied or total["slow"])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from separatrix import models, tasks
+from separatrix import constructions, models, tasks
 from separatrix.models.files import save
 
 TASK = tasks.create("index-lookup", length=6, alphabet=4)
@@ -36,6 +36,15 @@ def test_the_table_names_places_and_tokens(saved, run, tmp_path):
     assert code == 0 and "what the query attends to" in out and "the query itself" in out
     code, again, _ = run("ask", saved, "random", "--query", "0", "--seed", "3")
     assert code == 0 and again
+
+
+@pytest.mark.parametrize("typed", ["0101 | 0101", "0101|0101", "0 1 0 1 | 0 1 0 1", "01010101"])
+def test_two_strings_are_typed_with_or_without_spaces(typed, run, tmp_path):
+    path = constructions.create("equality", length=8).save(tmp_path / "equality.safetensors")
+    code, out, err = run("ask", path, typed, "--json")
+    assert code == 0 and not err and json.loads(out)["answer"] == json.loads(out)["right_answer"] == 1
+    code, out, err = run("ask", path, typed.replace("1", "2"))
+    assert code == 2 and not out and "expected a token from 0 to 1" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

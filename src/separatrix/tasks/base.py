@@ -201,9 +201,10 @@ class Task(Config):
 
         Raises InputError for words that are no tokens and contexts that are none of the task's.
         """
-        words = text.replace("|", " ").replace(",", " ").split()
-        if len(words) == 1 and words[0].isdigit() and self.alphabet_size <= 10:
-            words = list(words[0])  # 0110
+        parts = [part.replace(",", " ").split() for part in text.split("|")]
+        if self.alphabet_size <= 10:  # 0110, or 01|10
+            parts = [list(part[0]) if len(part) == 1 and part[0].isdigit() else part for part in parts]
+        words = [word for part in parts for word in part]
         return self.check_context(torch.tensor([self._number(word) for word in words], dtype=torch.int64))
 
     def read_query(self, text: str) -> Tensor:

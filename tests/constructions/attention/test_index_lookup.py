@@ -163,9 +163,9 @@ def test_many_queries_are_asked_in_parts(monkeypatch):
     batch = built.task.sample(3, torch.Generator().manual_seed(0), queries=20)
     whole = built.model(batch.context, batch.queries)
     parts = []
-    answer = transformer.Attention.answer
+    read = transformer.attention_read
     monkeypatch.setattr(transformer, "SCORES", 3 * 21 * 7)
-    monkeypatch.setattr(transformer.Attention, "answer", lambda *it: parts.append(it[2].shape[1]) or answer(*it))
+    monkeypatch.setattr(transformer, "attention_read", lambda *it: parts.append(it[3].shape[1]) or read(*it))
     with torch.no_grad():
         assert torch.equal(built.model(batch.context, batch.queries), whole)
     assert parts == [7, 7, 6]

@@ -143,6 +143,8 @@ class Clauses(Evaluation):
         if self.plan.own:
             rows[:2, first] = torch.tensor([1.0, -1.0])
         rows[2, first] = 1.0  # the end token's own rest: 1, which the shift makes 0
+        if not self.plan.heads:  # nobody reads it
+            rows[:, self.space["token"]] = 0.0
         return rows
 
 
@@ -190,12 +192,13 @@ class Kinds(Evaluation):
     def hold(self, table: Float[Tensor, "N D"]) -> None:
         kind = self.space["kind"].start
         for each, members in zip(self.plan.placed, self.members, strict=True):
-            for number in members:
+            for number in filter(self.sets.__getitem__, members):
                 table[each.position, kind + number] = 1.0
 
     def embed(self) -> Float[Tensor, "3 D"]:
         rows = super().embed()
         if self.veto:
             rows[2, self.space["token"]] = 2.0
-            rows[2, self.space["kind"]] = -float(self.plan.bits)
+            read = torch.tensor([float(bool(assignments)) for assignments in self.sets])  # others never hold: no unit
+            rows[2, self.space["kind"]] = -float(self.plan.bits) * read
         return rows

@@ -73,6 +73,8 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         margin -= 2 * float((np.abs(weights.answer) @ moved).max())
     if not margin > 0:
         raise CertificateError(f"the least difference of the logits is {margin:g}: some strings are answered wrongly")
+    said = {"value": value, "share": _share(weights, value, possible)}
+    leak = 0.0 if weights.exact.rounds else drift.leak(len(weights.positions), read.gap)
     return Proved(
         claim=claim(model.task),
         scope="length N",
@@ -80,12 +82,11 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         equal={
             **sizes(weights, read),
             "threshold": model.task.definition()[1],  # type: ignore[attr-defined]
-            "value": value,
-            "share": _share(weights, value, possible),
+            **(said if possible else {}),
         },
         streams=ranges,
         at_least={"fetch_beta": read.gap / 2},
-        at_most={"fetch_leak": 0.0 if weights.exact.rounds else drift.leak(len(weights.positions), read.gap)},
+        at_most={"fetch_leak": leak, **({} if possible else said)},  # nobody ever says anything: 0
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.bits import BitNetwork
-from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
@@ -99,7 +99,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             "state_bits": units,
             "log2_n": math.log2(n),
         },
-        at_least={"deterministic_lower_bound_bits": model.task.recurrent_bits()},
+        at_least=known(deterministic_lower_bound_bits=model.task.recurrent_bits()),
         options={"key": key, "degree": None if degree is None else d},
     )
 

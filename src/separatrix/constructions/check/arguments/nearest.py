@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,11 +51,12 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         )
     if not weights.causal:
         raise CertificateError(f"{ARGUMENT} is about causal attention: one set of weights for all lengths")
-    read, beta, demoted = _structure(weights, task)
+    read, beta, demotion = _structure(weights, task)
     needed = _needed(weights, task.dimension, read, beta, norm)
     if not gamma >= needed * (1 - 1e-9):
         raise CertificateError(f"the certificate is about margins from {gamma:g} on, {needed:.6g} is needed")
-    _check_demotion(weights, task.dimension, beta, demoted, norm)
+    _check_demotion(weights, task.dimension, beta, demotion, norm)
+    _check_differences(weights, task.dimension, beta, demotion, norm)
     wanted = certificate.parameters.get("gamma")
     if wanted is not None and not (isinstance(wanted, float) and wanted >= gamma * (1 - 1e-9)):
         raise CertificateError(f"margins from {gamma:g} on were proved, the parameters say {wanted}")
@@ -74,8 +76,17 @@ def _needs_order(weights: TwoLayers, task: NearestNeighbor) -> bool:
     return isinstance(weights.format, FloatingPoint) and task.points * weights.format.unit > 1
 
 
-def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, float, tuple[float, float]]:
-    """(first layer, beta, how far points and the query itself are demoted, over beta): read from the weights."""
+@dataclass(frozen=True)
+class Demotion:
+    """What is taken from scores, over beta. least: of points and of the query itself; points: of points at most."""
+
+    least: float
+    points: float
+    own: float
+
+
+def _structure(weights: TwoLayers, task: NearestNeighbor) -> tuple[Reading, float, Demotion]:
+    """(first layer, beta, how far points and the query itself are demoted): read from the weights."""
     d, embed = task.dimension, weights.embed
     if any(mlp is not None and not mlp.idle for mlp in weights.mlps):
         raise CertificateError("the MLPs must be 0")
@@ -132,8 +143,8 @@ def _compared(head: HeadWeights, points: np.ndarray, labels: np.ndarray) -> floa
     return beta
 
 
-def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> tuple[float, float]:
-    """What is taken from the scores of points and of the query itself, least and most, over beta. Labels' get 0."""
+def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> Demotion:
+    """What is taken from the scores of points and of the query itself. Labels' get 0."""
     base = weights.exact.add(weights.base[None], weights.positions, what="positions")
     query = weights.exact.linear(weights.base[None], head.query, head.query_bias, "queries of the second layer")[0]
     keys = weights.exact.linear(base, head.key, head.key_bias, "keys of the second layer")
@@ -149,15 +160,15 @@ def _demotion(weights: TwoLayers, head: HeadWeights, beta: float) -> tuple[float
     if ((others != 0).sum(axis=1) > 1).any():
         raise CertificateError("points must be demoted by a single term")
     taken = -others.sum(axis=1) / beta
-    return float(taken.min()), float(taken.max())
+    return Demotion(float(taken.min()), float(taken[:-1].max()), float(taken[-1]))
 
 
-def _check_demotion(weights: TwoLayers, d: int, beta: float, demoted: tuple[float, float], norm: float) -> None:
+def _check_demotion(weights: TwoLayers, d: int, beta: float, demotion: Demotion, norm: float) -> None:
     """CertificateError unless points and the query itself, at most 2 |q| |x| - lower, vanish beside any label.
 
     All over beta. A sum of d + 1 terms is off by (d + 1) u / (1 - (d + 1) u) times the terms' sizes.
     """
-    found, (lower, upper) = weights.format, demoted
+    found, lower = weights.format, demotion.least
     if isinstance(found, FloatingPoint):
         error, length = (d + 1) * found.unit / (1 - (d + 1) * found.unit), (norm * (1 + found.unit)) ** 2
         distance = lower * (1 - error) - 3 * length * (1 + error) - 2 * d * found.smallest
@@ -169,7 +180,26 @@ def _check_demotion(weights: TwoLayers, d: int, beta: float, demoted: tuple[floa
         enough = beta * (lower - 3.01 * norm**2) >= 150 * math.log(2)
     if not enough:
         raise CertificateError("points and queries do not score far enough below labels")
-    largest = beta * (upper + 4 * norm**2)  # least and greatest score apart, at most 3, and what rounding adds
+
+
+def _check_differences(weights: TwoLayers, d: int, beta: float, demotion: Demotion, norm: float) -> None:
+    """CertificateError where a score, or its difference from the largest, a label's, may leave the format.
+
+    Over beta, labels' scores are at most |q| |x|, points' at least -2 |q| |x| less their demotion, both off by as much
+    as in `_check_demotion`. The query's own is one term below 0 and squares: rounding keeps the order of numbers, so no
+    partial sum, in any order, falls below that term rounded.
+    """
+    found = weights.format
+    if isinstance(found, FloatingPoint):
+        error, length = (d + 1) * found.unit / (1 - (d + 1) * found.unit), (norm * (1 + found.unit)) ** 2
+        lost = 2 * d * found.smallest
+    else:
+        error, length = 0.0, (norm + found.smallest / 2 * math.sqrt(d)) ** 2
+        lost = (d + 1) * found.smallest
+    label = length * (1 + error) + lost
+    point = (2 * length + demotion.points) * (1 + error) + lost
+    own = max(-found.round_number(-beta * demotion.own), 2 * beta * label)
+    largest = beta * label + max(beta * point, own)
     if not largest <= found.largest:
         raise CertificateError(f"differences of scores up to {largest:g} overflow in {found}")
 

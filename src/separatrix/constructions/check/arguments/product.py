@@ -14,7 +14,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
-from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
@@ -123,7 +123,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             "largest_activation": found.largest_activation,
             "largest_sum": found.largest_sum,
         },
-        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+        at_least=known(lower_bound_bits=model.task.recurrent_bits()),
     )
 
 

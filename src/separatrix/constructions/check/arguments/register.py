@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Arithmetic, Format
@@ -83,7 +83,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         margin=found.margin,
         order="any" if found.exact else "sequential",
         equal={"units": units, "state_bits": units},
-        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+        at_least=known(lower_bound_bits=model.task.recurrent_bits()),
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.product import claim
-from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
@@ -61,7 +61,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         scope="all lengths",
         margin=found.margin,
         equal={"units": units, "state_bits": units, "largest_sum": found.largest_sum},
-        at_least={"lower_bound_bits": model.task.recurrent_bits()},
+        at_least=known(lower_bound_bits=model.task.recurrent_bits()),
         options={"layout": layout},
     )
 

@@ -77,6 +77,11 @@ class Proved:
         return f"{self.claim}; {where}; the right logit exceeds every other by at least {self.margin:.4g}"
 
 
+def known(**numbers: float | None) -> dict[str, float]:
+    """Those numbers there are: of what is not known a certificate says nothing."""
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 DRAWN: dict[str, tuple[type, ...]] = {
     "code": (str,),
     "coefficients": (int,),

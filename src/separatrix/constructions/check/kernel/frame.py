@@ -1,6 +1,7 @@
 """What every check does: the certificate belongs to the model, the weights are the format's, the argument holds.
 
-The trusted base is this package (about 900 lines), the arguments' lemmas, `numerics` (what a format holds), the two
+The trusted base is this package (about 920 lines, 150 of them reading ReLU networks), the arguments' lemmas, `numerics`
+(what a format holds), the two
 model classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right). Nothing
 here imports what builds weights.
 
