@@ -23,6 +23,7 @@ from separatrix.models.huggingface.configuration import (
     language_model,
     load_config,
     model_type,
+    one_line,
     plain_settings,
 )
 from separatrix.models.mixer import Mixer

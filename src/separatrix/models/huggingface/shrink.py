@@ -52,7 +52,7 @@ def numbers(settings: dict[str, Any], pattern: re.Pattern[str], path: Path = ())
 
 def replaced(settings: dict[str, Any], pattern: re.Pattern[str], change: Callable[[int], int]) -> dict[str, Any]:
     """The settings with every such integer changed."""
-    new = {}
+    new: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             new[name] = replaced(value, pattern, change)
@@ -116,7 +116,7 @@ def small_windows(lengths: list[int], first: int, step: int) -> dict[int, int]:
 
 def _known_tokens(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings without special tokens beyond the small vocabulary."""
-    new = {}
+    new: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
             new[name] = _known_tokens(value)
@@ -129,7 +129,7 @@ def _known_tokens(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _plain_positions(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings without the factors of rotary embeddings that are listed for each pair of the real head's width."""
-    new = {}
+    new: dict[str, Any] = {}
     for name, value in settings.items():
         if not isinstance(value, dict):
             new[name] = value
