@@ -114,3 +114,11 @@ def test_automata_that_never_end_are_given_up():
     weights["blocks.0.mixer.cell.bias_hh_l0"][0] = 2
     with pytest.raises(CertificateError):
         check(filled(built.task, built.config, weights, "endless"), built.certificate)
+
+
+def test_a_demotion_that_overflows_upwards():
+    """Points so far above labels that the difference is infinite: that is no vanishing."""
+    built = constructions.create("nearest-neighbor", points=2, dimension=2, margin=0.5, format="fp16")
+    built.model.state_dict()["blocks.1.mixer.query.bias"][1] = -65504.0
+    with pytest.raises(CertificateError, match="do not score far enough below labels"):
+        check(built.model, built.certificate)

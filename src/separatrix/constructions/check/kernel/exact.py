@@ -67,7 +67,7 @@ def vanishes(number_format: Format, gap: float) -> bool:
     if gap == math.inf:
         return True
     rounded = -number_format.round_number(-gap)
-    return math.isinf(rounded) or number_format.vanishes(rounded)
+    return rounded == math.inf or (rounded > 0 and number_format.vanishes(rounded))  # -inf: far above the largest
 
 
 def may_overflow(number_format: Format, largest: float) -> bool:
