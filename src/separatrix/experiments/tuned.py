@@ -15,6 +15,7 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.models import SequenceModel
+from separatrix.notebook import facts
 from separatrix.tasks import Task
 
 
@@ -41,8 +42,6 @@ class Trained:
         return load_trained(self.store, self.results[index].identity)
 
     def _repr_html_(self) -> str:
-        from separatrix.report.html.show import facts  # noqa: PLC0415  # a notebook has it already
-
         shown = ", ".join(f"{accuracy:.1%}" for accuracy in self.accuracies)
         window = ", ".join(f"{rate:g}" for rate in self.choice.window)
         return facts(

@@ -220,9 +220,11 @@ def test_a_store_of_version_0_1_is_read_gone_on_with_and_reported(tmp_path):
     assert len(kept(store)) == 1
     config = TrialConfig(**json.loads((tmp_path / "old" / "trials" / halfway / "config.json").read_text()))
     assert read_progress(store.checkpoint(halfway)).step == 10
+    shutil.copytree(tmp_path / "old", tmp_path / "again")
     gone_on = run_trial(store, config)
     assert gone_on.steps == 20
-    assert run_trial(Store(tmp_path / "new"), config).fingerprint == gone_on.fingerprint
+    # not compared with a run from step 0: the kernels that took the first ten steps may have rounded otherwise
+    assert run_trial(Store(tmp_path / "again"), config).fingerprint == gone_on.fingerprint
     assert write_report(store)
 
 

@@ -33,6 +33,8 @@ def allowed(certificate: Certificate) -> Collection[str]:
 
 def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     """What holds of all inputs. CertificateError for what the weights do not bear out."""
+    if model.task.vector_size is not None:
+        raise CertificateError(f"{ARGUMENT} is about contexts of tokens, got {model.task.name}")
     weights = TwoLayers(model, certificate)
     end = weights.embed[[model.task.query_offset]]
     read = reading(weights, end)

@@ -76,7 +76,7 @@ class ReluNetwork:
     def steps(self, h: np.ndarray, tokens: Iterable[int]) -> Iterator[np.ndarray]:
         """States [B, D] after one more token, for each of several tokens of the vocabulary."""
         mixed = self.recurrent.sums(h)
-        total, highest = mixed.total, Sums(mixed.up.max(axis=0), mixed.down.max(axis=0))
+        total, highest = mixed.total, SignedSums(mixed.up.max(axis=0), mixed.down.max(axis=0))
         for token in tokens:
             if self._fits(highest, self.drive.row(token)):
                 yield np.maximum(total + self.drive.row(token).total, 0)
@@ -96,7 +96,7 @@ class ReluNetwork:
         arithmetic, weights = Arithmetic(self.format), self.weights
         return arithmetic.linear(torch.from_numpy(after), weights["head.weight"], weights["head.bias"]).numpy()
 
-    def _fits(self, *terms: Sums) -> bool:
+    def _fits(self, *terms: SignedSums) -> bool:
         """Whether no order of these sums leaves the whole numbers the format holds."""
         up, down = sum(each.up for each in terms), sum(each.down for each in terms)
         self.largest = max(self.largest, float(np.max(up)), float(np.max(down)))
@@ -104,7 +104,7 @@ class ReluNetwork:
 
 
 @dataclass(frozen=True)
-class Sums:
+class SignedSums:
     """Sums by their positive and their negative terms, both as numbers of at least 0."""
 
     up: np.ndarray
@@ -115,13 +115,13 @@ class Sums:
         """The sums."""
         return self.up - self.down
 
-    def plus(self, term: np.ndarray) -> Sums:
+    def plus(self, term: np.ndarray) -> SignedSums:
         """One term more."""
-        return Sums(self.up + np.maximum(term, 0), self.down + np.maximum(-term, 0))
+        return SignedSums(self.up + np.maximum(term, 0), self.down + np.maximum(-term, 0))
 
-    def row(self, i: int) -> Sums:
+    def row(self, i: int) -> SignedSums:
         """The sums of one row."""
-        return Sums(self.up[i], self.down[i])
+        return SignedSums(self.up[i], self.down[i])
 
 
 class Signed:
@@ -135,11 +135,11 @@ class Signed:
         """The matrix W."""
         return (self.up - self.down).toarray().T
 
-    def sums(self, x: np.ndarray) -> Sums:
+    def sums(self, x: np.ndarray) -> SignedSums:
         """X W^T, by the signs of its terms."""
         above, below = (sparse.csr_array(np.maximum(part, 0)) for part in (x, -x))
         up, down = above @ self.up + below @ self.down, above @ self.down + below @ self.up
-        return Sums(up.toarray(), down.toarray())
+        return SignedSums(up.toarray(), down.toarray())
 
 
 def exact_integers(found: Format) -> float:
