@@ -21,7 +21,14 @@ from separatrix.tasks import Task
 
 @dataclass(frozen=True)
 class Trained:
-    """What `train` found: one result a seed, all at the rate that was chosen on other seeds."""
+    """What `train` found: one result a seed, all at the rate that was chosen on other seeds.
+
+    >>> found = sx.experiments.train(
+    ...     {"name": "parity", "length": 2}, {"name": "gru", "width": 8}, rates=[0.02], steps=300, validate_every=50
+    ... )
+    >>> len(found.results), found.choice.rate
+    (1, 0.02)
+    """
 
     results: list[Result]
     choice: Choice
@@ -82,7 +89,10 @@ def train(
     training: fields of the training, such as steps=2000
     Raises InputError for what cannot be trained.
 
-    Example: sx.train(sx.tasks.create("index-lookup", length=8, alphabet=2), {"name": "lstm", "width": 16}, steps=1500)
+    >>> task = sx.tasks.create("parity", length=2)
+    >>> found = sx.train(task, {"name": "gru", "width": 8}, rates=[0.02], steps=300, validate_every=50)
+    >>> found.accuracies
+    [1.0]
     """
     named = {"name": model} if isinstance(model, str) else model
     config = named.config if isinstance(named, SequenceModel) else named

@@ -42,7 +42,13 @@ class WallPoint(Config):
 
 
 class MemoryWall(Config):
-    """The curve of one model."""
+    """The curve of one model.
+
+    >>> task = sx.tasks.create("index-lookup", length=4, alphabet=2)
+    >>> wall = sx.experiments.memory_wall(sx.models.create("lstm", task, width=4), task, seed=0, contexts=128)
+    >>> wall.context_bits, wall.numbers
+    (4.0, 8)
+    """
 
     points: list[WallPoint]
     context_bits: float = Field(description="bits there are to recall")
@@ -64,6 +70,11 @@ def memory_wall(
 
     The first half of the contexts fixes ranges, temperature and positions; the second half is measured. The interval
     is Student's t over contexts. Raises InputError for tasks without independent symbols, or fewer than 8 contexts.
+
+    >>> task = sx.tasks.create("index-lookup", length=4, alphabet=2)
+    >>> wall = sx.experiments.memory_wall(sx.models.create("gru", task, width=3), task, 0, 128, precisions=[1, 2])
+    >>> len(wall.points)
+    2
     """
     if contexts < 8:
         raise InputError(f"contexts must be at least 8, got {contexts}")

@@ -93,7 +93,11 @@ class Panel(Config):
 
 
 class FrontierPanel(Config):
-    """A search for the smallest model that training finds, with its place on the page."""
+    """A search for the smallest model that training finds, with its place on the page.
+
+    >>> [each.id for each in sx.experiments.presets.load("quick").frontiers]
+    ['lookup-frontier', 'lookup-frontier-families']
+    """
 
     id: str = Field(description="short name, used in file names")
     figure: str = Field("frontier", description="the figure it belongs to")

@@ -38,7 +38,11 @@ Run = Callable[[Sequence[TrialConfig], int | None], Sequence[Result]]
 
 
 class Tuning(Config):
-    """How a cell's learning rate is chosen."""
+    """How a cell's learning rate is chosen.
+
+    >>> sx.experiments.Tuning(rates=[0.03, 0.01, 0.01], first=150).rates
+    [0.01, 0.03]
+    """
 
     rates: list[float] = Field(list(RATES), min_length=1, description="peak learning rates that compete")
     seeds: int = Field(1, ge=1, description="tuning seeds of every rate; they are never reported")
@@ -87,7 +91,12 @@ class RateTried(Config):
 
 
 class Choice(Config):
-    """The rate of one cell, and how it was come by."""
+    """The rate of one cell, and how it was come by.
+
+    >>> grid = sx.experiments.Tuning(rates=[0.001, 0.01, 0.1])
+    >>> sx.experiments.Choice(rate=0.1, window=[0.1], tried=[], tuning=grid, seeds=[10**12]).at_edge
+    True
+    """
 
     rate: float
     window: list[float] = Field(description="rates within two points of the best, at the last cut they took part in")
@@ -215,6 +224,11 @@ def choose_rates(store: Store, cells: Sequence[TrialConfig], tuning: Tuning, run
 
     cells: one trial of each; its learning rate and its seed do not matter
     Raises InputError for a reported seed that is a tuning seed.
+
+    >>> store = sx.experiments.Store("runs/rates")
+    >>> cell = sx.experiments.TrialConfig(task={"name": "parity", "length": 2}, model={"name": "gru", "width": 4})
+    >>> sx.experiments.choose_rates(store, [cell], sx.experiments.Tuning(rates=[0.02]), lambda *_: [])[0].rate
+    0.02
     """
     races = [Race(cell, tuning) for cell in cells]
     known = {race.key: found for race in races if (found := chosen(store, race)) is not None}
