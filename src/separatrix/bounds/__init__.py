@@ -6,7 +6,7 @@ from separatrix.bounds.arithmetic import (
     FloatingPointSums,
     RoundedSums,
 )
-from separatrix.bounds.audit import Verdict, verdicts
+from separatrix.bounds.audit import TaskVerdict, verdicts
 from separatrix.bounds.automaton import Automaton, residual_automaton
 from separatrix.bounds.cuts import (
     BestCut,
@@ -45,9 +45,9 @@ __all__ = [
     "RowGrowth",
     "Rows",
     "StateSize",
+    "TaskVerdict",
     "Transcript",
     "TruthTable",
-    "Verdict",
     "accuracy_ceiling",
     "attention_cut",
     "attention_protocol",

@@ -15,7 +15,7 @@ Ruling = Literal["ruled out (proved)", "not ruled out", "no bound known"]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TaskVerdict:
     """What a state of this size means for one task, in any arithmetic: bits are those of the tensors handed over.
 
     ruling:           of exact models at this length; a state that is not ruled out may still be too small
@@ -42,7 +42,7 @@ class Verdict:
         return self.ruling != "ruled out (proved)"
 
 
-def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> list[Verdict]:
+def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> list[TaskVerdict]:
     """Every task's verdict at a context length, by the recurrent bound: the whole past is what is handed over.
 
     >>> size = sx.bounds.StateSize((sx.bounds.Part(bits_each=32, constant=1024),), source="an LSTM of width 512")
@@ -58,7 +58,7 @@ def verdicts(size: StateSize, length: int, tasks: list[Task] | None = None) -> l
         if needed is not None and needed > bits:
             ruling = "ruled out (proved)"
         reach = None if needed is None else _reach(size, task)
-        found.append(Verdict(task.name, task.length, needed, bits, ruling, reach, task.accuracy_ceiling(bits)))
+        found.append(TaskVerdict(task.name, task.length, needed, bits, ruling, reach, task.accuracy_ceiling(bits)))
     return found
 
 
