@@ -15,7 +15,7 @@ _BUILT = (
     Column("Width built", "certified", numeric=True),
     Column("Width by formula", "proved", numeric=True),
     Column("Certified"),
-    Column("TaskVerdict"),
+    Column("Verdict"),
 )
 _BOUNDED = (
     Column("Task"),
@@ -24,7 +24,7 @@ _BOUNDED = (
     Column("Size found", "proved", numeric=True),
     Column("Size by formula", "proved", numeric=True),
     Column("Arithmetic"),
-    Column("TaskVerdict"),
+    Column("Verdict"),
 )
 
 
