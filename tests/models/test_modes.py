@@ -31,6 +31,8 @@ VARIANTS = [
 ]
 each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda x: x if isinstance(x, str) else str(x))
 HALVES = {torch.bfloat16: 2**-6, torch.float16: 2**-9}
+SMOOTH = {"activation": "gelu"}
+"""Where gradients are compared across formats: ReLU's jumps where rounding changes a sign (0.07 for one seed in 12)."""
 
 
 def build(name: str, options: dict) -> models.SequenceModel:
@@ -58,18 +60,18 @@ def assert_near(ours: list[Tensor], theirs: list[Tensor], tolerance: float) -> N
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 @each_variant
 def test_half_formats(name: str, options: dict, dtype: torch.dtype) -> None:
-    half = build(name, options).to(dtype)
+    half = build(name, SMOOTH | options).to(dtype)
     assert half(BATCH.context, BATCH.queries).dtype == dtype
     state = half.prefill(BATCH.context)
     assert {t.dtype for t in models.state.tensors(state)} == {dtype}
-    same = build(name, options)
+    same = build(name, SMOOTH | options)
     same.load_state_dict({key: value.float() for key, value in half.state_dict().items()})  # the rounded weights
     assert_near(passes(half), passes(same), 8 * HALVES[dtype])
 
 
 @each_variant
 def test_autocast(name: str, options: dict) -> None:
-    model = build(name, options)
+    model = build(name, SMOOTH | options)
     wanted = passes(model)
     with torch.autocast("cpu", torch.bfloat16):
         assert_near(passes(model), wanted, 8 * HALVES[torch.bfloat16])
