@@ -82,14 +82,18 @@ class Retention(Computed, SharedMixer):
         """Each head normalised, then the gate and the output projection."""
         return self.out(head_norm(y).flatten(-2) * F.silu(self.gate(x)))
 
+    def angles_for(self, x: Tensor) -> Float[Tensor, " A"]:
+        """The angles in the format that x is turned in: float64 models multiply them in float64."""
+        return self.angles.to(torch.promote_types(x.dtype, torch.float32))
+
     def turn(self, state: Float[Tensor, "B H K V"], steps: int) -> Float[Tensor, "B H K V"]:
         """R^steps S."""
-        return rotate(state.transpose(-1, -2), steps * self.angles).transpose(-1, -2)
+        return rotate(state.transpose(-1, -2), steps * self.angles_for(state)).transpose(-1, -2)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         length = x.shape[1]
         q, k, v = self.project(x)
-        back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles
+        back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles_for(x)
         log_decay = self.log_decay.to(torch.promote_types(x.dtype, torch.float32)).expand(1, length, -1)
         y, after = decayed_attention(
             rotate(q, back), rotate(k, back), v, log_decay, None if state is None else state[0], self.chunk
@@ -106,7 +110,7 @@ class Retention(Computed, SharedMixer):
         q, k, v = self.project(x)
         own = (q * k).sum(-1, keepdim=True) * v
         # turning the queries back spares turning every state: q · R S = R^-1 q · S
-        asking = rotate(q, -self.angles) * torch.exp(self.log_decay.to(x.dtype))[:, None]
+        asking = rotate(q, -self.angles_for(q)) * torch.exp(self.log_decay.to(x.dtype))[:, None]
         rows = torch.cat([asking.flatten(-2), own.flatten(-2)], dim=-1)
         layout = Layout(groups=self.heads, q=0, k=0, v=self.heads * self.key_width, keyed=False)
         return self.out(gated_norm(memory_read(rows, which, state[0], layout), which, None, self.gate(x)))
