@@ -54,7 +54,9 @@ def documented() -> dict[str, object]:
 def problems(example: doctest.DocTest) -> str:
     """What a run of the examples of one docstring complains of."""
     said: list[str] = []
-    doctest.DocTestRunner(Checker(), verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.append)
+    doctest.DocTestRunner(Checker(), verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE).run(
+        example, out=said.append
+    )
     return "".join(said)
 
 
