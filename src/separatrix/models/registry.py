@@ -11,7 +11,7 @@ from typing import Any
 from separatrix.errors import unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.sequence import SequenceModel
-from separatrix.tasks.base import Task
+from separatrix.tasks.problem import Problem
 
 _ARCHITECTURES = {
     "transformer": "transformer:Transformer",
@@ -96,7 +96,7 @@ def configure(name: str, **options: Any) -> ModelConfig:
     return architecture(name).Config(**options)
 
 
-def create(name: str, task: Task, **options: Any) -> SequenceModel:
+def create(name: str, task: Problem, **options: Any) -> SequenceModel:
     """A freshly initialised model by name, e.g. `create("lstm", task, width=64, layers=1)`.
 
     Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.
