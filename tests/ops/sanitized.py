@@ -38,7 +38,7 @@ def build() -> Path:
     """The sanitized module."""
     settings = ["cmake.define.SEPARATRIX_SANITIZE=ON", f"build-dir={TARGET}/cmake"]
     options = [f"--config-settings={setting}" for setting in settings]
-    where = ["--no-deps", "--no-build-isolation", "--upgrade", "--target", str(TARGET / "package")]
+    where = ["--no-deps", "--upgrade", "--target", str(TARGET / "package")]
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", *where, *options, str(ROOT)], check=True)
     return next((TARGET / "package" / "separatrix").glob("_native*.so"))
 
