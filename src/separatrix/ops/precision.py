@@ -36,7 +36,7 @@ def in_full_precision(function: F) -> F:
         return outputs if mixed else _each(lambda x: x.to(like.dtype) if x.dtype == torch.float32 else x, outputs)
 
     wrapper: Any = run
-    wrapper.__code__ = run.__code__.replace(co_name=function.__name__)  # torch.compile counts recompilations by it
+    wrapper.__code__ = wrapper.__code__.replace(co_name=function.__name__)  # torch.compile counts recompilations by it
     return wrapper
 
 
