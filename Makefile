@@ -6,13 +6,16 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test lint types browser sanitize attack chaos fuzz gpu-check benchmark references clean
+.PHONY: reproduce test slow lint types browser sanitize attack chaos fuzz gpu-check benchmark references clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
 
-test: $(READY)  ## the whole test suite but the browser tests
-	$(BIN)/pytest -n auto -m "not browser"
+test: $(READY)  ## the whole test suite but the browser tests and those of minutes
+	$(BIN)/pytest -n auto -m "not browser and not slow"
+
+slow: $(READY)  ## the tests of minutes: every family compiled, engines on a cluster
+	$(BIN)/pytest -n auto -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

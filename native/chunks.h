@@ -44,8 +44,13 @@ template <class T> struct Chunk {
   const Index C, K, V;  // padded tokens, keys and values
   Index count = 0, rows = 0;  // tokens of this chunk, and padded to blocks
   bool strong = false;        // decays of single keys too strong for keys that grow by their inverse
-  Scratch<T> q, k, v, log_decay, up, down, q_near, k_near, q_far, k_far, k_reading, ends, total, apart, enter, leave, fade, beta;
-  Scratch<T> k_turned, scores, system, error, corrected;
+  Scratch<T> q, k, v;                                // (C, K), (C, K), (C, V)
+  Scratch<T> log_decay, up, down, q_near, k_near;    // (C, K), where each key decays by itself
+  Scratch<T> q_far, k_far, k_reading;                // (C, K), where anything decays
+  Scratch<T> ends;                                   // (3, K): last, start, since_start
+  Scratch<T> total, apart, enter, leave, fade, beta; // (C), but fade (C, C)
+  Scratch<T> k_turned, scores, system;               // (K, C), (C, C), (C, C)
+  Scratch<T> error, corrected;                       // (C, V)
 
   explicit Chunk(AttentionSize size)
       : n(size), C(whole(minimum(n.chunk, n.length), kBlock)), K(whole(n.keys, L)), V(whole(n.values, L)), q(C * K), k(C * K),
@@ -222,7 +227,8 @@ template <class T> struct Chunk {
 
   void score() {
     if (strong) return score_strongly();
-    transpose<T>(near_k(), K, k_turned.get(), C, rows, K);
+    transpose<T>(near_k(), K, k_turned.get(), C, rows, K);  // (K, rows)
+    // a row block of the scores at a time: (kBlock, K) (K, i + kBlock)
     for (Index i = 0; i < rows; i += kBlock) {
       product<T>({near_q() + i * K, K, 1}, k_turned.get(), C, scores.get() + i * C, C, kBlock, i + kBlock, n.keys);
       trim(scores.get(), i, false);
@@ -236,10 +242,10 @@ template <class T> struct Chunk {
   // Solves for the corrected values, given the state (K, V) before the chunk.
   void correct(const T* state) {
     T *e = error.get(), *u = corrected.get();
-    product<T>({reading_k(), K, 1}, state, V, e, V, rows, V, n.keys);
+    product<T>({reading_k(), K, 1}, state, V, e, V, rows, V, n.keys);  // (rows, K) (K, V)
     for (Index x = 0; x < rows * V; x += L) store<T>(e + x, load(v.get() + x) - load(e + x));
     for (Index i = 0; i < rows; i += kBlock) {
-      product<T>({system.get() + i * C, C, 1}, u, V, e + i * V, V, kBlock, V, i, true);
+      product<T>({system.get() + i * C, C, 1}, u, V, e + i * V, V, kBlock, V, i, true);  // (kBlock, i) (i, V)
       for (Index r = i; r < i + kBlock; ++r)
         for (Index j = 0; j < V; j += L) {
           V_ sum = load(e + r * V + j);
@@ -265,13 +271,13 @@ template <class T> struct Chunk {
 
   // y (rows, V) and the state, in place
   void output(const T* state, T* y) {
-    product<T>({far_q(), K, 1}, state, V, y, V, rows, V, n.keys);
+    product<T>({far_q(), K, 1}, state, V, y, V, rows, V, n.keys);  // (rows, K) (K, V)
     for (Index i = 0; i < rows; i += kBlock)
-      product<T>({scores.get() + i * C, C, 1}, values(), V, y + i * V, V, kBlock, V, i + kBlock, true);
+      product<T>({scores.get() + i * C, C, 1}, values(), V, y + i * V, V, kBlock, V, i + kBlock, true);  // (kBlock, i + kBlock) (i + kBlock, V)
   }
   void advance(T* state) {
     fade_rows(state);
-    product<T>({far_k(), 1, K}, values(), V, state, V, n.keys, V, rows, true);
+    product<T>({far_k(), 1, K}, values(), V, state, V, n.keys, V, rows, true);  // (K, rows) (rows, V)
   }
   void fade_rows(T* state) {
     if (!decays()) return;

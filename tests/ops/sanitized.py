@@ -51,7 +51,7 @@ def run(module: str) -> None:
     spec.loader.exec_module(native)
     sys.path.insert(0, str(ROOT / "tests"))
     import torch
-    from kernel_cases import CHUNKED, OPS, case, evaluate
+    from kernel_cases import CHUNKED, OPS, READS, case, evaluate
 
     from separatrix import ops
 
@@ -59,7 +59,7 @@ def run(module: str) -> None:
     torch.set_num_threads(1)
     count = 0
     for isa in ops.status().available:
-        for op in OPS:
+        for op in [*OPS, *READS]:
             for shape in SHAPES:
                 for dtype in (torch.float32, torch.float64):
                     function, arguments = case(op, shape, dtype)
@@ -69,7 +69,7 @@ def run(module: str) -> None:
                             decay = torch.full_like(arguments[-3], -torch.inf).requires_grad_()
                             evaluate(function, [*arguments[:-3], decay, *arguments[-2:]])
                     count += 1
-    print(f"sanitize: {count} runs of {len(OPS)} kernels on {', '.join(ops.status().available)}: no fault")
+    print(f"sanitize: {count} runs of {len(OPS) + len(READS)} kernels on {', '.join(ops.status().available)}: no fault")
 
 
 def main() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import runpy
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -68,6 +71,19 @@ def test_what_was_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         assert said in ops.native._why_not_built(ImportError("no such module"))
     monkeypatch.setitem(sys.modules, "separatrix._build", None)  # as if it were not there
     assert "pip install -v" in ops.native._why_not_built(ImportError("no such module"))
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake")
+def test_installs_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, build, target = Path(__file__).parents[2], tmp_path / "build", tmp_path / "package"
+    environment = {**os.environ, "CXX": "/bin/false"}
+    for command in (["-S", str(root), "-B", str(build)], ["--build", str(build)], ["--install", str(build)]):
+        settings = [f"-DCMAKE_INSTALL_PREFIX={target}"] if command[0] == "-S" else []
+        subprocess.run(["cmake", *command, *settings], env=environment, capture_output=True, check=True)
+    assert [path.name for path in target.rglob("*.*")] == ["_build.py"]
+    record = runpy.run_path(str(target / "separatrix" / "_build.py"))
+    monkeypatch.setitem(sys.modules, "separatrix._build", SimpleNamespace(**record))
+    assert "not built: no C++ compiler was found" in ops.native._why_not_built(ImportError("no such module"))
 
 
 x, w = torch.ones(2, 3, 4), torch.ones(4, 2)

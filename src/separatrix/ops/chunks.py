@@ -42,9 +42,9 @@ def chunked(
 
 def _inputs(q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None, beta: Tensor | None, chunk: int) -> tuple:
     """The tensors as the kernel takes them (kept alive by the caller), and its arguments."""
-    q, k, v = (token_rows(x.flatten(2)) for x in (q, k, v))
+    q, k, v = (token_rows(x.flatten(2)) for x in (q, k, v))  # (B, N, G * K), (B, N, G * K), (B, N, H * V)
     decay, beta = (None if x is None else x.contiguous() for x in (decay, beta))
-    kind = 0 if decay is None else decay.ndim - 2
+    kind = 0 if decay is None else decay.ndim - 2  # 1: (B, N, H), 2: (B, N, H, K)
     numbers = (number for x in (q, k, v) for number in rows(x))
     return (q, k, v, decay, beta), (chunk, kind, beta is not None, *numbers, address(decay), address(beta))
 
@@ -57,7 +57,7 @@ def _shapes(
     q: Tensor, k: Tensor, v: Tensor, decay: Tensor | None, beta: Tensor | None, state: Tensor, chunk: int, save: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, heads, keys, values = state.shape
-    between = (batch, heads, -(-v.shape[1] // chunk), keys, values)
+    between = (batch, heads, -(-v.shape[1] // chunk), keys, values)  # the states before the chunks
     return v.new_empty(v.shape), v.new_empty(state.shape), v.new_empty(between if save else 0)
 
 

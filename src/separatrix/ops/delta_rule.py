@@ -55,27 +55,27 @@ def _delta_chunks(
         return torch.zeros_like(v), state
     chunk = min(chunk, length)
     q, k, v, beta = (in_chunks(x, chunk) for x in (q, k, v, beta[..., None]))  # (B, H, T, C, ·)
-    keys, scores = k @ k.transpose(-1, -2), q @ k.transpose(-1, -2)
+    keys, scores = k @ k.transpose(-1, -2), q @ k.transpose(-1, -2)  # (B, H, T, C, C)
     faded_q, faded_k, kept, last = q, k, k, None
     if log_decay is None:
         scores = scores.tril()
     else:
         steps = in_chunks(log_decay[..., None], chunk)  # (B, H, T, C, 1)
-        decay, since = torch.exp(between(steps[..., 0])), torch.exp(steps.cumsum(-2))
+        decay, since = torch.exp(between(steps[..., 0])), torch.exp(steps.cumsum(-2))  # (…, C, C), (…, C, 1)
         keys, scores = (x.masked_fill(decay == 0, 0) * decay for x in (keys, scores))
         faded_q, faded_k, kept, last = q * since, k * since, k * decay[..., -1, :, None], since[..., -1:, :]
     system = (beta * keys).tril(-1)  # the solver takes the diagonal for ones
     wanted = torch.linalg.solve_triangular(
         system, torch.cat([beta * v, beta * faded_k], dim=-1), upper=False, unitriangular=True
     )
-    fresh, seen = wanted[..., :width], wanted[..., width:]
+    fresh, seen = wanted[..., :width], wanted[..., width:]  # (B, H, T, C, V), (B, H, T, C, K)
     before, corrected = [], []
     for t in range(v.shape[2]):
-        u = fresh[:, :, t] - seen[:, :, t] @ state
+        u = fresh[:, :, t] - seen[:, :, t] @ state  # (B, H, C, V)
         before.append(state)
         corrected.append(u)
         state = (state if last is None else last[:, :, t] * state) + kept[:, :, t].transpose(-1, -2) @ u
-    y = scores @ torch.stack(corrected, dim=2) + faded_q @ torch.stack(before, dim=2)
+    y = scores @ torch.stack(corrected, dim=2) + faded_q @ torch.stack(before, dim=2)  # (B, H, T, C, V)
     return out_of_chunks(y, length), state
 
 

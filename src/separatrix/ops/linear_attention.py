@@ -57,11 +57,11 @@ def _decayed_chunks(
     chunk = min(chunk, length)
     q, k, v = (in_chunks(x, chunk) for x in (q, k, v))  # (B, G or H, T, C, ·)
     steps = in_chunks(log_decay[..., None], chunk)[..., 0]  # (B, H, T, C)
-    decay, since = torch.exp(between(steps)), torch.exp(steps.cumsum(-1))
-    within = ((q @ k.transpose(-1, -2)).masked_fill(decay == 0, 0) * decay) @ v
+    decay, since = torch.exp(between(steps)), torch.exp(steps.cumsum(-1))  # (B, H, T, C, C), (B, H, T, C)
+    within = ((q @ k.transpose(-1, -2)).masked_fill(decay == 0, 0) * decay) @ v  # (B, H, T, C, V)
     added = (k * decay[..., -1, :, None]).transpose(-1, -2) @ v  # (B, H, T, K, V)
-    before, state = carry(state, since[..., -1:, None], added)
-    across = (q * since[..., None]) @ before
+    before, state = carry(state, since[..., -1:, None], added)  # (B, H, T, K, V), (B, H, K, V)
+    across = (q * since[..., None]) @ before  # (B, H, T, C, V)
     return out_of_chunks(within + across, length), state
 
 
@@ -137,9 +137,9 @@ def _gated_chunks(
         return torch.zeros_like(v), state
     chunk = 1 << (min(chunk, length) - 1).bit_length()  # halved down to single tokens
     q, k, v, steps = (in_chunks(x, chunk) for x in (q, k, v, log_decay))  # (B, H, T, C, ·)
-    since = torch.exp(steps.cumsum(-2))
-    added = (k * torch.exp(after_each(steps))).transpose(-1, -2) @ v
-    before, state = carry(state, since[..., -1:, :].transpose(-1, -2), added)
+    since = torch.exp(steps.cumsum(-2))  # (B, H, T, C, K)
+    added = (k * torch.exp(after_each(steps))).transpose(-1, -2) @ v  # (B, H, T, K, V)
+    before, state = carry(state, since[..., -1:, :].transpose(-1, -2), added)  # (B, H, T, K, V), (B, H, K, V)
     return out_of_chunks(gated_scores(q, k, steps) @ v + (q * since) @ before, length), state
 
 
@@ -161,9 +161,9 @@ def gated_scores(
     if chunk == 1:
         return (q * k).sum(-1, keepdim=True)
     half = chunk // 2
-    faded_q = q[..., half:, :] * torch.exp(steps[..., half:, :].cumsum(-2))
-    faded_k = k[..., :half, :] * torch.exp(after_each(steps[..., :half, :]))
-    across = faded_q @ faded_k.transpose(-1, -2)
+    faded_q = q[..., half:, :] * torch.exp(steps[..., half:, :].cumsum(-2))  # (*B, C/2, K)
+    faded_k = k[..., :half, :] * torch.exp(after_each(steps[..., :half, :]))  # (*B, C/2, K)
+    across = faded_q @ faded_k.transpose(-1, -2)  # (*B, C/2, C/2)
     first, second = gated_scores(*(x.unflatten(-2, (2, half)) for x in (q, k, steps))).unbind(-3)
     return torch.cat([F.pad(first, (0, half)), torch.cat([across, second], dim=-1)], dim=-2)
 

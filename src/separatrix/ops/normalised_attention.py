@@ -41,13 +41,14 @@ def normalised_attention(
     state, normaliser, top = memory
     tops = running_maximum(log_enter.detach(), log_forget.detach(), top.detach())  # (B, N, H)
     # What the maxima come to does not change the outputs, so they count as constants until the memory is handed on.
-    previous = torch.cat([top.detach()[:, None], tops[:, :-1]], dim=1)
-    enter = torch.exp(log_enter - tops)
+    previous = torch.cat([top.detach()[:, None], tops[:, :-1]], dim=1)  # (B, N, H)
+    enter = torch.exp(log_enter - tops)  # (B, N, H)
+    # one more value, of one, in each token and in the memory: (B, N, H, V + 1), (B, H, K, V + 1)
     held = torch.cat([state, normaliser[..., None]], dim=-1) * torch.exp(top - top.detach())[..., None, None]
     counted = F.pad(v, (0, 1), value=1.0)  # the normaliser is what values of one would leave
     y, held = decayed_attention(q, k * enter[..., None], counted, log_forget + (previous - tops), held, chunk)
-    y = normalised(y[..., :width], y[..., width], tops)
-    last = last_maximum(log_enter, log_forget, top)
+    y = normalised(y[..., :width], y[..., width], tops)  # (B, N, H, V)
+    last = last_maximum(log_enter, log_forget, top)  # (B, H)
     held = held * torch.exp(tops[:, -1] - last)[..., None, None]
     return y, (held[..., :width].contiguous(), held[..., width].contiguous(), last)
 
@@ -104,7 +105,7 @@ def normalised_step(
     """One token of `normalised_attention`."""
     state, normaliser, top = memory
     m = torch.maximum(log_forget + top, log_enter)
-    keep, add = torch.exp(log_forget + top - m), torch.exp(log_enter - m)
+    keep, add = torch.exp(log_forget + top - m), torch.exp(log_enter - m)  # (B, H)
     state = keep[..., None, None] * state + (add[..., None] * k)[..., None] * v[..., None, :]
     normaliser = keep[..., None] * normaliser + add[..., None] * k
     y = normalised((q[..., None] * state).sum(-2), (normaliser * q).sum(-1), m)

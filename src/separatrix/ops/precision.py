@@ -35,7 +35,9 @@ def in_full_precision(function: F) -> F:
             outputs = function(*arguments, **options)
         return outputs if mixed else _each(lambda x: x.to(like.dtype) if x.dtype == torch.float32 else x, outputs)
 
-    return run  # type: ignore[return-value]
+    wrapper: Any = run
+    wrapper.__code__ = wrapper.__code__.replace(co_name=function.__name__)  # torch.compile counts recompilations by it
+    return wrapper
 
 
 def full(x: Tensor) -> Tensor:
