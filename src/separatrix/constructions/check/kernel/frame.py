@@ -49,6 +49,9 @@ _ARGUMENTS: dict[str, str] = {
 }
 """Argument, as certificates name it → module of `check.arguments`."""
 
+LARGE = 2**12
+"""Rows of a table whose numbers are not rounded one by one where its grid tells that none of them needs to be."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -176,6 +179,8 @@ def _rows(table: Tensor) -> Range:
 
 def _held(number_format: Format, weight: Tensor) -> bool:
     """Whether all of these are numbers of the format; large tables of few values are recognised by their grid."""
-    if weight.ndim == 2 and bool((found := Grid.of(weight)).bound.isfinite().all()) and found.exact_in(number_format):
-        return True
+    if weight.ndim == 2 and len(weight) > LARGE:
+        found = Grid.of(weight)
+        if bool(found.bound.isfinite().all()) and found.exact_in(number_format):
+            return True
     return bool(weight.isfinite().all()) and number_format.holds(weight)
