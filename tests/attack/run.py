@@ -1,6 +1,6 @@
 """`make attack`: mutants of every construction in every format; none may be accepted that answers wrongly.
 
-    python tests/attack/run.py [--mutants 800] [--seed 0] [--only equality] [--share 0/1] [--log runs/attack.jsonl]
+    python tests/attack/run.py [--mutants 700] [--seed 0] [--only equality] [--share 0/1] [--log runs/attack.jsonl]
 
 Finished instances are kept in the log, one line each, and are not attacked again: an interrupted attack goes on, and
 two processes with --share 0/2 and 1/2 write one log. True certificates are checked, too: none may be refused.
@@ -125,7 +125,7 @@ def _fault(
 def main() -> None:
     """Attack everything, and say what came of it; exit status 1 where anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mutants", type=int, default=800, help="of every instance and format")
+    parser.add_argument("--mutants", type=int, default=700, help="of every instance and format")
     parser.add_argument("--seed", default="0")
     parser.add_argument("--only", default="")
     parser.add_argument("--share", default="0/1", help="which of how many equal parts: 0/2 and 1/2 are everything")
