@@ -11,7 +11,10 @@ from separatrix.models.measure import measured_size
 
 pytest.importorskip("transformers")
 
-NAMES = "jamba bamba zamba2 kimi_linear minimax qwen3_next granitemoehybrid xlstm nemotron_h deepseek_v3".split()
+NAMES = [
+    *("jamba", "bamba", "zamba2", "kimi_linear", "minimax"),
+    *("qwen3_next", "granitemoehybrid", "xlstm", "nemotron_h", "deepseek_v3"),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,6 +30,17 @@ def test_bare_names_answer_and_are_measured_at_a_small_width(name):
     size = measured_size(model, task)
     assert size.bits(12) == sx.state_bits(state) < 2**20
     assert size.growth == ("constant" if name == "xlstm" else "linear")  # hybrids have a layer of attention
+
+
+def test_bamba_is_told_where_its_tokens_stand():
+    """Transformers' Bamba counts positions from 0 again in every step that is not told."""
+    task = sx.tasks.create("index-lookup", length=12, alphabet=4)
+    model = sx.models.create("hf:bamba", task, width=32).double().eval()
+    batch = task.sample(2, torch.Generator().manual_seed(0), queries=2)
+    tokens = torch.cat([batch.context, batch.queries[:, :1] + task.query_offset], dim=1)
+    whole = model.head(model.run(tokens)[0][:, -1])
+    stepped = model.decode(model.prefill(batch.context), batch.queries)[:, 0]
+    assert torch.allclose(stepped, whole, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
