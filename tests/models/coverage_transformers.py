@@ -2,8 +2,8 @@
 
     python tests/models/coverage_transformers.py [--only llama] [--log runs/transformers.jsonl]
 
-Each type is taken at its default sizes, brought to width 64 as a bare name would be. What is finished is kept in the
-log and not done again. Exit status 1 where anything but an InputError of one line was raised.
+Each type is brought to width 64, as its bare name would be, or else taken at its own sizes. What is finished is kept in
+the log and not done again. Exit status 1 where anything but an InputError of one line was raised.
 """
 
 from __future__ import annotations
@@ -34,16 +34,30 @@ def names() -> list[str]:
 
 
 def outcome(kind: str) -> dict[str, str]:
-    """What became of one type: `measured`, with its growth and bits; `refused`, with the reason; or `crashed`."""
+    """What became of one type: `measured`, with its growth and bits; `refused`, with the reason; or `crashed`.
+
+    Small sizes first; where these do not fit together, the type's own.
+    """
     try:
-        defaults = plain_settings(configuration({"model_type": kind}))
-        layers = fewest_layers(defaults, 2)
-        settings: dict[str, Any] = {**defaults, **bare(defaults, WIDTH, layers, None), "vocab_size": 64}
-        size = audit_configuration({**settings, "model_type": defaults["model_type"], "dtype": "float32"}, LENGTH).size
+        try:
+            return _measured(small(kind))
+        except InputError:
+            return _measured({"model_type": kind, "dtype": "float32"})
     except InputError as error:
         return {"crashed" if "\n" in str(error) else "refused": str(error)}
     except Exception as error:
         return {"crashed": f"{type(error).__name__}: {error}"}
+
+
+def small(kind: str) -> dict[str, Any]:
+    """The settings of a type at WIDTH, as its bare name has them."""
+    defaults = plain_settings(configuration({"model_type": kind}))
+    sizes = bare(defaults, WIDTH, fewest_layers(defaults, 2), None)
+    return {**defaults, **sizes, "vocab_size": 64, "dtype": "float32"}
+
+
+def _measured(settings: dict[str, Any]) -> dict[str, str]:
+    size = audit_configuration(settings, LENGTH).size
     return {"measured": f"{size.growth}, {size.bits(LENGTH):,} bits at {LENGTH} tokens"}
 
 
