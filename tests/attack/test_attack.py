@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from attack import instances
+from attack.mutants import Mutator, certificate
 from attack.networks import blank, filled
 from attack.run import attack
 
@@ -143,3 +144,12 @@ def test_a_demotion_that_overflows_upwards():
     built.model.state_dict()["blocks.1.mixer.query.bias"][1] = -65504.0
     with pytest.raises(CertificateError, match="do not score far enough below labels"):
         check(built.model, built.certificate)
+
+
+def test_keys_that_float32_holds_and_queries_that_it_does_not():
+    """Tables of two types are compared in the wider: found by the attack, where the check ended in a traceback."""
+    built = constructions.create("index-lookup", length=3, alphabet=3, format="real")
+    mutator = Mutator(built, 'index-lookup {"length": 3, "alphabet": 3} real from 200 0')
+    model, fields = [mutator.next() for _ in range(99)][-1][1]
+    with pytest.raises(CertificateError, match="score is not above all others"):
+        check(model, certificate(fields))

@@ -167,9 +167,12 @@ class LookupWeights:
             raise CertificateError("keys depend on the token: scores are no function of the positions")
         if not (values == values[0]).all():
             raise CertificateError("values depend on the position: what is fetched is no function of the token")
+        asked = _apply(self.mixer.query, self.asked, self.query)
+        held = _apply(key, self.positions, self.position) + (keys[0] - _bias(key))
+        common = torch.promote_types(asked.dtype, held.dtype)  # float32 may hold one of them and not the other
         return Tables(
-            queries=_apply(self.mixer.query, self.asked, self.query),
-            keys=_apply(key, self.positions, self.position) + (keys[0] - _bias(key)),
+            queries=asked.to(common),
+            keys=held.to(common),
             own_keys=_apply(key, self.asked, self.query),
             values=_apply(value, self.tokens, self.token) + (values[0] - _bias(value)),
             own_values=_apply(value, self.asked, self.query),

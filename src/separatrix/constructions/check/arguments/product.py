@@ -22,9 +22,10 @@ from separatrix.tasks import Task
 
 ARGUMENT = "product of automata"
 BUDGET = 2**30
-"""Work at most: numbers of all state vectors that are reached, and STEP for each step of a block of them."""
+"""Work at most: numbers of all state vectors that are reached, and STEP for each step of a block of them; that times
+the units where sums are rounded, one coordinate after the other."""
 STEP = 2**16
-SHOWN = 2**24
+SHOWN = 2**26
 """Work spent on finding a string that is answered wrongly where units are no bits, of which nothing is proved."""
 BLOCK = 2**22
 """Numbers worked on at a time."""
@@ -65,7 +66,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
         for part in level.blocks(max(1, BLOCK // network.units)):
             if part.numbers != [0]:  # the empty string is no input
                 margin = min(margin, _margin(network, search, part))
-            work.take(part.vectors, len(tokens))
+            work.take(part.vectors, len(tokens) if network.exact else len(tokens) * network.units)
             for token, vectors in zip(tokens, network.steps(part.vectors, tokens), strict=True):
                 after = [search.definition.step(state, token) for state in part.definitions]
                 following.append(search.open(vectors, [(number, token) for number in part.numbers], after))
@@ -129,11 +130,11 @@ class _Work:
     def __init__(self, budget: int) -> None:
         self.budget, self.spent, self.largest, self.bits = budget, 0, 0.0, True
 
-    def take(self, vectors: np.ndarray, tokens: int) -> None:
-        """Vectors that are about to be followed by each token. CertificateError beyond the budget."""
+    def take(self, vectors: np.ndarray, times: int) -> None:
+        """Vectors about to be stepped, and how many times each is gone over. CertificateError beyond the budget."""
         self.largest = max(self.largest, float(vectors.max()))
         self.bits = self.bits and bool(np.isin(vectors, (0, 1)).all())
-        self.spent += tokens * (vectors.size + STEP)
+        self.spent += times * (vectors.size + STEP)
         if self.spent > SHOWN:
             self.require_bits()
         if self.spent > self.budget:
