@@ -35,10 +35,11 @@ def analyze(
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
     from separatrix.tasks import create, family
+    from separatrix.tasks.base import context_task
 
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
-    largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
+    largest = context_task(create(task, **{**given, "length": last_admissible(task, given, wanted)}))
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
         check_budget(at, BUDGET)

@@ -10,6 +10,7 @@ from separatrix.constructions.check.arguments import product
 from separatrix.constructions.construction import Construction, Options
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
+from separatrix.tasks.base import context_task
 
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
@@ -29,7 +30,7 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
         raise CertificateError(f"{number_format} does not hold the weights of {name}")
     certificate = Certificate(
         construction=name,
-        claim=product.claim(model.task, name),
+        claim=product.claim(context_task(model.task), name),
         scope="all lengths",
         argument=product.ARGUMENT,
         number_format=options.format,
@@ -48,4 +49,4 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
         task=model.task.model_dump(mode="json"),
         model=model.config.model_dump(mode="json"),
     )
-    return Construction(model.task, model.config, certificate, lambda: model)
+    return Construction(context_task(model.task), model.config, certificate, lambda: model)
