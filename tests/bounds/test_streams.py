@@ -25,9 +25,9 @@ EXACT = [
     ("next-bracket", {"length": 2, "kinds": 2, "depth": 2}),
     ("next-bracket", {"length": 6, "kinds": 2, "depth": 2}),
     ("next-bracket", {"length": 8, "kinds": 2, "depth": 3}),
-    ("selective-copying", {"length": 6, "tokens": 2, "alphabet": 2}),
-    ("selective-copying", {"length": 8, "tokens": 3, "alphabet": 2}),
-    ("selective-copying", {"length": 4, "tokens": 2, "alphabet": 3}),
+    ("selective-copying", {"length": 6, "kept": 2, "alphabet": 2}),
+    ("selective-copying", {"length": 8, "kept": 3, "alphabet": 2}),
+    ("selective-copying", {"length": 4, "kept": 2, "alphabet": 3}),
     ("induction", {"length": 3, "alphabet": 3}),
     ("induction", {"length": 5, "alphabet": 2}),
     ("induction", {"length": 6, "alphabet": 3}),
@@ -73,7 +73,7 @@ def test_attention_bits_are_never_above_the_best_cut(name, fields):
 
 
 def test_bad_requests():
-    with pytest.raises(sx.InputError, match="astronomically many table entries"):
+    with pytest.raises(sx.InputError, match="astronomically many labels"):
         StreamTable(sx.tasks.create("mqar", length=128))
     with pytest.raises(sx.InputError, match="held must be places before 2"):
         StreamTable(sx.tasks.create("flip-flop", length=4)).place_rows([2], 2)

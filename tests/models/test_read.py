@@ -46,7 +46,7 @@ def test_every_architecture(name):
     same_at_every_place(name, layers=2)
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "alibi", "none"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rope", "alibi", "none"])
 def test_every_kind_of_position(positions):
     same_at_every_place("transformer", layers=2, positions=positions)
 

@@ -46,7 +46,7 @@ def bounds(
     """
     from separatrix.bounds.formats import chosen
     from separatrix.cli.options import assign
-    from separatrix.tasks import Task, create, family
+    from separatrix.tasks import create, family
 
     models = chosen(precision, number_format, arithmetic)
     made = create(task, **assign(context, {"task": family(task)})["task"])
@@ -72,8 +72,7 @@ def bounds(
     )
     print("numbers (`construct --format` certifies a format), best known states those of machines not told positions.")
     if any(row["status"] == UNKNOWN for row in rows):
-        enumerated = ": `separatrix analyze` enumerates it at small lengths" if isinstance(made, Task) else ""
-        print(f"{UNKNOWN}: this task has no closed form{enumerated}")
+        print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
 
 
 def table(task: Problem, models: Sequence[ArithmeticModel], heads: int) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ class Asked:
     >>> task = sx.tasks.create("state-tracking", length=8)
     >>> asked = task.sample(2, torch.Generator().manual_seed(0)).ask(sx.models.create("lstm", task, width=8))
     >>> asked.logits.shape, asked.targets.shape
-    (torch.Size([16, 2]), torch.Size([16]))
+    (torch.Size([16, 6]), torch.Size([16]))
     """
 
     logits: Float[Tensor, "M answers"]

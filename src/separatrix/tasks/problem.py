@@ -24,8 +24,8 @@ class Problem(Config):
 
     Models embed tokens 0 … vocabulary - 1, or vectors of `vector_size` numbers, and answer 0 … answers - 1.
 
-    >>> [type(sx.tasks.create(name)).__mro__[1].__name__ for name in ("parity", "mqar")]
-    ['Task', 'StreamTask']
+    >>> [issubclass(sx.tasks.family(name), sx.tasks.Problem) for name in ("parity", "mqar")]
+    [True, True]
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -92,6 +92,10 @@ class Problem(Config):
         length: int | None = None,
     ) -> Examples:
         """Draw examples; vectorised, on the generator's device, the same for the same generator state everywhere."""
+
+    def tokens_read(self, length: int | float, queries: int) -> int | float:
+        """Tokens a model reads of one example at a length, asked so many queries."""
+        return length + min(queries, self.query_count)
 
     def at_length(self: P, length: int) -> P:
         """The same task at another context length."""

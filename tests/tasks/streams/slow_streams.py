@@ -1,4 +1,4 @@
-"""Slow, obviously right versions of every stream's oracle: one stream at a time, token by token; None: nothing asked."""
+"""Slow, obviously right versions of every stream's oracle: one stream, token by token; None: nothing asked."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def induction(task: StreamTask, inputs: list[int]) -> Labels:
 
 def composition(task: StreamTask, inputs: list[int]) -> Labels:
     table, said = inputs[: task.values], []
-    for place in inputs[task.values :]:
+    for start in inputs[task.values :]:
+        place = start
         for _ in range(task.hops):
             place = table[place]
         said.append(place)

@@ -19,7 +19,7 @@ SETTINGS = [
     ("state-tracking", {"length": 5, "machine": "table", "table": ((0, 1), (1, 0))}),
     ("flip-flop", {"length": 20, "ignore": 0.3}),
     ("next-bracket", {"length": 14, "kinds": 2, "depth": 3}),
-    ("selective-copying", {"length": 12, "tokens": 3, "alphabet": 4}),
+    ("selective-copying", {"length": 12, "kept": 3, "alphabet": 4}),
     ("induction", {"length": 9, "alphabet": 4}),
     ("composition", {"length": 9, "values": 5, "hops": 3}),
 ]
@@ -30,7 +30,7 @@ EXAMPLES = [  # what the docstrings say
     ("state-tracking", {"length": 4, "machine": "parity"}, [1, 0, 1, 1], "1 1 0 1"),
     ("flip-flop", {"length": 10}, [2, 1, 4, 0, 3, 1, 4, 1, 3, 1], "· · · · 1 · · · 1 ·"),
     ("next-bracket", {"length": 4, "kinds": 2, "depth": 2}, [0, 1, 3, 2], "3 1 3 5"),
-    ("selective-copying", {"length": 7, "tokens": 2, "alphabet": 3}, [3, 2, 3, 0, 3, 4, 2], "· · · · · 2 0"),
+    ("selective-copying", {"length": 7, "kept": 2, "alphabet": 3}, [3, 2, 3, 0, 3, 4, 2], "· · · · · 2 0"),
     ("induction", {"length": 6, "alphabet": 4}, [2, 4, 3, 0, 1, 4], "· · · · · 3"),
     ("composition", {"length": 4, "values": 3, "hops": 2}, [1, 2, 0, 0], "· · · 2"),
 ]

@@ -40,6 +40,9 @@ class StreamTask(Problem):
     def query_count(self) -> int:
         return self.alphabet_size
 
+    def tokens_read(self, length: int | float, queries: int) -> int | float:
+        return length
+
     @abstractmethod
     def draw(
         self, batch_size: int, generator: torch.Generator, length: int

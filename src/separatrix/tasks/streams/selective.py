@@ -26,14 +26,14 @@ class SelectiveCopying(StreamTask):
 
     summary: ClassVar[str] = "say the tokens again, without the noise between them"
     name: Literal["selective-copying"] = "selective-copying"
-    tokens: int = Field(4, ge=1, description="tokens n to say again")
+    kept: int = Field(4, ge=1, description="tokens n to say again; the others are noise")
     alphabet: int = Field(16, ge=2, description="alphabet size S")
 
     @model_validator(mode="after")
     def _fits(self) -> SelectiveCopying:
-        if self.length < 2 * self.tokens:
+        if self.length < 2 * self.kept:
             raise ValueError(
-                f"selective-copying: {self.tokens} tokens and saying them again need a length of {2 * self.tokens}, "
+                f"selective-copying: {self.kept} tokens and saying them again need a length of {2 * self.kept}, "
                 f"got {self.length}"
             )
         return self
@@ -48,10 +48,10 @@ class SelectiveCopying(StreamTask):
 
     @property
     def lengths(self) -> range:
-        return range(2 * self.tokens, self.length + 1)
+        return range(2 * self.kept, self.length + 1)
 
     def position_alphabet(self, position: int) -> range:
-        shown = self.length - self.tokens
+        shown = self.length - self.kept
         if position < shown:
             return range(self.alphabet + 1)
         return range(self.alphabet + 1, self.alphabet + 2) if position == shown else range(self.alphabet)
@@ -60,28 +60,28 @@ class SelectiveCopying(StreamTask):
         self, batch_size: int, generator: torch.Generator, length: int
     ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"] | None]:
         device = generator.device
-        string = torch.randint(self.alphabet, (batch_size, self.tokens), generator=generator, device=device)
-        count = torch.full((batch_size,), self.tokens, device=device)
-        where = places(count, length - self.tokens, generator)  # (B, T - n)
+        string = torch.randint(self.alphabet, (batch_size, self.kept), generator=generator, device=device)
+        count = torch.full((batch_size,), self.kept, device=device)
+        where = places(count, length - self.kept, generator)  # (B, T - n)
         shown = torch.full(where.shape, self.alphabet, dtype=torch.int64, device=device)
         shown[where] = string.flatten()
         return torch.cat([shown, torch.full_like(string[:, :1], self.alphabet + 1), string[:, :-1]], dim=1), None
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        shown = inputs[:, : inputs.shape[1] - self.tokens]
-        last = (shown >= self.alphabet).to(torch.int8).sort(dim=1, stable=True).indices[:, : self.tokens]
+        shown = inputs[:, : inputs.shape[1] - self.kept]
+        last = (shown >= self.alphabet).to(torch.int8).sort(dim=1, stable=True).indices[:, : self.kept]
         string = shown.gather(1, last)  # the first n that are no noise, in order
         return torch.cat([torch.full_like(shown, UNLABELLED), string.clamp(max=self.alphabet - 1)], dim=1)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
-        shown, read = inputs[:, : -self.tokens], inputs[:, -self.tokens :]
-        said = self.answer(inputs)[:, -self.tokens :]
+        shown, read = inputs[:, : -self.kept], inputs[:, -self.kept :]
+        said = self.answer(inputs)[:, -self.kept :]
         fed = (read[:, 0] == self.alphabet + 1) & (read[:, 1:] == said[:, :-1]).all(dim=1)
-        return ((shown < self.alphabet).sum(dim=1) == self.tokens) & (shown <= self.alphabet).all(dim=1) & fed
+        return ((shown < self.alphabet).sum(dim=1) == self.kept) & (shown <= self.alphabet).all(dim=1) & fed
 
     def recurrent_bits(self) -> float:
         """N log2 S, at the separator: prefixes that have shown different numbers of tokens have no common ending."""
-        return self.tokens * math.log2(self.alphabet)
+        return self.kept * math.log2(self.alphabet)
 
     def attention_bits(self) -> float:
         """log2 S: at the separator the first answer is any token."""
