@@ -30,9 +30,10 @@ def ask(
     """
     from separatrix.models.files import load
     from separatrix.models.trace import trace
+    from separatrix.tasks.base import context_task
 
     model = load(file).eval()
-    task = model.task
+    task = context_task(model.task)
     read = context_of(task, context, seed)
     asked = query_of(task, query)
     shown = trace(model, read, asked)

@@ -12,7 +12,7 @@ from separatrix.cli.output import Json, print_json, print_table
 if TYPE_CHECKING:
     from separatrix.bounds.arithmetic import ArithmeticModel
     from separatrix.bounds.known_upper import Upper
-    from separatrix.tasks import Task
+    from separatrix.tasks import Problem
 
 NO_BOUND = "none known"
 """Where no theorem says anything."""
@@ -75,7 +75,7 @@ def bounds(
         print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
 
 
-def table(task: Task, models: Sequence[ArithmeticModel], heads: int) -> list[dict[str, Any]]:
+def table(task: Problem, models: Sequence[ArithmeticModel], heads: int) -> list[dict[str, Any]]:
     """One row per architecture class and model of arithmetic. Lower bounds that nobody knows are None."""
     from separatrix.bounds.arithmetic import ANY, ANY_ASSUMES, STATE, STATE_FORMULA
     from separatrix.bounds.known_upper import REAL, attention_upper, recurrent_upper, two_layer_upper

@@ -19,6 +19,7 @@ from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "product of automata"
 BUDGET = 2**17
@@ -58,7 +59,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
 
     Raises CertificateError when there are more than `budget` pairs.
     """
-    network, search = ReluNetwork(model, number_format), _Search(model.task, budget)
+    network, search = ReluNetwork(model, number_format), _Search(context_task(model.task), budget)
     level = search.empty(network.units)
     margin, most, bits = np.inf, 0.0, True
     while len(level):
@@ -109,7 +110,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     if not found.bits:
         raise CertificateError(f"units hold up to {found.largest_activation:g}, or fractions: they are no bits")
     return Proved(
-        claim=claim(model.task, certificate.construction),
+        claim=claim(context_task(model.task), certificate.construction),
         scope="all lengths",
         margin=found.margin,
         order="any" if found.exact else "sequential",

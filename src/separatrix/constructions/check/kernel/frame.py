@@ -34,6 +34,7 @@ from separatrix.models.files import load, read_header, weights_sha256
 from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.tasks import family
+from separatrix.tasks.base import context_task
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
@@ -99,7 +100,7 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
     if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
         ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
         _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
-    compare(certificate, proved, model.task)
+    compare(certificate, proved, context_task(model.task))
     return Verdict(certificate, proved)
 
 
@@ -144,7 +145,7 @@ def _envelope(
 ) -> Envelope:
     tokens, queries = _inputs(model, certificate)
     config, positions = model.config.model_dump(), _rows(model.state_dict()["positions.table.weight"])
-    network = Network(model.task, weights, config["layers"], config["heads"], tokens, queries, positions)
+    network = Network(context_task(model.task), weights, config["layers"], config["heads"], tokens, queries, positions)
     return Envelope(network, parse(certificate.number_format), certificate.order, allowed, proved)
 
 
