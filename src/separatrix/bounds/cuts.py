@@ -15,6 +15,7 @@ from itertools import combinations
 from separatrix.bounds.table import BUDGET, Rows, table_entries, truth_table
 from separatrix.bounds.two_way import CrossingSet, crossing_set
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.tasks import Task
 
 SUBSET_BUDGET = 2**30
@@ -83,7 +84,7 @@ def attention_rows(task: Task, held: Sequence[int], query: int | None = None) ->
 
 
 @dataclass(frozen=True)
-class BestCut:
+class BestCut(Shown):
     """The attention cut with the most rows: which positions, and whether all subsets were tried.
 
     >>> cut = sx.bounds.best_attention_cut(sx.tasks.create("equality", length=6))

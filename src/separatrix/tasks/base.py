@@ -14,6 +14,7 @@ from torch import Tensor
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+from separatrix.notebook import bits, brief, facts
 
 T = TypeVar("T", bound="Task")
 
@@ -184,6 +185,19 @@ class Task(Config):
         return 1.0
 
     # people ----------------------------------------------------------------------------------------------------------
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the parameters, and what is proved of every exact model."""
+        own = {name: brief(value) for name, value in self if name != "name"}
+        return facts(
+            self.name,
+            own
+            | {
+                "chance": f"{1 / self.answers:.1%}",
+                "an exact recurrent state needs (proved)": bits(self.recurrent_bits()),
+                "one message across a cut of attention needs (proved)": bits(self.attention_bits()),
+            },
+        )
+
     def show(self, context: Tensor) -> str:
         """One context (N tokens) as a readable line."""
         return " ".join(str(token) for token in context.tolist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from separatrix.experiments.card.card import SOLVED, Card, Question
@@ -94,6 +95,12 @@ def _score(field: Field, entrant: Entrant, question: Question) -> str:
         text += f" at width {found.model['width']}"
     if found.recalled:
         text += f", {count(round(found.recalled.recalled_bits, 1))} bits recalled"
+    ends = Counter(trial.ending for trial in found.measured if trial.ending)
+    if ends:
+        text += f", {', '.join(f'{number} {end}' for end, number in ends.items())}"
+    if found.choice:
+        window = ", ".join(f"{rate:g}" for rate in found.choice.window)
+        text += f", at rate {found.choice.rate:g} (within two points: {window})"
     return text
 
 
