@@ -14,6 +14,11 @@ CRITERION = (
     "this training; it is no proof that it cannot be done."
 )
 
+UNTUNED = (
+    "The references were trained at the battery's one learning rate and number of steps: a low number of theirs "
+    "measures that budget. A card made with --rates has no reference beside it."
+)
+
 GROWTH = {
     "constant": "does not grow with the context",
     "linear": "grows with every token",
@@ -116,7 +121,7 @@ def _absent(card: Card, question: Question) -> str:
 
 def notes(field: Field) -> list[str]:
     """What a reader must know before trusting the numbers."""
-    found = []
+    found = [UNTUNED] if any(q.choice is None for e in field.references for q in e.card.questions) else []
     for entrant in field.subjects:
         card, label = entrant.card, entrant.label.removeprefix(MARK)
         if card.state.whole_past:
