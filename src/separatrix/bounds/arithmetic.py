@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 from separatrix.errors import InputError
 from separatrix.notebook import Shown
 from separatrix.numerics import FloatingPoint, Format, parse
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 Kind = Literal["fixed", "float", "rounded"]
 Quantity = Literal["one-way, prefix cut", "one-way, any cut", "two-way, any cut", "two-way, prefix cut"]
@@ -93,7 +93,7 @@ class ArithmeticModel(Shown, ABC):
         _positive(width=width, heads=heads, length=length)
         return width * self.per_value(length) + heads * self.per_head(length)
 
-    def needed(self, task: Task) -> float | None:
+    def needed(self, task: Problem) -> float | None:
         """Bits that must cross, proved for the task; None where no closed form is known (`separatrix analyze`)."""
         if self.quantity == "one-way, any cut":
             return task.attention_bits()

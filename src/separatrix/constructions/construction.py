@@ -20,6 +20,7 @@ from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
 from separatrix.notebook import brief, facts
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 
 class Options(Config):
@@ -101,7 +102,7 @@ def load(path: str | Path) -> Construction:
     if NOTE not in header.notes:
         raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
     model = load_model(path).eval()
-    return Construction(model.task, model.config, Certificate(**header.notes[NOTE]), lambda: model)
+    return Construction(context_task(model.task), model.config, Certificate(**header.notes[NOTE]), lambda: model)
 
 
 def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:

@@ -16,7 +16,7 @@ from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.models import SequenceModel
 from separatrix.notebook import bits, facts
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Trained:
 
 
 def train(
-    task: Task | dict[str, Any],
+    task: Problem | dict[str, Any],
     model: SequenceModel | dict[str, Any] | str,
     rates: Sequence[float] = RATES,
     seeds: Sequence[int] = (0,),

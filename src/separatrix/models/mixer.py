@@ -32,6 +32,9 @@ class Mixer(nn.Module, ABC):
     (True, 8)
     """
 
+    causal: bool = True
+    """Whether no output of `scan` depends on a later token."""
+
     @abstractmethod
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         """Outputs at every token and the state after the last one; goes on from `state` when given."""

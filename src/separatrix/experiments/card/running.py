@@ -17,6 +17,7 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
+from separatrix.tasks.base import context_task
 
 CONTEXTS = 128
 """Contexts the bits recalled are measured on."""
@@ -165,6 +166,7 @@ def recalled(store: Store, planned: Planned) -> Capacity:
     with store.leaving_out(place, "measured again"):
         if (kept := store.read_record(place)) is not None:
             return read_as(Capacity, kept)
-    measured = bits_recalled(load_trained(store, identity), planned.config.task, planned.config.seed, CONTEXTS)
+    task, seed = context_task(planned.config.task), planned.config.seed
+    measured = bits_recalled(load_trained(store, identity), task, seed, CONTEXTS)
     store.write_record(place, measured.model_dump(mode="json"))
     return measured

@@ -73,7 +73,7 @@ def tokens_per_step(trial: TrialConfig) -> int:
     """Context and query tokens of one step of training, the mean where lengths are random."""
     training, task = trial.training, trial.task
     length = task.length if training.lengths == "full" else sum(task.lengths) / len(task.lengths)
-    return max(1, round(training.batch_size * (length + min(training.queries, task.query_count))))
+    return max(1, round(training.batch_size * task.tokens_read(length, training.queries)))
 
 
 def tokens_at_most(trial: TrialConfig) -> int:
