@@ -10,6 +10,7 @@ import torch
 
 import separatrix as sx
 from separatrix import models
+from separatrix.models import mixer
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import tensors
 
@@ -101,3 +102,26 @@ def test_a_file_may_override_the_decode_of_a_built_in_mixer(tmp_path: Path) -> N
     batch = TASK.sample(3, torch.Generator().manual_seed(0), queries=9)
     model(batch.context, batch.queries).sum().backward()
     assert not model.blocks[0].mixer.value.weight.grad.any()  # what is read is thrown away
+
+
+@pytest.mark.parametrize("name", ["gla", "gated-deltanet", "mamba2", "retnet", "mlstm"])
+def test_an_overridden_part_reaches_every_form(name: str) -> None:
+    def finish(self: Any, *parts: Any) -> torch.Tensor:
+        return 2 * super(type(self), self).finish(*parts)
+
+    plain, doubled = derived(name), derived(name, finish=finish)
+    x = torch.randn(2, 5, 16)
+    state = plain.blocks[0].prefill(x, None)
+    both = [mixer.ask(model.blocks[0].mixer, state, x) for model in (plain, doubled)]
+    torch.testing.assert_close(both[1], 2 * both[0])
+
+
+@pytest.mark.parametrize("name", ["gla", "retnet"])
+def test_overridden_projections_reach_the_state(name: str) -> None:
+    def project(self: Any, x: torch.Tensor) -> Any:
+        q, k, v, *rest = super(type(self), self).project(x)
+        return q, k, 2 * v, *rest
+
+    x = torch.randn(2, 5, 16)
+    plain, doubled = (m.blocks[0].prefill(x, None) for m in (derived(name), derived(name, project=project)))
+    torch.testing.assert_close(doubled[0], 2 * plain[0])

@@ -13,9 +13,26 @@ from separatrix.models.state import State, repeat_queries
 from separatrix.ops.alternatives import spread
 
 
+NOT_PARTS = ("scan", "prefill", "step", "decode", "alternatives", "reduces", "answers", "_abc_impl")
+
+
 def latest(cls: type, forms: tuple[str, ...]) -> str:
-    """Of several forms of one function, faster ones first, the one that the most derived class gives."""
-    return next(form for base in cls.__mro__ for form in forms if form in vars(base))
+    """Of several forms of one function, faster ones first, the first that still holds in a class; else the last.
+
+    A form no longer holds where a class further down overrides another form, or a method it may be made of; one that
+    was abstract was meant to be filled in.
+    """
+    order = [base for base in cls.__mro__ if base not in nn.Module.__mro__]
+    for form in forms[:-1]:
+        owner = next((place for place, base in enumerate(order) if form in vars(base)), len(order))
+        parts: dict[str, Any] = {}
+        for base in reversed(order[owner:]):
+            parts.update(vars(base))
+        made_of = {name for name, part in parts.items() if not getattr(part, "__isabstractmethod__", False)}
+        overridden = {name for base in order[:owner] for name in vars(base) if not name.startswith("__")}
+        if owner < len(order) and not overridden & (made_of - set(NOT_PARTS) | set(forms)):
+            return form
+    return forms[-1]
 
 
 class Mixer(nn.Module, ABC):
@@ -23,8 +40,8 @@ class Mixer(nn.Module, ABC):
 
     The state is everything a later token can see of the earlier ones. Subclasses give `scan` and `step`; they
     override `prefill` and `decode` where these can be had for less than the whole outputs, or, better than `decode`,
-    inherit from `SharedMixer`. What a class overrides is what its models run: a form inherited from further up than
-    the one it is a faster version of is passed over.
+    inherit from `SharedMixer`. What a class overrides is what its models run: faster forms inherited from a class whose
+    methods it changes are passed over, unless it names them again (`alternatives = Parent.alternatives`).
 
     >>> class Sum(sx.models.Mixer):
     ...     def scan(self, x, state=None):
@@ -98,9 +115,7 @@ def ask(mixer: Mixer, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, 
     return mixer.decode(state, x) if mixer.answers == "decode" else Mixer.decode(mixer, state, x)
 
 
-def ask_rows(
-    mixer: Mixer, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]
-) -> Float[Tensor, "B Q D"]:
+def ask_rows(mixer: Mixer, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
     """`ask` where query i of example b is row which[b, i] of a few distinct tokens."""
     if mixer.answers == "alternatives":
         return mixer.alternatives(state, x, which)
