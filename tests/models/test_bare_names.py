@@ -11,7 +11,18 @@ from separatrix.models.measure import measured_size
 
 pytest.importorskip("transformers")
 
-NAMES = "jamba bamba zamba2 kimi_linear minimax qwen3_next granitemoehybrid xlstm nemotron_h deepseek_v3".split()
+NAMES = [
+    "jamba",
+    "bamba",
+    "zamba2",
+    "kimi_linear",
+    "minimax",
+    "qwen3_next",
+    "granitemoehybrid",
+    "xlstm",
+    "nemotron_h",
+    "deepseek_v3",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
