@@ -106,7 +106,9 @@ class Mamba2Mixer(SharedMixer):
         asked = F.linear(x[:, max(0, x.shape[1] - self.taps + 1) :], weight[inner + written : inner + written + states])
         step = F.softplus(F.linear(x, weight[-self.heads :]) + self.dt_bias)
         past = (None, None) if window is None else window.split([written, states], dim=-1)
-        mixed = ops.causal_convolution(entering, self.conv1d.weight[:written, 0], self.conv1d.bias[:written], past[0])
+        taps, bias = self.conv1d.weight[:written, 0], self.conv1d.bias
+        assert bias is not None
+        mixed = ops.causal_convolution(entering, taps, bias[:written], past[0])
         u, b = mixed.split([inner, states], dim=-1)
         v = u.unflatten(-1, (self.heads, -1)) * step[..., None]
         after = decayed_state(b.unsqueeze(-2), v, -torch.exp(self.A_log) * step, before, self.chunk)

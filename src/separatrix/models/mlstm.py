@@ -88,8 +88,8 @@ class MLSTMMixer(SharedMixer):
         window, memory = (None, None) if state is None else (state[0], tuple(state[1:]))
         x = F.linear(x, self.up.weight[: self.up.out_features // 2])  # (B, N, I)
         mixed = ops.causal_convolution(x, self.conv.weight[:, 0], self.conv.bias, window)
-        _, *written = self.project(mixed, x)
-        return last_inputs(x, window, self.taps), *normalised_memory(*written, memory, self.chunk)
+        _, k, v, enter, forget = self.project(mixed, x)
+        return last_inputs(x, window, self.taps), *normalised_memory(k, v, enter, forget, memory, self.chunk)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         x, z = self.up(x).chunk(2, dim=-1)  # (B, I)

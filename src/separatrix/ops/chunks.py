@@ -48,7 +48,8 @@ def chunked(
 def _inputs(q: Tensor | None, k: Tensor, v: Tensor, decay: Tensor | None, beta: Tensor | None, chunk: int) -> tuple:
     """The tensors as the kernel takes them (kept alive by the caller), and its arguments."""
     # (B, N, G * K), (B, N, G * K), (B, N, H * V)
-    q, k, v = (None if x is None else token_rows(x.flatten(2)) for x in (q, k, v))
+    q = None if q is None else token_rows(q.flatten(2))
+    k, v = token_rows(k.flatten(2)), token_rows(v.flatten(2))
     decay, beta = (None if x is None else x.contiguous() for x in (decay, beta))
     kind = 0 if decay is None else decay.ndim - 2  # 1: (B, N, H), 2: (B, N, H, K)
     numbers = (number for x in (q, k, v) for number in rows(x))

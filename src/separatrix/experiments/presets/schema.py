@@ -191,7 +191,7 @@ class Preset(Config):
         if section in ("lengths", "seeds") and not field:
             wanted = value if isinstance(value, list) else [value]
             panels = [_spread(panel, section, wanted) for panel in self.panels]
-            everywhere = {section: wanted} | ({"own_lengths": {}} if section == "lengths" else {})
+            everywhere: dict[str, Any] = {section: wanted} | ({"own_lengths": {}} if section == "lengths" else {})
             return self.replace(panels=panels, frontiers=[f.replace(**everywhere) for f in self.frontiers])
         if section not in ("training", "task", "model") or not field:
             raise InputError(
