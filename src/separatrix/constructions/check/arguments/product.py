@@ -19,6 +19,7 @@ from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "product of automata"
 BUDGET = 2**30
@@ -59,7 +60,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
 
     Raises CertificateError where units hold anything but 0 and 1, or where that takes more work than the budget.
     """
-    network, search, work = ReluNetwork(model, number_format), _Search(model.task), _Work(budget)
+    network, search, work = ReluNetwork(model, number_format), _Search(context_task(model.task)), _Work(budget)
     level, margin, tokens = search.empty(network.units), np.inf, range(model.task.alphabet_size)
     while len(level):
         following = []
@@ -106,7 +107,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
         )
     return Proved(
-        claim=claim(model.task, certificate.construction),
+        claim=claim(context_task(model.task), certificate.construction),
         scope="all lengths",
         margin=found.margin,
         order="any" if found.exact else "sequential",

@@ -17,6 +17,7 @@ from separatrix.constructions.check.arguments.exactness import Exactness, vanish
 from separatrix.constructions.check.kernel.exact import column_units
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
+from separatrix.tasks.base import context_task
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class TwoLayers:
         }
         if wrong := [f"{key}={told.get(key)}" for key, value in wanted.items() if told.get(key) != value]:
             raise CertificateError(f"the argument is about two plain layers of transformer, got {', '.join(wrong)}")
-        self.task, self.causal = model.task, bool(told.get("causal", True))
+        self.task, self.causal = context_task(model.task), bool(told.get("causal", True))
         self.format = parse(certificate.number_format)
         self.exact = Exactness(self.format)
         weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}

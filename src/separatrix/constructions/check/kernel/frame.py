@@ -35,6 +35,7 @@ from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.numerics.exact import columns
 from separatrix.tasks import family
+from separatrix.tasks.base import context_task
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
@@ -103,7 +104,7 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
     if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
         ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
         _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
-    compare(certificate, proved, model.task)
+    compare(certificate, proved, context_task(model.task))
     return Verdict(certificate, proved)
 
 
@@ -148,9 +149,10 @@ def _envelope(
 ) -> Envelope:
     tokens, queries = _inputs(model, certificate)
     config, positions = model.config.model_dump(), _rows(model.state_dict()["positions.table.weight"])
-    tables = {"positions.table.weight", *(["embed.weight"] if model.task.vector_size is None else [])}
+    task = context_task(model.task)
+    tables = {"positions.table.weight", *(["embed.weight"] if task.vector_size is None else [])}
     maps = {name: value.astype(np.float64) for name, value in weights.items() if name not in tables}
-    network = Network(model.task, maps, config["layers"], config["heads"], tokens, queries, positions)
+    network = Network(task, maps, config["layers"], config["heads"], tokens, queries, positions)
     return Envelope(network, parse(certificate.number_format), certificate.order, allowed, proved)
 
 
