@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow lint types browser sanitize attack mutants chaos fuzz gpu-check benchmark references lock clean
+.PHONY: reproduce test slow lint types browser sanitize attack chaos fuzz gpu-check benchmark references lock mutants clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick

@@ -23,7 +23,7 @@ from torch.utils import _pytree as pytree
 from separatrix import ops
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, ask
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.models.transformer import Attention
@@ -125,4 +125,4 @@ class _Stepwise(Mixer):
         return self.mixer.step(state, x)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        return self.mixer.decode(state, x)
+        return ask(self.mixer, state, x)

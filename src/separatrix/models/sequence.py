@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer, own_rows
+from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
@@ -76,15 +76,15 @@ class Block(nn.Module):
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
         """The mixer's state after the last token."""
-        return self.mixer.prefill(self.norm(x), state)
+        return reduce(self.mixer, self.norm(x), state)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         """Outputs for each of Q alternative next tokens."""
-        return self.finish(x, self.mixer.decode(state, self.norm(x)))
+        return self.finish(x, ask(self.mixer, state, self.norm(x)))
 
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
-        mixed = self.mixer.alternatives(state, self.norm(x), which)
+        mixed = ask_rows(self.mixer, state, self.norm(x), which)
         x = spread(x, which, mixed) if self.residual else mixed
         return x if self.mlp is None else x + self.mlp(x)
 

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.exactness import vanishes
 from separatrix.constructions.check.arguments.separation import separation, sign_group
 from separatrix.constructions.check.kernel.claims import Proved
-from separatrix.constructions.check.kernel.exact import carrier, vanishes
+from separatrix.constructions.check.kernel.exact import carrier
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import Attention, TransformerConfig
 from separatrix.numerics import FORMATS, FloatingPoint, Format, Grid, parse

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.kernel.exact import Exactness, column_units, vanishes
+from separatrix.constructions.check.arguments.exactness import Exactness, vanishes
+from separatrix.constructions.check.kernel.exact import column_units
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
 from separatrix.tasks.base import context_task

@@ -1,8 +1,8 @@
 """What every check does: the certificate belongs to the model, the weights are the format's, the argument holds.
 
-The trusted base is this package (about 920 lines, 150 of them reading ReLU networks), the arguments' lemmas, `numerics`
-(what a format holds), the two model classes it names (what is computed), `models.files` (reading), and the tasks'
-definitions (what is right). Nothing here imports what builds weights.
+The trusted base is this package (about 510 lines of code), the arguments' lemmas, `numerics` (what a format holds),
+the two model classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right).
+Nothing here imports what builds weights.
 
 The argument, a module of `check.arguments` with `verify(model, certificate) -> Proved`, proves its lemma in exact
 arithmetic. The ledger goes over all weights: one that no logit depends on is refused. The envelope goes over the whole
