@@ -96,7 +96,7 @@ class FrontierPanel(Config):
     """A search for the smallest model that training finds, with its place on the page.
 
     >>> [each.id for each in sx.experiments.presets.load("quick").frontiers]
-    ['lookup-frontier']
+    ['lookup-frontier', 'lookup-frontier-families']
     """
 
     id: str = Field(description="short name, used in file names")
