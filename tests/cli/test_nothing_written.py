@@ -26,6 +26,7 @@ def test_gpus_that_are_not_there(run, command: str, engine: str) -> None:
     pytest.importorskip("ray")
     chosen = () if command == "card" else ("--engine", engine)  # cards run on this machine
     code, _, err = run(*COMMANDS[command], "--gpus", "1", "--output", "out", *chosen)
-    assert (code, err) == (2, "separatrix: a trial asks for 1 GPUs, and this machine has 0: leave out --gpus to train on "
-                              "the processor\n")  # fmt: skip
+    assert code == 2
+    assert err.endswith("asks for 1 GPUs, and this machine has 0: leave out --gpus to train on the processor\n")
+    assert err.count("\n") == 1
     assert not Path("out").exists()

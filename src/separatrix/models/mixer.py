@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from separatrix.models.state import State, repeat_queries
 from separatrix.ops.alternatives import spread
 
-
 NOT_PARTS = ("scan", "prefill", "step", "decode", "alternatives", "reduces", "answers", "_abc_impl")
 
 
