@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 from separatrix.experiments.trial.result import Measurement
 from separatrix.models import SequenceModel
-from separatrix.tasks import Task
+from separatrix.tasks import Batch, Task
 from separatrix.tasks.randomness import Split, stream
 
 CHUNK = 64
@@ -18,6 +19,12 @@ CHUNK = 64
 
 class NotFinite(ArithmeticError):
     """A loss became NaN or infinite."""
+
+
+def sampled(task: Task, seed: int, split: Split, contexts: int, queries: int) -> Iterator[Batch]:
+    """The first `contexts` contexts of a split, `queries` of each, at full length."""
+    for chunk, first in enumerate(range(0, contexts, CHUNK)):
+        yield task.sample(min(CHUNK, contexts - first), stream(seed, split, chunk), queries=queries)
 
 
 @torch.no_grad()
@@ -33,9 +40,8 @@ def evaluate(
     asked = torch.zeros(groups, dtype=torch.int64)
     bits = torch.zeros(groups, dtype=torch.float64)
     model.eval()
-    for chunk, first in enumerate(range(0, contexts, CHUNK)):
-        size = min(CHUNK, contexts - first)
-        batch = task.sample(size, stream(seed, split, chunk), queries=queries).to(device)
+    for examples in sampled(task, seed, split, contexts, queries):
+        batch = examples.to(device)
         logits = model(batch.context, batch.queries)
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").double() / math.log(2)
         group = batch.groups.flatten().cpu()
