@@ -30,9 +30,10 @@ def ask(
     """
     from separatrix.models.files import load
     from separatrix.models.trace import trace
+    from separatrix.tasks.base import context_task
 
     model = load(file).eval()
-    task = model.task
+    task = context_task(model.task)
     read = context_of(task, context, seed)
     asked = query_of(task, query)
     shown = trace(model, read, asked)
@@ -74,7 +75,7 @@ def context_of(task: Task, text: str, seed: int) -> Tensor:
         path = Path(text[1:])
         if not path.is_file():
             raise InputError(f"no file with a context at {path}")
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     return task.read(text)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from separatrix.models.state import State, repeat_queries
 from separatrix.ops.alternatives import spread
 
-NOT_PARTS = ("scan", "prefill", "step", "decode", "alternatives", "reduces", "answers", "_abc_impl")
+NOT_PARTS = ("causal", "scan", "prefill", "step", "decode", "alternatives", "reduces", "answers", "_abc_impl")
 
 
 def latest(cls: type, forms: tuple[str, ...]) -> str:
@@ -54,6 +54,9 @@ class Mixer(nn.Module, ABC):
     >>> torch.equal(y, mixer.scan(x)[0][:, 4]), sx.state_numbers(state)
     (True, 8)
     """
+
+    causal: bool = True
+    """Whether no output of `scan` depends on a later token."""
 
     reduces: ClassVar[str]
     """Which of `prefill` and `scan` gives the state of a context."""

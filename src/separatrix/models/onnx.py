@@ -27,6 +27,7 @@ from separatrix.models.mixer import Mixer, ask
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.models.transformer import Attention
+from separatrix.tasks.base import context_task
 
 
 def export_onnx(model: SequenceModel, path: str | Path) -> Path:
@@ -45,7 +46,7 @@ def export_onnx(model: SequenceModel, path: str | Path) -> Path:
     except ImportError:
         raise InputError("exporting to ONNX needs the extra `onnx`: pip install 'separatrix[onnx]'") from None
     exported = _stepwise(model)
-    example = model.task.sample(2, torch.Generator().manual_seed(0), queries=2)
+    example = context_task(model.task).sample(2, torch.Generator().manual_seed(0), queries=2)
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with _calm(), torch.no_grad(), ops.native.use("reference"):

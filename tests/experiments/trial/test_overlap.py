@@ -65,19 +65,18 @@ def test_large_spaces_are_not_counted() -> None:
 
 
 def test_a_result_says_it(tmp_path: Path) -> None:
-    small = {"name": "bounded-dyck", "length": 6, "kinds": 2, "depth": 2}
+    small = {"name": "bounded-dyck", "length": 6, "kinds": 1, "depth": 2}
     training = {"steps": 30, "warmup": 0, "batch_size": 16, "validation_contexts": 16, "test_contexts": 64}
     config = TrialConfig(task=small, model={"name": "lstm", "width": 4}, training=training)
     store = Store(tmp_path)
     result = run_trial(store, config)
     task = config.task
-    tested = {tuple(row) for row in task.sample(64, stream(0, "test", 0)).context.tolist()}
+    tested = [tuple(row) for row in task.sample(64, stream(0, "test", 0)).context.tolist()]
     trained = {
         tuple(row) for step in range(result.steps) for row in task.sample(16, stream(0, "train", step)).context.tolist()
     }
-    assert tested <= trained  # all test contexts of bounded Dyck at N = 6 occur in training
-    assert result.overlap == 1
-    assert store.result(config.identity()).overlap == 1
-    assert sx.results(tmp_path)["overlap"].to_list() == [1.0]
+    assert result.overlap == sum(row in trained for row in tested) / len(tested) > 0.5
+    assert store.result(config.identity()).overlap == result.overlap
+    assert sx.results(tmp_path)["overlap"].to_list() == [result.overlap]
     without = result.model_dump(mode="json") | {"overlap": None}
     assert fingerprint(without) == result.fingerprint  # results of before keep theirs

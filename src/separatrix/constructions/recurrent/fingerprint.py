@@ -24,11 +24,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments import fingerprint as proof
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent import gf2
-from separatrix.constructions.recurrent.failing import with_input
+from separatrix.constructions.recurrent.issue import issue, proved
 from separatrix.constructions.recurrent.network import config, network
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
@@ -151,36 +151,31 @@ def build(task: Equality, options: FingerprintOptions) -> Construction:
         key = gf2.draw_irreducible(degree, keyed_generator(f"separatrix/fingerprint/{options.seed}/{degree}"))
     elif not gf2.irreducible(key):
         raise CertificateError(f"key {key:#x} is no irreducible polynomial over GF(2)")
-    size, (wrong, keys) = config(len(wiring(task, key).rows)), share(n, gf2.degree(key))
-    model = elman(task, key)
-    try:
-        found = proof.read(model, options.format, key)
-    except CertificateError as error:
-        raise with_input(error, model, options.format) from None
-    certificate = Certificate(
-        construction=NAME,
+    config(len(wiring(task, key).rows))  # refuses too many units before they are made
+    model, (wrong, keys) = elman(task, key), share(n, gf2.degree(key))
+    found = proved(lambda: proof.read(model, options.format, key), model, options)
+    return issue(
+        NAME,
+        model,
+        options,
         claim=proof.claim(wrong, keys),
         scope="all inputs but a share",
         argument=proof.ARGUMENT,
-        number_format=options.format,
-        order="any" if found.exact else "sequential",
         margin=found.margin,
+        exact=found.exact,
         quantities={
             "key": f"{key:#x}",
             "degree": gf2.degree(key),
             "wrong_keys": wrong,
             "keys": keys if keys < 2**53 else str(keys),
             "error": wrong / keys,
-            "units": size.width,
-            "state_bits": size.width,
+            "units": model.config.width,
+            "state_bits": model.config.width,
             "deterministic_lower_bound_bits": task.recurrent_bits(),
             "log2_n": math.log2(n),
         },
-        parameters={**options.model_dump(), "key": key},
-        task=task.model_dump(mode="json"),
-        model=size.model_dump(mode="json"),
+        key=key,
     )
-    return Construction(task, size, certificate, lambda: model)
 
 
 THEOREMS = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments import product
 from separatrix.constructions.construction import Construction, Options
+from separatrix.constructions.recurrent.issue import issue
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
+from separatrix.tasks.base import context_task
 
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
@@ -27,14 +29,15 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
     found, number_format = product.explore(model, options.format), parse(options.format)
     if not all(number_format.holds(weight) for weight in model.state_dict().values()):
         raise CertificateError(f"{number_format} does not hold the weights of {name}")
-    certificate = Certificate(
-        construction=name,
-        claim=product.claim(model.task, name),
+    return issue(
+        name,
+        model,
+        options,
+        claim=product.claim(context_task(model.task), name),
         scope="all lengths",
         argument=product.ARGUMENT,
-        number_format=options.format,
-        order="any" if found.exact else "sequential",
         margin=found.margin,
+        exact=found.exact,
         quantities={
             **sizes(model),
             "states": found.states,
@@ -44,8 +47,5 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
             "largest_activation": found.largest_activation,
             "largest_sum": found.largest_sum,
         },
-        parameters={**options.model_dump(), **parameters},
-        task=model.task.model_dump(mode="json"),
-        model=model.config.model_dump(mode="json"),
+        **parameters,
     )
-    return Construction(model.task, model.config, certificate, lambda: model)

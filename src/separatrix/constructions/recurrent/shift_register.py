@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import torch
 
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments import register
 from separatrix.constructions.construction import Construction, Options
-from separatrix.constructions.recurrent.failing import with_input
+from separatrix.constructions.recurrent.finite import sizes
+from separatrix.constructions.recurrent.issue import issue, proved
 from separatrix.constructions.recurrent.network import config, network
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
@@ -43,26 +44,20 @@ def build(task: IndexLookup, options: Options) -> Construction:
     """The register with its certificate. Raises CertificateError for mixed lengths and for too many units."""
     if task.mixed_lengths:
         raise CertificateError("a shift register holds exactly N tokens: mixed_lengths must be false")
-    size = config(units(task.length, task.alphabet))
+    config(units(task.length, task.alphabet))  # refuses too many units before they are made
     model = elman(task)
-    try:
-        found = register.read(model, options.format)
-    except CertificateError as error:
-        raise with_input(error, model, options.format) from None
-    certificate = Certificate(
-        construction=NAME,
+    found = proved(lambda: register.read(model, options.format), model, options)
+    return issue(
+        NAME,
+        model,
+        options,
         claim=register.claim(task),
         scope="length N",
         argument=register.ARGUMENT,
-        number_format=options.format,
-        order="any" if found.exact else "sequential",
         margin=found.margin,
-        quantities={"units": size.width, "state_bits": size.width, "lower_bound_bits": task.recurrent_bits()},
-        parameters=options.model_dump(),
-        task=task.model_dump(mode="json"),
-        model=size.model_dump(mode="json"),
+        exact=found.exact,
+        quantities=sizes(model),
     )
-    return Construction(task, size, certificate, lambda: model)
 
 
 THEOREMS = {

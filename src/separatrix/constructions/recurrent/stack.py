@@ -17,12 +17,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.constructions.basis import Action, Space, linear
-from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import product, stack_rules
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent import violation_flag as alarm
-from separatrix.constructions.recurrent.failing import with_input
 from separatrix.constructions.recurrent.finite import certified, sizes
+from separatrix.constructions.recurrent.issue import issue, proved
 from separatrix.constructions.recurrent.network import config, network
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
@@ -90,23 +89,18 @@ def build(task: BoundedDyck, options: Options) -> Construction:
     model = elman(task)
     if task.depth <= DEEPEST and task.kinds ** (task.depth + 1) <= FEW:
         return certified(NAME, model, options)
-    try:
-        found = stack_rules.read(model, options.format, layout(task))
-    except CertificateError as error:
-        raise with_input(error, model, options.format) from None
-    certificate = Certificate(
-        construction=NAME,
+    found = proved(lambda: stack_rules.read(model, options.format, layout(task)), model, options)
+    return issue(
+        NAME,
+        model,
+        options,
         claim=product.claim(task, NAME),
         scope="all lengths",
         argument=stack_rules.ARGUMENT,
-        number_format=options.format,
         margin=found.margin,
         quantities=sizes(model) | {"largest_sum": found.largest_sum},
-        parameters={**options.model_dump(), "layout": layout(task)},
-        task=task.model_dump(mode="json"),
-        model=model.config.model_dump(mode="json"),
+        layout=layout(task),
     )
-    return Construction(task, model.config, certificate, lambda: model)
 
 
 VIOLATIONS = ("missing", "surplus", "overflow")

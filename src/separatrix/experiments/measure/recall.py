@@ -13,7 +13,7 @@ from separatrix.experiments.measure.capacity import Capacity, bits_recalled, sym
 from separatrix.experiments.measure.memory_wall import MemoryWall, memory_wall
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
 from separatrix.experiments.presets import Preset
-from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.tuning import known_choice, tuned
 from separatrix.experiments.store.folder import CHECKPOINT, Store, folder_of
 from separatrix.experiments.trial.config import trial_config
@@ -21,6 +21,7 @@ from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import Damaged, read_as
 from separatrix.experiments.trial.seeds import is_tuning
 from separatrix.notices import notice
+from separatrix.tasks.base import context_task
 
 CONTEXTS = 128
 """Contexts measured, of those that training never saw."""
@@ -50,14 +51,13 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     config = trial_config(result.config)
     if store.checkpoint(result.identity) is None:
         place = f"{folder_of(result.identity)}/{CHECKPOINT}"
-        raise Damaged(
-            f"{store.url}/{place} is {'damaged' if place in store.left_out else 'missing'}: run the trial again"
-        )
-    model = load_trained(store, result.identity)
+        what = "damaged" if place in store.left_out else "missing"
+        raise Damaged(f"{store.url}/{place} is {what}: run the trial again")
+    task, model = context_task(config.task), load_trained(store, result.identity)
     measured = Recall(
-        capacity=bits_recalled(model, config.task, config.seed, contexts),
-        rates=rate_curve(model, config.task, config.seed, contexts=contexts),
-        wall=memory_wall(model, config.task, config.seed, max(WALL_CONTEXTS, contexts)),
+        capacity=bits_recalled(model, task, config.seed, contexts),
+        rates=rate_curve(model, task, config.seed, contexts=contexts),
+        wall=memory_wall(model, task, config.seed, max(WALL_CONTEXTS, contexts)),
     )
     store.write_record(path, measured.model_dump(mode="json"))
     return measured
@@ -84,7 +84,7 @@ def recallable(results: Sequence[Result], lengths: Sequence[int] | None = None) 
 
 def _has_symbols(result: Result) -> bool:
     try:
-        symbols(trial_config(result.config).task)
+        symbols(context_task(trial_config(result.config).task))
     except InputError:
         return False
     return True

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from separatrix.experiments.trial.result import Measurement
 from separatrix.models import SequenceModel
-from separatrix.tasks import Batch, Task
+from separatrix.tasks import Examples, Problem
 from separatrix.tasks.randomness import Split, stream
 
 CHUNK = 64
@@ -21,7 +21,7 @@ class NotFinite(ArithmeticError):
     """A loss became NaN or infinite."""
 
 
-def sampled(task: Task, seed: int, split: Split, contexts: int, queries: int) -> Iterator[Batch]:
+def sampled(task: Problem, seed: int, split: Split, contexts: int, queries: int) -> Iterator[Examples]:
     """The first `contexts` contexts of a split, `queries` of each, at full length."""
     for chunk, first in enumerate(range(0, contexts, CHUNK)):
         yield task.sample(min(CHUNK, contexts - first), stream(seed, split, chunk), queries=queries)
@@ -29,7 +29,13 @@ def sampled(task: Task, seed: int, split: Split, contexts: int, queries: int) ->
 
 @torch.no_grad()
 def evaluate(
-    model: SequenceModel, task: Task, seed: int, split: Split, contexts: int, queries: int, device: torch.device | str
+    model: SequenceModel,
+    task: Problem,
+    seed: int,
+    split: Split,
+    contexts: int,
+    queries: int,
+    device: torch.device | str,
 ) -> Measurement:
     """Accuracy and loss in bits on the first `contexts` contexts of a split, `queries` answers each, at full length.
 
@@ -41,11 +47,10 @@ def evaluate(
     bits = torch.zeros(groups, dtype=torch.float64)
     model.eval()
     for examples in sampled(task, seed, split, contexts, queries):
-        batch = examples.to(device)
-        logits = model(batch.context, batch.queries)
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").double() / math.log(2)
-        group = batch.groups.flatten().cpu()
-        hit = (logits.argmax(-1) == batch.targets).flatten().cpu()
+        answered = examples.to(device).ask(model)
+        loss = F.cross_entropy(answered.logits, answered.targets, reduction="none").double() / math.log(2)
+        group = answered.groups.cpu()
+        hit = (answered.logits.argmax(-1) == answered.targets).cpu()
         right.index_add_(0, group, hit.long())
         asked.index_add_(0, group, torch.ones_like(group))
         bits.index_add_(0, group, loss.cpu())

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from separatrix.tasks import Task
+from separatrix.tasks import Problem, Task
 
 SMALL = 2**24
 """Contexts, at most, of a space that is called small: a table of all of them takes 16 MiB."""
@@ -17,14 +17,16 @@ LONG = 4096
 """Tokens of a context whose space is not counted."""
 
 
-def space(task: Task) -> int | None:
-    """How many contexts there could be, by the tokens that may stand at each position; None for more than `SMALL`.
+def space(task: Problem) -> int | None:
+    """How many contexts there could be, by the tokens that may stand at each position.
+
+    None for more than `SMALL`, for vectors and for streams, whose questions stand among what they are asked of.
 
     >>> from separatrix.experiments.trial.overlap import space
     >>> space(sx.tasks.create("parity", length=10)), space(sx.tasks.create("parity", length=30))
     (1024, None)
     """
-    if task.vector_size is not None or task.length > LONG:
+    if not isinstance(task, Task) or task.vector_size is not None or task.length > LONG:
         return None
     size = 1
     for position in range(task.length):
@@ -34,7 +36,7 @@ def space(task: Task) -> int | None:
     return size
 
 
-def overlap(task: Task, tested: Iterable[Tensor], trained: Iterable[Tensor]) -> float | None:
+def overlap(task: Problem, tested: Iterable[Tensor], trained: Iterable[Tensor]) -> float | None:
     """The share of the tested contexts, Int[B, N] a batch, that were among the trained ones; None for a large space.
 
     Trained contexts of other lengths count as others. Stops when all tested ones have been met.
@@ -46,7 +48,7 @@ def overlap(task: Task, tested: Iterable[Tensor], trained: Iterable[Tensor]) -> 
     0.5
     """
     size = space(task)
-    if size is None:
+    if size is None or not isinstance(task, Task):
         return None
     numbers = torch.cat([numbered(task, contexts) for contexts in tested])
     wanted, met = torch.zeros(size, dtype=torch.bool), torch.zeros(size, dtype=torch.bool)

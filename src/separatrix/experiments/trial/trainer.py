@@ -15,7 +15,7 @@ from separatrix.experiments.trial.initial_weights import start
 from separatrix.experiments.trial.overlap import overlap
 from separatrix.experiments.trial.result import Measurement
 from separatrix.ops.cross_entropy import cross_entropy
-from separatrix.tasks import Batch
+from separatrix.tasks import Examples
 from separatrix.tasks.randomness import Split, stream
 
 
@@ -69,10 +69,10 @@ class Trainer:
     def overlap(self) -> float | None:
         """The share of the test contexts that training has seen, see `trial.overlap`."""
         tested = (
-            batch.context
+            batch.past
             for batch in sampled(self.task, self.config.seed, "test", self.training.test_contexts, self.queries)
         )
-        return overlap(self.task, tested, (self.batch(step).context.cpu() for step in range(self.progress.step)))
+        return overlap(self.task, tested, (self.batch(step).past.cpu() for step in range(self.progress.step)))
 
     def train_to(self, end: int) -> None:
         """Train up to step `end`. Raises NotFinite when the loss stops being a number."""
@@ -83,19 +83,19 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate(self.training, step)
             self.optimizer.zero_grad(set_to_none=True)
-            logits = self.model(batch.context, batch.queries)
-            loss = cross_entropy(logits, batch.targets)
+            asked = batch.ask(self.model)
+            loss = cross_entropy(asked.logits, asked.targets)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
             self.optimizer.step()
             loss_sum += loss.detach().double()
-            self.progress.tokens += batch.context.shape[0] * (batch.context.shape[1] + batch.queries.shape[1])
+            self.progress.tokens += batch.tokens
         self.progress.step = end
         self.progress.train_loss_bits = float(loss_sum) / count / math.log(2)
         if not math.isfinite(self.progress.train_loss_bits):
             raise NotFinite(f"the training loss was not finite within the {count} steps up to step {end}")
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Examples:
         """The examples of one training step."""
         generator = stream(self.config.seed, "train", step)
         length = self.task.length
