@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -83,13 +86,28 @@ def _no_number(text: str) -> Any:
     raise InputError(f"expected a finite number, got {text}")
 
 
+def checked(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command; raises InputError for infinite numbers, and for URLs where a local path is meant."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{_dashed(name)} must be a finite number, got {value}")
+            if isinstance(value, Path) and re.match(r"\w{2,}:/", str(value)):
+                raise InputError(f"{_dashed(name)} must be a path on this machine, got the URL {str(value)!r}")
+        command(*arguments, **options)
+
+    return run
+
+
 def trusting(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the option `--trust`."""
+    """The same command with the option `--trust`, and `checked`."""
 
     @wraps(command)
     def run(*arguments: Any, trust: bool, **options: Any) -> None:
         everything(trust)
-        command(*arguments, **options)
+        checked(command)(*arguments, **options)
 
     hints = get_type_hints(command, include_extras=True)
     own = [each.replace(annotation=hints[name]) for name, each in inspect.signature(command).parameters.items()]
