@@ -46,6 +46,21 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
 
 
+class TiedHead(nn.Linear):
+    """Logits of tokens by the embedding's own weights, and a bias."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        nn.Module.__init__(self)
+        self.out_features, self.in_features = embedding.weight.shape
+        self.shared = (embedding,)  # in a tuple: it is no part of the head, and is not saved twice
+        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """The embedding's weights."""
+        return self.shared[0].weight
+
+
 class Block(nn.Module):
     """norm → mixer → (residual), then norm → MLP → residual when there is an MLP."""
 
@@ -138,7 +153,15 @@ class SequenceModel(nn.Module):
             self.positions = SinusoidalPositions(task.length, width)
         self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
         self.norm = _NORMS[config.norm](width)
-        self.head = nn.Linear(width, task.answers)
+        self.head = self.build_head()
+
+    def build_head(self) -> nn.Linear:
+        """What turns the last layer's outputs into logits. Raises InputError where tied answers are no tokens."""
+        if not self.config.tied:
+            return nn.Linear(self.config.width, self.task.answers)
+        if not isinstance(self.embed, nn.Embedding) or self.task.answers != self.task.vocabulary:
+            raise InputError(f"tied: the answers of {self.task.name} are not its tokens, so it has a head of its own")
+        return TiedHead(self.embed)
 
     @classmethod
     @abstractmethod

@@ -31,6 +31,9 @@ _STREAMS = {
     "selective-copying": "streams.selective:SelectiveCopying",
     "induction": "streams.induction:Induction",
     "composition": "streams.composition:Composition",
+    "compression": "streams.compression:Compression",
+    "memorisation": "streams.memorisation:Memorisation",
+    "stack-manipulation": "streams.stack:StackManipulation",
 }
 
 
