@@ -25,7 +25,7 @@ def memory() -> int:
         found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
-            found = min(found, int(Path(limit).read_text()))
+            found = min(found, int(Path(limit).read_text(encoding="utf-8")))
     return found
 
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.numerics import FloatingPoint, Format, parse
 from separatrix.tasks import Problem
 
@@ -40,7 +42,7 @@ def log_length(length: int) -> int:
     return (length - 1).bit_length()
 
 
-class ArithmeticModel(ABC):
+class ArithmeticModel(Shown, ABC):
     """In which arithmetic a bound on one-layer attention holds. `m · per_value + H · per_head` bits cross the cut.
 
     >>> model = sx.bounds.RoundedSums(16)
@@ -80,6 +82,11 @@ class ArithmeticModel(ABC):
     @abstractmethod
     def per_head(self, length: int) -> int:
         """Bits that cross for each head."""
+
+    def _values(self) -> Iterator[tuple[str, Any]]:
+        yield "holds in", self.words
+        yield "every exact model obeys", self.formula
+        yield "assumed", self.assumptions
 
     def capacity(self, width: int, heads: int, length: int) -> int:
         """Bits that may cross a cut of attention with values of m = `width` numbers."""

@@ -17,6 +17,7 @@ from separatrix.bounds.stream_table import stream_table
 from separatrix.bounds.table import BUDGET, Rows, table_entries, truth_table
 from separatrix.bounds.two_way import CrossingSet, crossing_set
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.tasks import Problem, StreamTask, Task
 from separatrix.tasks.base import context_task
 
@@ -90,7 +91,7 @@ def attention_rows(task: Task, held: Sequence[int], query: int | None = None) ->
 
 
 @dataclass(frozen=True)
-class BestCut:
+class BestCut(Shown):
     """The attention cut with the most rows: which positions, and whether all subsets were tried.
 
     >>> cut = sx.bounds.best_attention_cut(sx.tasks.create("equality", length=6))

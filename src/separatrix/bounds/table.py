@@ -13,6 +13,7 @@ import torch
 
 from separatrix.bounds.conflicts import colours, conflict_graph, largest_clique
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.tasks import Task
 
 BUDGET = 2**27
@@ -25,7 +26,7 @@ GRAPH_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(Shown):
     """How many different rows a cut has: at least so many messages are needed, and so many suffice when exact.
 
     >>> rows = sx.bounds.recurrent_cut(sx.tasks.create("modular-counter", length=8, modulus=5), prefix=6)

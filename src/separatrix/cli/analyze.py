@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def analyze(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task, or path/to/file.py:function, decorated with @task")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="a task, or path/to/file.py:function, decorated with @task", autocompletion=names.tasks, metavar="TASK"
+        ),
+    ],
     lengths: Annotated[str, typer.Option(help="context lengths, as 2..8 or 2,4,8")] = "2..8",
     draw: Annotated[Path | None, typer.Option(help="write the last residual automaton (.svg or .dot)")] = None,
     json: Json = False,
@@ -142,7 +148,7 @@ def write_automaton(task: Any, path: Path) -> None:
     automaton = residual_automaton(task)
     if path.suffix not in (".svg", ".dot"):
         raise InputError(f"expected a drawing ending in .svg or .dot, got {path.name!r}")
-    path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot())
+    path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot(), encoding="utf-8")
 
 
 def growth(rows: list[dict[str, Any]], side: str) -> RowGrowth:

@@ -75,7 +75,7 @@ def context_of(task: Task, text: str, seed: int) -> Tensor:
         path = Path(text[1:])
         if not path.is_file():
             raise InputError(f"no file with a context at {path}")
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     return task.read(text)
 
 

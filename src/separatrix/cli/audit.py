@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from separatrix.cli.output import Json, print_json, print_table
+from separatrix.cli import names
+from separatrix.cli.output import Json, print_json, print_table, readable
 
 if TYPE_CHECKING:
     from separatrix.bounds.state_size import StateSize
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 def audit(
     context: typer.Context,
     model: Annotated[
-        str, typer.Argument(help="a model (see `separatrix list models`), or a Hugging Face config.json or its folder")
+        str,
+        typer.Argument(
+            help="a model (see `separatrix list models`), or a Hugging Face config.json or its folder",
+            autocompletion=names.models,
+            metavar="MODEL",
+        ),
     ],
     length: Annotated[int, typer.Option(help="context length to judge at", min=2)] = 1024,
     json: Json = False,
@@ -40,17 +46,11 @@ def audit(
     print(f"{model}: {size.growth} state, at {length} tokens {size.bits(length):,} bits: {size.formats(length)}")
     print(f"measured: {size.source}")
     rows = [
-        [v.task, v.length, v.needed_bits, v.state_bits, v.ruling, v.exact_at_most, v.accuracy_ceiling] for v in found
-    ]
-    columns = [
-        "task",
-        "length",
-        "needed (bits, any arithmetic)",
-        "state (bits)",
-        "exactly",
-        "not ruled out at",
-        "accuracy ceiling",
-    ]
+        [v.task, v.length, f"{readable(v.needed_bits)} / {readable(v.state_bits)}", v.ruling, v.exact_at_most,
+         v.accuracy_ceiling]
+        for v in found
+    ]  # fmt: skip
+    columns = ["task", "N", "bits needed / held", "exactly", "not ruled out at", "accuracy ceiling"]
     print_table(
         "what a model of this state may do, in any arithmetic, by the bits of its stored tensors", columns, rows
     )

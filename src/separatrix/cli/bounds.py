@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from separatrix.cli import names
+from separatrix.cli.bounds_sentence import sentence
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ UNKNOWN = "unknown"
 
 def bounds(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
+    task: names.Task,
     precision: Annotated[
         int | None, typer.Option(help="bits per number p [default: the format's, or 32]", min=1)
     ] = None,
@@ -54,7 +56,7 @@ def bounds(
     if json:
         print_json({"task": made.model_dump(mode="json"), "precision": bits, "heads": heads, "bounds": rows})
         return
-    shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed", "source"]
+    shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed"]
     title = f"{task}, length {made.length}, {bits} bits a number (exact deterministic models)"
     print_table(
         title,
@@ -64,6 +66,8 @@ def bounds(
             for row in rows
         ],
     )
+    for source in dict.fromkeys((row["architecture class"], row["source"]) for row in rows if row["source"]):
+        print(f"best known, {source[0]}: {source[1]}")
     said = {(row["arithmetic"], row["formula"]): row["assumptions"] for row in rows}
     for (words, formula), assumed in said.items():
         print(f"{words}: {formula}{assumed and f'; {assumed}'}.")
@@ -73,6 +77,7 @@ def bounds(
     print("numbers (`construct --format` certifies a format), best known states those of machines not told positions.")
     if any(row["status"] == UNKNOWN for row in rows):
         print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
+    print(f"\n{sentence(rows, bits)}")
 
 
 def table(task: Problem, models: Sequence[ArithmeticModel], heads: int) -> list[dict[str, Any]]:

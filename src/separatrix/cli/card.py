@@ -11,19 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from separatrix.cli import engines
+from separatrix.cli import engines, names
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json
 
 if TYPE_CHECKING:
-    from separatrix.experiments.card.make import Watcher
+    from separatrix.experiments.card.running import Watcher
+
+
+RATES_CUT = 1600
+"""Steps that the first cut of --rates lies a sixteenth of: two validations of the battery that comes with it."""
 
 
 def card(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`), or path/to/file.py:Class")],
+    model: names.Model,
     minutes: Annotated[float, typer.Option(help="wall-clock time for a first look", min=0.1)] = 10.0,
     thorough: Annotated[bool, typer.Option("--thorough", help="Run the whole battery, however long it takes.")] = False,
     battery: Annotated[Path | None, typer.Option(help="a TOML file of probes of one's own")] = None,
+    rates: tunes.Rates = None,
     gpus: engines.Gpus = 0.0,
     output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),
     workers: Annotated[
@@ -35,8 +41,9 @@ def card(
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
 
     In its minutes a card is a first look: it runs what fits, in order of worth, and lists what it did not. --thorough
-    runs the whole battery with every seed, as the references were made. Fields of the model are options. Trials are
-    kept: the same command again goes on where the time ended.
+    runs the whole battery with every seed, as the references were made. --rates chooses the learning rate of every
+    question first. Fields of the model are options. Trials are kept: the same command again goes on where the time
+    ended.
 
     Example: separatrix card mamba --width 64 --minutes 10
     """
@@ -49,9 +56,11 @@ def card(
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
-    store, asked = Store(output), None if battery is None else load(battery)
+    store, asked = Store(output), standard() if battery is None else load(battery)
+    if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
+        asked = asked.replace(tuning=tuning)
     if force:
-        trials = (asked or standard()).trials({"name": model, **options})
+        trials = asked.trials({"name": model, **options})
         engines.forget(store, [planned.config for planned in trials], force)
     with watching(json) as watcher:
         try:
@@ -92,35 +101,32 @@ def file_name(label: str, model: dict[str, Any]) -> str:
 
 
 def summarise(cards: Sequence[Any]) -> None:
-    """A table of what each card measured."""
+    """Tables of what each card measured: accuracy beside chance, then bits recalled."""
     from separatrix.cli.output import print_table
     from separatrix.experiments.card.compare import compared
     from separatrix.report.html.labels import percent
 
-    rows = []
+    alone, rows, held = len(cards) == 1, [], []
     for row in compared(cards):
+        like = [] if alone else [row.like]
+        met = [answer for answer in row.answers if answer is not None]
         cells = [
-            "–" if answer is None else f"{percent(answer.median or 0)} ({len(answer.measured)})"
-            for answer in row.answers
+            "not run" if a is None or a.median is None else f"{percent(a.median)} ({len(a.measured)})"
+            for a in row.answers
         ]
-        recalled = [
-            f"{answer.recalled.recalled_bits:.1f} / {answer.recalled.state_bits:,}"
-            if answer and answer.recalled
-            else "–"
-            for answer in row.answers
-        ]
-        rows.append([row.title, row.length, *cells, *recalled, *([] if len(cards) == 1 else [row.like])])
-    names = [one.label for one in cards] if len(cards) > 1 else ["accuracy"]
-    held = [f"{name}: bits recalled / state" for name in names] if len(cards) > 1 else ["bits recalled / state"]
+        rows.append([row.title, row.length, f"{met[0].chance:.1%}" if met else None, *cells, *like])
+        recalled = [a.recalled if a else None for a in row.answers]
+        if any(recalled):
+            bits = [f"{r.recalled_bits:.1f} / {r.state_bits:,}" if r else "–" for r in recalled]
+            held.append([row.title, row.length, *bits, *like])
+    names = ["accuracy"] if alone else [one.label for one in cards]
+    last = [] if alone else ["like with like"]
     title = " beside ".join(one.label for one in cards)
-    columns = [
-        "task",
-        "N",
-        *(f"{name} (seeds)" for name in names),
-        *held,
-        *([] if len(cards) == 1 else ["like with like"]),
-    ]
-    print_table(title, columns, rows)
+    columns = ["task", "N", "chance", *(f"{name} (seeds)" for name in names), *last]
+    print_table(f"{title}: test accuracy, median over seeds (observed)", columns, rows)
+    if held:
+        labels = ["recalled / state"] if alone else names
+        print_table("bits recalled / bits of state (observed)", ["task", "N", *labels, *last], held)
 
 
 @contextmanager
@@ -131,7 +137,7 @@ def watching(quiet: bool) -> Iterator[Watcher]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from separatrix.cli.progress import summary
-    from separatrix.experiments.card.make import Watcher
+    from separatrix.experiments.card.running import Watcher
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True, quiet=quiet)
@@ -152,6 +158,8 @@ def watching(quiet: bool) -> Iterator[Watcher]:
 
             def ends(self, trial: Any, result: Any) -> None:
                 progress.advance(bar)
-                progress.console.print(escape(summary(trial, result)), highlight=False, soft_wrap=True)
+                progress.console.print(
+                    escape(summary(trial, result)), highlight=False, soft_wrap=not console.is_terminal
+                )
 
         yield Shown()

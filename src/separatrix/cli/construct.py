@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
 
 
 def construct(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="a construction (see `separatrix list constructions`)")],
+    name: names.Construction,
     certify: Annotated[bool, typer.Option("--certify", help="Verify the certificate against the weights.")] = False,
     save: Annotated[Path | None, typer.Option(help="write weights and certificate to this .safetensors file")] = None,
     json: Json = False,

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from separatrix.cli import engines
+from separatrix.cli import engines, names
 from separatrix.cli.output import Json, print_json, print_table
 
 
 def finetune(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="a construction (see `separatrix list constructions`)")],
+    name: names.Construction,
     noise: Annotated[str, typer.Option(help="relative noise on the weights")] = "0,0.01,0.1,0.3",
     seeds: Annotated[str, typer.Option(help="seeds of noise and data")] = "0,1,2",
     output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/finetune"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from separatrix.cli import engines
+from separatrix.cli import engines, names
 from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def frontier(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
+    task: names.Task,
     models: Annotated[str, typer.Option(help="models, by commas; NAME:LAYERS for more than one layer")],
     lengths: Annotated[str, typer.Option(help="context lengths, by commas: 20,50,100")],
     widths: Annotated[str | None, typer.Option(help="widths to try, by commas [default: 2, 3, 4, 6, … 512]")] = None,
@@ -163,7 +163,7 @@ def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
             }
         )
         return
-    cells = len(plan.models) * len(plan.lengths)
+    cells = len(plan.cells())
     rates = len(plan.tuning.rates) if plan.tuning else 1
     print(f"{cells} searches over {len(plan.widths)} widths, {rates} rates, {len(plan.seeds)} seeds each, in {url}")
     print(f"probably {probable.trials} trials, about {probable.amount}, if the search finds what theory predicts")
@@ -173,24 +173,19 @@ def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
 def _print(found: Frontier) -> None:
     from separatrix.experiments.search.frontier_bounds import known_sizes
 
-    rows = [[*_row(point), *known_sizes(found.plan, point)] for point in found.points]
+    rows = [_row(point) for point in found.points]
+    sizes = [[*row[:2], *_chosen_size(point), *known_sizes(found.plan, point)]
+             for row, point in zip(rows, found.points, strict=True)]  # fmt: skip
     print_table(
         f"{found.plan.task['name']}: smallest width that reaches {found.plan.target:.0%} in {found.plan.needed} of "
         f"{len(found.plan.seeds)} seeds (observed)",
-        [
-            "model",
-            "N",
-            "width",
-            "not reached at",
-            "seeds",
-            "95% interval",
-            "ended",
-            "rate (window)",
-            "state, bits",
-            "proved",
-            "constructed",
-        ],
+        ["model", "N", "width", "not reached at", "seeds (95% interval)", "ended"],
         rows,
+    )
+    print_table(
+        "its state and learning rate, beside what is proved and constructed",
+        ["model", "N", "state, bits", "proved", "constructed", "rate (window)"],
+        [[model, length, bits, proved, built, rate] for model, length, bits, rate, proved, built in sizes],
     )
     for growth in _growths(found):
         print(growth["sentence"])
@@ -198,14 +193,25 @@ def _print(found: Frontier) -> None:
 
 def _row(point: Point) -> list[Any]:
     name = f"{point.model['name']}-{point.model.get('layers', 1)}"
-    at = next((seen for seen in point.tried if seen.width == point.width), None)
-    if at is None or point.low is None or point.high is None:
+    if not _found(point):
         what = {"not reached": "not reached within this training"}.get(point.status, "not finished")
-        return [name, point.length, what, point.below, "", "", "", "", None]
+        return [name, point.length, what, point.below, "–", "–"]
+    seeds = f"{point.reached} of {point.seeds} ({point.low:.0%} … {point.high:.0%})"
+    return [name, point.length, point.width, point.below, seeds, _found(point).ended]
+
+
+def _chosen_size(point: Point) -> list[Any]:
+    """Bits of the state that was found, and its learning rate."""
+    if not (at := _found(point)):
+        return [None, "–"]
     window = "–" if at.choice is None else f"{at.choice.rate:g} ({', '.join(f'{rate:g}' for rate in at.choice.window)})"
-    interval = f"{point.low:.0%} … {point.high:.0%}"
-    seeds = f"{point.reached} of {point.seeds}"
-    return [name, point.length, point.width, point.below, seeds, interval, at.ended, window, point.state_bits]
+    return [point.state_bits, window]
+
+
+def _found(point: Point) -> Any:
+    """What was seen at the width that was found; None where none was."""
+    known = point.low is not None and point.high is not None
+    return next((seen for seen in point.tried if known and seen.width == point.width), None)
 
 
 def _growths(found: Frontier) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -37,6 +37,8 @@ from separatrix.cli import (
     train,
 )
 from separatrix.cli import list_ as list_command
+from separatrix.cli.encoding import forgive
+from separatrix.cli.fields import listing
 from separatrix.cli.options import FREE_OPTIONS, trusting
 from separatrix.errors import InputError, nearest
 from separatrix.machine import machine_failure
@@ -47,7 +49,7 @@ app = typer.Typer(
     name="separatrix",
     help="How large must a sequence model be to do a task: proved, constructed and measured.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -59,37 +61,51 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-@app.callback()
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    """How large must a sequence model be to do a task: proved, constructed and measured."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         print(__version__)
         raise typer.Exit
 
 
-app.command("reproduce")(trusting(reproduce.reproduce))
-app.command("train", context_settings=FREE_OPTIONS)(trusting(train.train))
-app.command("sweep")(trusting(sweep.sweep))
-app.command("sample", context_settings=FREE_OPTIONS)(sample.sample)
-app.command("frontier", context_settings=FREE_OPTIONS)(trusting(frontier.frontier))
-app.command("bounds", context_settings=FREE_OPTIONS)(bounds.bounds)
-app.command("analyze", context_settings=FREE_OPTIONS)(analyze.analyze)
-app.command("audit", context_settings=FREE_OPTIONS)(audit.audit)
-app.command("construct", context_settings=FREE_OPTIONS)(construct.construct)
-app.command("certify")(trusting(certify.certify))
-app.command("ask")(trusting(ask.ask))
-app.command("convert")(trusting(convert.convert))
-app.command("finetune", context_settings=FREE_OPTIONS)(trusting(finetune.finetune))
-app.command("protocol")(trusting(protocol.protocol))
-app.command("card", context_settings=FREE_OPTIONS)(trusting(card.card))
-app.command("compare")(trusting(compare.compare))
-app.command("list")(list_command.list_)
-app.command("export")(trusting(export.export))
-app.command("recall")(trusting(recall.recall))
-app.command("report")(trusting(report.report))
-app.command("doctor")(doctor.doctor)
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """How large must a sequence model be to do a task: proved, constructed and measured."""
+
+
+def command(name: str, run: Callable[..., None], group: str, *fields: str, trust: bool = False) -> None:
+    """Register a command under a heading of the help; fields: of which configurations its further options are."""
+    kind, settings = (listing(*fields), FREE_OPTIONS) if fields else (None, None)
+    app.command(name, cls=kind, context_settings=settings, rich_help_panel=group)(trusting(run) if trust else run)
+
+
+PROVED, CONSTRUCTED = "Proved: what no smaller model can do", "Constructed: what suffices, with a certificate"
+MEASURED, LOOKING = "Measured: what training finds", "Looking: what there is, and what was found"
+
+command("bounds", bounds.bounds, PROVED, "task")
+command("analyze", analyze.analyze, PROVED, "task")
+command("audit", audit.audit, PROVED, "model")
+command("protocol", protocol.protocol, PROVED, trust=True)
+command("construct", construct.construct, CONSTRUCTED, "construction")
+command("certify", certify.certify, CONSTRUCTED, trust=True)
+command("ask", ask.ask, CONSTRUCTED, trust=True)
+command("convert", convert.convert, CONSTRUCTED, trust=True)
+command("finetune", finetune.finetune, CONSTRUCTED, "construction", "training", trust=True)
+command("reproduce", reproduce.reproduce, MEASURED, trust=True)
+command("card", card.card, MEASURED, "model", trust=True)
+command("compare", compare.compare, MEASURED, trust=True)
+command("frontier", frontier.frontier, MEASURED, "task", "training", trust=True)
+command("train", train.train, MEASURED, "task", "model", "training", "trial", trust=True)
+command("sweep", sweep.sweep, MEASURED, trust=True)
+command("recall", recall.recall, MEASURED, trust=True)
+command("list", list_command.list_, LOOKING)
+command("sample", sample.sample, LOOKING, "task")
+command("report", report.report, LOOKING, trust=True)
+command("export", export.export, LOOKING, trust=True)
+command("doctor", doctor.doctor, LOOKING)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -99,6 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
     with 143. Python files are run when they stand in the arguments, and not when only what is read names them.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    forgive()
     with command_line(arguments), as_lines(), interrupted_by_signals() as signals:
         code = _run(arguments)
     sys.exit(128 + signals[0] if signals and code == INTERRUPTED else code)

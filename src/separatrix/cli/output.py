@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from textwrap import wrap
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SENTENCE = 10
+"""Characters of a line of a column of sentences, at least."""
+
+LINES = 5
+"""Lines that a cell is folded into, about, at most."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -18,29 +27,62 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A Rich table on stdout. Numbers are aligned right; numbers, and names without blanks, stay on one line.
+    """A table on stdout that loses nothing. Numbers are aligned right; numbers, and names without blanks, stay whole.
 
-    In a pipe or a file it is as wide as its contents.
+    Where the terminal is too narrow for that, each row stands as lines of its own. In a pipe or a file a table is as
+    wide as its contents.
     """
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=Text(title), title_justify="left", header_style="bold", title_style="bold")
+    least = []
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
         numeric = bool(rows) and all(isinstance(cell, int | float | None) for cell in cells)
-        whole = [readable(cell) for cell in cells if _is_number(cell) or " " not in str(cell)]
-        kept = len(whole) == len(cells)  # its title wraps, and the other columns
-        heading = "\n".join(wrap(column, max(map(len, [*whole, *column.split()]), default=1))) if kept else column
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=kept)
+        kept = all(_is_number(cell) or " " not in str(cell) for cell in cells)
+        least.append(_least(column, [readable(cell) for cell in cells], kept))
+        heading = Text("\n".join(wrap(column, least[-1])) if kept else column)
+        justify: Literal["right", "left"] = "right" if numeric else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=kept, min_width=least[-1])
     for row in rows:
-        table.add_row(*(escape(readable(cell)) for cell in row))
+        table.add_row(*(Text(readable(cell)) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, console.measure(table, options=console.options.update(width=10_000)).maximum)
+    elif sum(least) + 3 * len(least) + 1 > console.width:
+        _print_rows(console, title, columns, rows)
+        return
     console.print(table)
+
+
+def _least(column: str, cells: Sequence[str], kept: bool) -> int:
+    """The characters a column needs: whole numbers and names, and a few words of sentences to a line."""
+    words = max(map(len, column.split()), default=1)
+    if kept:
+        return max([words, *map(len, cells)])
+    longest = max(map(len, cells), default=1)
+    return max(words, min(SENTENCE, longest), -(-longest // LINES))
+
+
+def _print_rows(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Each row as a heading, its first cell, and a line for every other column."""
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(title, "bold"), highlight=False)
+    for row in rows:
+        first, *others = (readable(cell) for cell in row)
+        console.print(Text(first or "–", "bold"), highlight=False)
+        lines = Table.grid(padding=(0, 2))
+        lines.add_column(style="dim", overflow="fold", max_width=console.width // 2)
+        lines.add_column(overflow="fold")
+        for column, cell in zip(columns[1:], others, strict=True):
+            lines.add_row(Text(column), Text(cell))
+        console.print(Padding(lines, (0, 0, 0, 2)))
 
 
 def _is_number(cell: Any) -> bool:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from separatrix.cli.output import print_json
 from separatrix.experiments.engines.base import Engine, create
@@ -65,11 +66,11 @@ class Bars:
 
     def __init__(self, store: Store, trials: Sequence[TrialConfig], until: int | None, quiet: bool) -> None:
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.description}", table_column=Column(overflow="fold", ratio=1, min_width=12)),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, min_width=15)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
         )
         self.store, self.until = store, until
         self.progress = Progress(*columns, console=Console(stderr=True, quiet=quiet), disable=quiet)
@@ -98,7 +99,7 @@ class Bars:
         if result.status == "paused":
             return
         said = summary(trial, result, self.labels[trial.identity()])
-        self.progress.console.print(escape(said), highlight=False, soft_wrap=True)
+        self.progress.console.print(escape(said), highlight=False, soft_wrap=not self.progress.console.is_terminal)
 
     def stop(self) -> None:
         """Leave the bars as they stand, if there were any: an error before them stands alone."""
@@ -125,11 +126,11 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
 
 
 def summary(trial: TrialConfig, result: Result, label: str | None = None) -> str:
-    """One finished trial as a line; label: what to call it, if not by its own label."""
+    """One finished trial as a line, its test accuracy first; label: what to call it, if not by its own label."""
     label = label or trial.label
     if result.test is None:
-        return f"{label:<48} failed: {result.error}"
+        return f"failed   {label}: {result.error}"
     return (
-        f"{label:<48} accuracy {result.test.accuracy:7.2%}  {result.ending or result.status:<8} "
-        f"after {result.steps} steps, {result.seconds:.0f} s"
+        f"{result.test.accuracy:7.2%}  {label}: {result.ending or result.status} after {result.steps} steps, "
+        f"{result.seconds:.0f} s"
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ Split = Literal["train", "validation", "test"]
 
 def sample(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task, or path/to/file.py:function")],
+    task: names.Task,
     count: Annotated[int, typer.Option(help="examples (contexts)", min=1)] = 10,
     queries: Annotated[int | None, typer.Option(help="queries per context  [default: 1]", min=1)] = None,
     seed: Annotated[int, typer.Option(help="seed", min=0)] = 0,

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from separatrix.cli import engines
+from separatrix.cli import engines, names
 from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, bits_needed, print_json, print_table
 
 
 def train(
     context: typer.Context,
-    task: Annotated[str, typer.Argument(help="a task (see `separatrix list tasks`)")],
-    model: Annotated[str, typer.Argument(help="a model (see `separatrix list models`)")],
+    task: names.Task,
+    model: names.Model,
     output: Annotated[str, typer.Option(help="folder (or fsspec URL) of the results")] = "runs/train",
     rates: tunes.Rates = None,
     tokens: tunes.Tokens = None,
@@ -72,6 +72,7 @@ def train(
     elif result.test is not None:
         rows: list[list[Any]] = [
             ["test accuracy", result.test.accuracy],
+            ["guessing", 1 / trial.task.answers],
             ["loss (bits)", result.test.loss_bits],
             ["state, measured (bits)", result.state_bits],
             ["exact recurrent models need (bits, any arithmetic)", bits_needed(result.recurrent_bits)],

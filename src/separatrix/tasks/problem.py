@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+from separatrix.notebook import bits, brief, facts
 from separatrix.tasks.examples import Examples
 
 P = TypeVar("P", bound="Problem")
@@ -130,6 +131,19 @@ class Problem(Config):
         1.0 where no ceiling is proved for the task's distribution.
         """
         return 1.0
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the parameters, and what is proved of every exact model."""
+        own = {name: brief(value) for name, value in self if name != "name"}
+        return facts(
+            self.name,
+            own
+            | {
+                "chance": f"{1 / self.answers:.1%}",
+                "an exact recurrent state needs (proved)": bits(self.recurrent_bits()),
+                "one message across a cut of attention needs (proved)": bits(self.attention_bits()),
+            },
+        )
 
     def show_answer(self, answer: int) -> str:
         """One answer as a readable word."""

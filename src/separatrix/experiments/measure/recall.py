@@ -13,7 +13,7 @@ from separatrix.experiments.measure.capacity import Capacity, bits_recalled, sym
 from separatrix.experiments.measure.memory_wall import MemoryWall, memory_wall
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
 from separatrix.experiments.presets import Preset
-from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.tuning import known_choice, tuned
 from separatrix.experiments.store.folder import Store, folder_of
 from separatrix.experiments.trial.config import trial_config

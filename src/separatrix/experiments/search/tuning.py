@@ -26,6 +26,7 @@ from separatrix.experiments.trial.ending import left_chance
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.seeds import TUNING_SEEDS, is_tuning
+from separatrix.notebook import Shown
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The usual grid of peak learning rates."""
@@ -90,7 +91,7 @@ class RateTried(Config):
     solved: int = Field(0, description="tuning seeds that had solved the task by then")
 
 
-class Choice(Config):
+class Choice(Shown, Config):
     """The rate of one cell, and how it was come by.
 
     >>> grid = sx.experiments.Tuning(rates=[0.001, 0.01, 0.1])

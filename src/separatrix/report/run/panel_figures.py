@@ -24,6 +24,8 @@ def _accuracy(panel: PanelTrials) -> Figure:
     see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
     if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
+    if any(row["text"].endswith(series.UNFINISHED) for row in rows):
+        see += " Three dots: still improving when its training was cut off, a number of this budget."
     needs, holds = _needs(panel), _holds(panel)
     if needs:
         see += " Under each length: the bits any exact recurrent state needs (proved, in any arithmetic); under each "

@@ -1,0 +1,53 @@
+"""The last line of `separatrix bounds`: what one class does with less than another needs, and in which arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def sentence(rows: Sequence[Mapping[str, Any]], precision: int) -> str:
+    """Rows of `table` in words.
+
+    A separation is a construction of one class below the proved least size of the other, each in the arithmetic it is
+    known in. Where there is none, that is said, and where nothing is known, that.
+    """
+    state, numbers, *attention = rows
+    one = [row for row in attention if row["architecture class"].startswith("1-layer")]
+    layered = {"One layer of attention": one[0], "Two layers of attention": attention[-1]}
+    for who, row in layered.items():
+        if numbers["lower bound"] is not None and row["best known"] and row["best known"] < numbers["lower bound"]:
+            return (
+                f"{who} of width {_n(row['best known'])} (constructed, in {row['best known arithmetic']}) can do what "
+                f"a recurrent model needs {_n(numbers['lower bound'])} numbers of {precision} bits for (proved, in any "
+                "arithmetic)."
+            )
+    most = max(one, key=lambda row: row["lower bound"] or 0)
+    if numbers["best known"] and (most["lower bound"] or 0) > numbers["best known"]:
+        others = f"; least in other arithmetics {_n(least)}" if (least := _least(one)) < most["lower bound"] else ""
+        return (
+            f"A recurrent model of {_n(state['best known'])} bits of state, {_many(numbers['best known'], precision)} "
+            f"(constructed, in {state['best known arithmetic']}), can do what one layer of attention needs width "
+            f"{_n(most['lower bound'])} for (proved, in {most['arithmetic']}{others})."
+        )
+    if state["lower bound"] is None:
+        return "No closed form is known for what a recurrent model needs here: `separatrix analyze` enumerates it."
+    enough = "" if state["best known"] is None else f", and {_n(state['best known'])} suffice"
+    return (
+        f"No separation follows at this size: a recurrent model needs {_n(state['lower bound'])} bits of state "
+        f"(proved, in any arithmetic){enough}; for one layer of attention no bound above width "
+        f"{_n(most['lower bound'] or 1)} is proved (in {most['arithmetic']})."
+    )
+
+
+def _least(rows: Sequence[Mapping[str, Any]]) -> int:
+    return min(row["lower bound"] or 0 for row in rows)
+
+
+def _many(count: int, precision: int) -> str:
+    return f"{_n(count)} number{'s' if count > 1 else ''} of {precision} bits"
+
+
+def _n(number: float) -> str:
+    """A size, rounded up where it is not whole: a state has whole bits."""
+    return f"{-int(-number // 1):,}"
