@@ -39,6 +39,8 @@ EXACT = [
     ("stack-manipulation", {"length": 5, "alphabet": 1}),
 ]
 LOWER = [
+    ("noisy-recall", {"length": 6, "keys": 2, "values": 2, "noise_tokens": 1}),
+    ("noisy-recall", {"length": 6, "keys": 1, "values": 3, "noise_tokens": 1}),
     ("mqar", {"length": 6, "pairs": 1, "vocabulary_size": 6, "updates": 1}),
     ("mqar", {"length": 6, "pairs": 1, "vocabulary_size": 4, "passes": 2}),
     ("composition", {"length": 4, "values": 3, "hops": 2}),

@@ -16,6 +16,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer, own_rows
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
+from separatrix.models.tied_head import TiedHead
 from separatrix.ops.alternatives import spread
 from separatrix.ops.gated_norm import rms_norm
 from separatrix.ops.swiglu import swiglu
@@ -44,21 +45,6 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "rms": RMSNorm,
 }
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
-
-
-class TiedHead(nn.Linear):
-    """Logits of tokens by the embedding's own weights, and a bias."""
-
-    def __init__(self, embedding: nn.Embedding) -> None:
-        nn.Module.__init__(self)
-        self.out_features, self.in_features = embedding.weight.shape
-        self.shared = (embedding,)  # in a tuple: it is no part of the head, and is not saved twice
-        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
-
-    @property
-    def weight(self) -> Tensor:  # type: ignore[override]
-        """The embedding's weights."""
-        return self.shared[0].weight
 
 
 class Block(nn.Module):

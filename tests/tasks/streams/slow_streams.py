@@ -90,3 +90,13 @@ def stack_manipulation(task: StreamTask, inputs: list[int]) -> Labels:
             stack.pop()
         said.append(stack[-1] if stack else task.alphabet)
     return said
+
+
+def noisy_recall(task: StreamTask, inputs: list[int]) -> Labels:
+    book, said = {}, []
+    for key, value in zip(inputs[::2], inputs[1::2], strict=True):
+        known = key < task.keys
+        said += [book.get(key) if known else None, None]
+        if known:
+            book.setdefault(key, value - task.keys)
+    return said

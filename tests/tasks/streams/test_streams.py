@@ -25,6 +25,8 @@ SETTINGS = [
     ("selective-copying", {"length": 12, "kept": 3, "alphabet": 4}),
     ("induction", {"length": 9, "alphabet": 4}),
     ("composition", {"length": 9, "values": 5, "hops": 3}),
+    ("noisy-recall", {"length": 12, "keys": 3, "values": 2, "noise": 0.4}),
+    ("noisy-recall", {"length": 4, "keys": 2, "values": 2, "noise": 1.0}),
     ("compression", {"length": 12, "alphabet": 4}),
     ("memorisation", {"length": 7, "keys": 5, "values": 3}),
     ("stack-manipulation", {"length": 30, "alphabet": 3}),
@@ -40,6 +42,7 @@ EXAMPLES = [  # what the docstrings say
     ("selective-copying", {"length": 7, "kept": 2, "alphabet": 3}, [3, 2, 3, 0, 3, 4, 2], "· · · · · 2 0"),
     ("induction", {"length": 6, "alphabet": 4}, [2, 4, 3, 0, 1, 4], "· · · · · 3"),
     ("composition", {"length": 4, "values": 3, "hops": 2}, [1, 2, 0, 0], "· · · 2"),
+    ("noisy-recall", {"length": 6, "keys": 2, "values": 2}, [1, 2, 4, 9, 1, 2], "· · · · 0 ·"),
     ("compression", {"length": 6, "alphabet": 3}, [2, 0, 1, 4, 5, 3], "· · · 0 1 2"),
     ("memorisation", {"length": 3, "keys": 4, "values": 4, "map_seed": 29}, [3, 1, 3], "0 2 0"),
     ("stack-manipulation", {"length": 5, "alphabet": 2}, [1, 0, 2, 2, 2], "1 0 1 empty empty"),
@@ -89,6 +92,9 @@ def test_every_stream_has_an_example():
         ("selective-copying", [16, 2, 16, 16, 17, 2, 0, 0]),  # a token too few
         ("induction", [2, 16, 3, 0, 1, 3, 3, 4]),  # never asked
         ("compression", [2, 0, 1, 3, 16, 17, 17, 18]),  # a place twice
+        ("noisy-recall", [1, 8, 20, 21, 2, 9, 1, 9]),  # another value than before
+        ("noisy-recall", [1, 8, 20, 21, 2, 9, 3, 9]),  # a key never met
+        ("noisy-recall", [1, 8, 20, 9, 2, 9, 1, 8]),  # half of a pair of noise
     ],
 )
 def test_streams_outside_the_domain(name, inputs):
@@ -107,6 +113,7 @@ def test_streams_outside_the_domain(name, inputs):
         ("selective-copying", {"length": 7}, "need a length of 8, got 7"),
         ("induction", {"length": 2}, "length"),
         ("composition", {"length": 8}, "need a length of 9, got 8"),
+        ("noisy-recall", {"length": 2}, "must be even and at least 4, two pairs, got 2"),
         ("compression", {"length": 7}, "length must be even, a place for every token, got 7"),
         ("mqar", {"length": 40, "pairs": 8, "passes": 2}, "need a length of 48, got 40"),
         ("mqar", {"length": 64, "pairs": 2, "updates": 3}, "of 2 pairs at most so many get another value, got 3"),
