@@ -85,7 +85,6 @@ def _plan(
     tokens: int | None,
 ) -> FrontierPlan:
     from separatrix.cli.options import assign
-    from separatrix.config import Config
     from separatrix.errors import InputError
     from separatrix.experiments.search.frontier import WIDTHS, FrontierPlan
     from separatrix.experiments.search.tuning import RATES
@@ -102,11 +101,9 @@ def _plan(
         chosen.append({"name": name, "layers": int(layers or 1)})
     if not chosen:
         raise InputError("name at least one model, such as --models lstm,transformer")
-    sections: dict[str, type[Config]] = {"task": family(task), "training": TrainingConfig}
-    sections |= {name: architecture(name).Config for name in {model["name"] for model in chosen}}
-    given = assign(context, sections)
-    fields = {name: given[name] for name in sections if name not in ("task", "training")}
-    every = {field: value for own in fields.values() for field, value in own.items()}
+    of_models = [field for model in chosen for field in architecture(model["name"]).Config.model_fields]
+    given = assign(context, {"task": family(task), "training": TrainingConfig, "model": of_models})
+    every = given["model"]
     for model in chosen:
         known = architecture(model["name"]).Config.model_fields
         model |= {field: value for field, value in every.items() if field in known}

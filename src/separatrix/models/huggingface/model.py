@@ -46,6 +46,8 @@ class HuggingFace(SequenceModel):
 
     def __init__(self, task: Problem, config: ModelConfig) -> None:
         nn.Module.__init__(self)
+        if config.tied:
+            raise InputError(f"{config.name} has a head of its own: tied is for models of this library")
         self.task, self.config, self.query_offset = task, config, task.query_offset
         from transformers import AutoModel
 
