@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import synthetic_cards
 
-from separatrix.experiments.card import make, read_card, write_card
+from separatrix.experiments.card import probes, read_card, write_card
 from separatrix.experiments.card.probes import Battery
 
 TINY = Battery(
@@ -25,7 +25,7 @@ TINY = Battery(
 @pytest.fixture
 def tiny(monkeypatch):
     """A battery of two small trials in place of the standard one."""
-    monkeypatch.setattr(make, "standard", lambda: TINY)
+    monkeypatch.setattr(probes, "standard", lambda: TINY)
 
 
 def test_a_card_is_a_page_and_a_json(tiny, run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,18 @@ class Ended(BaseException):
 
 
 @pytest.fixture
-def ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Signals as a terminal sends them: what runs in the background may have been told to ignore some."""
+
     def end(code: int) -> None:
         raise Ended(code)
 
     monkeypatch.setattr(main.os, "_exit", end)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL, signal.SIGTERM: signal.SIG_DFL}
+    before = {kind: signal.signal(kind, handler) for kind, handler in usual.items()}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
 
 
 @pytest.mark.parametrize(("kind", "code"), [("SIGTERM", 143), ("SIGINT", 130), ("SIGHUP", 129)])

@@ -37,6 +37,7 @@ def opened(
     """
     from separatrix.experiments.engines.trackers import check_name
     from separatrix.experiments.store.folder import Store
+    from separatrix.experiments.trial.seeds import is_tuning
 
     wanted, failed = _forced(trials, force or [])
     if track is not None:
@@ -46,6 +47,8 @@ def opened(
         result = store.result(identity) if identity in failed - wanted else None
         if identity in wanted or (result is not None and result.status == "failed"):
             store.forget(identity)
+    if any(is_tuning(trial.seed) and trial.identity() in wanted | failed for trial in trials):
+        store.remove("tuning", first="", keep="")  # rates are chosen anew, from the trials that are kept and these
     return store
 
 

@@ -79,7 +79,7 @@ def test_training_learns_what_can_be_learnt():
 
 def test_lengths_may_be_random():
     trainer = Trainer(trial("flip-flop", length=12, training={"lengths": "random"}))
-    assert {trainer._batch(step).inputs.shape[1] for step in range(60)} == {4, 6, 8, 10, 12}
+    assert {trainer.batch(step).inputs.shape[1] for step in range(60)} == {4, 6, 8, 10, 12}
 
 
 def test_a_budget_in_tokens_counts_the_stream_alone():

@@ -39,7 +39,7 @@ def test_random_lengths_are_admissible_and_differ(tiny):
         task={"name": "bounded-dyck", "length": 12}, model={"name": "lstm"}, training={"lengths": "random"}
     )
     trainer = Trainer(config)
-    lengths = {trainer._batch(step).context.shape[1] for step in range(60)}
+    lengths = {trainer.batch(step).context.shape[1] for step in range(60)}
     assert lengths == {2, 4, 6, 8, 10, 12}
 
 

@@ -10,7 +10,7 @@ from separatrix.experiments.engines.base import Engine
 from separatrix.experiments.search.frontier import Frontier, FrontierCell, FrontierPlan, Tried
 from separatrix.experiments.search.frontier_files import keep
 from separatrix.experiments.search.prediction import predicted
-from separatrix.experiments.search.tuning import Choice, Race, Run, choose_rates, chosen
+from separatrix.experiments.search.tuning import Choice, Race, Run, at_rate, choose_rates, chosen
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.seeds import is_tuning
@@ -136,8 +136,18 @@ def recollect(cells: Sequence[FrontierCell], store: Store) -> None:
 
 
 def every_trial(plan: FrontierPlan) -> list[TrialConfig]:
-    """All trials that the search may run: every width of every model at every length, tuning and reported seeds."""
-    return [trial for cell in plan.cells() for width in cell.grid() for trial in _all_of(cell, width)]
+    """All trials that the search may run: every width of every model at every length, tuning and reported seeds.
+
+    The latter at every rate, since any may be chosen.
+    """
+    trials: dict[str, TrialConfig] = {}
+    for cell in plan.cells():
+        for width in cell.grid():
+            for trial in _all_of(cell, width):
+                rates = [] if plan.tuning is None or is_tuning(trial.seed) else plan.tuning.rates
+                for each in [trial, *(at_rate(trial, rate) for rate in rates)]:
+                    trials[each.identity()] = each
+    return list(trials.values())
 
 
 # costs ---------------------------------------------------------------------------------------------------------------
