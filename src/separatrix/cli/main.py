@@ -28,6 +28,7 @@ from separatrix.cli import (
     export,
     finetune,
     frontier,
+    plan,
     protocol,
     recall,
     report,
@@ -88,6 +89,7 @@ MEASURED, LOOKING = "Measured: what training finds", "Looking: what there is, an
 command("bounds", bounds.bounds, PROVED, "task")
 command("analyze", analyze.analyze, PROVED, "task")
 command("audit", audit.audit, PROVED, "model")
+command("plan", plan.plan, PROVED, "task", trust=True)
 command("protocol", protocol.protocol, PROVED, trust=True)
 command("construct", construct.construct, CONSTRUCTED, "construction")
 command("certify", certify.certify, CONSTRUCTED, trust=True)
