@@ -26,6 +26,7 @@ from separatrix.cli import (
     convert,
     doctor,
     export,
+    figure,
     finetune,
     frontier,
     plan,
@@ -106,6 +107,7 @@ command("recall", recall.recall, MEASURED, trust=True)
 command("list", list_command.list_, LOOKING)
 command("sample", sample.sample, LOOKING, "task")
 command("report", report.report, LOOKING, trust=True)
+command("figure", figure.figure, LOOKING, trust=True)
 command("export", export.export, LOOKING, trust=True)
 command("doctor", doctor.doctor, LOOKING)
 

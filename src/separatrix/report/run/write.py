@@ -48,16 +48,27 @@ def write_report(store: Store) -> str:
         return write_collection(store, collect(store))
 
 
-def write_collection(store: Store, collection: Collection) -> str:
-    """The same of what was gathered."""
+def figures_of(store: Store) -> dict[str, tuple[Section, Figure]]:
+    """Every figure of a store's page by its name, with its section."""
+    with trust.reading(store.url):
+        parts = _sections(collect(store))
+    return {f"{section.id}-{figure.name}": (section, figure) for section in parts for figure in section.figures}
+
+
+def _sections(collection: Collection) -> list[Section]:
+    """What the page is made of, from the memory wall to the theorems."""
     searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
     families = list(dict.fromkeys(memory_wall.family(result) for result, _ in collection.walls))
     hues = theme.hues([families, *(panel.labels for panel in collection.panels), *searched])
-    walls = memory_wall.sections(collection.walls, hues)
-    sections = [*walls]
+    sections = memory_wall.sections(collection.walls, hues)
     sections += [frontiers.section(each, hues) for each in collection.frontiers]
     sections += [panels.section(panel, hues) for panel in collection.panels]
-    sections += [theorems.section(collection.theorems)] if collection.theorems else []
+    return sections + ([theorems.section(collection.theorems)] if collection.theorems else [])
+
+
+def write_collection(store: Store, collection: Collection) -> str:
+    """The same of what was gathered."""
+    sections = _sections(collection)
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
     if top := lead_figures(sections, drawn, ("memory-wall", "frontier")):
         _write_picture(store, *top[0])
