@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark references clean
+.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark references lock mutants clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -49,8 +49,17 @@ benchmark: $(READY)  ## every benchmark beside its peers, into build/benchmarks/
 attack: $(READY)  ## a hundred thousand mutants of certified weights; every one accepted is asked; resumable (runs/attack.jsonl)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/attack/run.py
 
+mutants: $(READY)  ## alter one line at a time of what is taken on trust: a test has to notice; a sample of each room, hours, resumable
+	$(PIP) "separatrix[mutants]"
+	$(BIN)/python tests/mutation/run.py
+
 references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
+
+lock: $(READY)  ## requirements.lock anew: every dependency of every platform with its hashes
+	$(PIP) uv
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 -c constraints.txt --extra dev \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
 
 $(MAIN): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)  # the package and what it computes with
 	$(PYTHON) -m venv $(VENV)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from separatrix import tasks
-from separatrix.tasks import mqar, stream
+from separatrix.tasks import stream
 from separatrix.tasks.bitstrings import random_bits
 from separatrix.tasks.bounded_walks import sample_walks
 from separatrix.tasks.features import FeatureBank
@@ -63,8 +63,20 @@ FAMILIES: list[tuple[str, dict[str, Any]]] = [
     ("nearest-neighbor", {"dimension": 64, "margin": 0.0}),
     ("nearest-neighbor", {"dimension": 64, "geometry": "cube", "margin": 0.0}),
 ]
-STREAMS = ((64, 8), (256, 16), (1024, 64))
-"""Length and pairs of multi-query recall streams, vocabulary 8192."""
+STREAMS: list[tuple[str, dict[str, Any]]] = [
+    ("mqar", {"pairs": "N/16"}),
+    ("transduction", {}),
+    ("transduction", {"rule": "sort"}),
+    ("state-tracking", {"machine": "parity"}),
+    ("state-tracking", {"machine": "S3"}),
+    ("state-tracking", {"machine": "S5"}),
+    ("flip-flop", {}),
+    ("next-bracket", {}),
+    ("selective-copying", {}),
+    ("induction", {}),
+    ("composition", {}),
+]
+"""Streams, at even lengths."""
 
 
 def seconds(action: Callable[[], object], repeats: int = 7, clock: Callable[[], float] = time.process_time) -> float:
@@ -105,10 +117,12 @@ Draw = Callable[[], object]
 def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
     """For each row, how many tokens a batch has and what draws it."""
     many, few = max(1, TOKENS // length), max(1, TOKENS // (10 * length))
-    sizes = {"N": length, "N/2": length // 2}
+    sizes = {"N": length, "N/2": length // 2, "N/16": length // 16}
     rows: dict[str, tuple[int, Draw]] = {}
-    for name, parameters in FAMILIES:
-        fitted = {key: sizes[value] if value in ("N", "N/2") else value for key, value in parameters.items()}
+    for name, parameters in FAMILIES + STREAMS:
+        fitted = {
+            key: sizes.get(value, value) if isinstance(value, str) else value for key, value in parameters.items()
+        }
         task = tasks.create(name, length=length, **fitted)
         count = many if task.vector_size is None else few
         shown = "" if parameters is CYCLE else ", ".join(f"{key} {value}" for key, value in parameters.items())
@@ -150,14 +164,10 @@ def main() -> None:
         for row, (tokens, draw) in rows_at(length).items():
             if wanted(row):
                 rates.setdefault(row, []).append(tokens / seconds(draw) / 1e6)
-    for length, pairs in STREAMS:
-        if wanted(row := f"mqar, length {length}, {pairs} pairs"):
-            many = TOKENS // length
-            spent = seconds(lambda n=length, k=pairs, b=many: mqar(b, stream(0, "train"), n, k))
-            rates[row] = [many * length / spent / 1e6]
     others: dict[str, float] = {}
     if wanted("mqar, 10,000 x 64, NumPy"):
-        ours = seconds(lambda: mqar(10_000, stream(0, "train"), length=64, pairs=8, vocabulary=8192))
+        task = tasks.create("mqar", length=64, pairs=8)
+        ours = seconds(lambda: task.sample(10_000, stream(0, "train")))
         theirs = seconds(lambda: numpy_mqar(10_000, 64, 8, 8192, 0.01), repeats=3)
         others |= {
             "mqar, 10,000 x 64, NumPy apply_along_axis (s)": theirs,

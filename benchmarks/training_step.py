@@ -29,19 +29,18 @@ BATCH, ROUNDS = 32, 6
 
 
 class Side:
-    """A worker process: this checkout's, an older one's, or one without settings for memory."""
+    """A worker process: this checkout's, or an older one's."""
 
-    def __init__(self, checkout: Path | None = None, settled: bool = True) -> None:
-        from separatrix.experiments.engines.process import settled as settings
+    def __init__(self, checkout: Path | None = None) -> None:
+        from separatrix.experiments.engines.process import settled
 
         python = sys.executable if checkout is None else str(checkout / ".venv" / "bin" / "python")
-        environment = {**os.environ, **settings()} if settled else {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [python, str(HERE / "training_worker.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **settled()},
             text=True,
         )
 
@@ -82,15 +81,12 @@ def measure(case: dict[str, Any], against: Path | None, peers: bool, memory: boo
     if against is not None:
         row["before ms"] = shortest(steps["before"])["whole"]
         row["times faster"] = row["before ms"] / row["parts ms"]["whole"]
+    if memory:
+        row["peak bytes"] = sides["ours"].ask(memory=1)
     for side in sides.values():
         side.close()
     if peers:
         row["peers"] = {name: beside(name, case, row) for name in INSTEAD.get(case["model"], ())}
-    if memory:
-        plain = Side(settled=False)
-        plain.ask(case=case)
-        row["peak bytes"] = plain.ask(memory=1)
-        plain.close()
     return row
 
 

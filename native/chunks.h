@@ -57,7 +57,9 @@ template <class T> struct Chunk {
         v(C * V), log_decay(keyed() * C * K), up(keyed() * C * K), down(keyed() * C * K), q_near(keyed() * C * K),
         k_near(keyed() * C * K), q_far(decays() * C * K), k_far(decays() * C * K), k_reading(decays() * n.delta * C * K), ends(3 * K),
         total(C), apart(C), enter(C), leave(C), fade(single() * C * C), beta(C), k_turned(K * C), scores(C * C), system(n.delta * C * C),
-        error(n.delta * C * V), corrected(n.delta * C * V) {}
+        error(n.delta * C * V), corrected(n.delta * C * V) {
+    if (!n.reads) std::memset(static_cast<void*>(q.get()), 0, sizeof(T) * C * K);
+  }
 
   Index decays() const { return n.decay != Decay::none; }
   Index single() const { return n.decay == Decay::head; }
@@ -77,7 +79,7 @@ template <class T> struct Chunk {
   void open(const AttentionInputs<T>& in, Index b, Index h, Index first) {
     count = minimum(n.length - first, minimum(n.chunk, n.length)), rows = whole(count, kBlock);
     const Index at = b * n.length + first, group = h * n.groups / n.heads;
-    load_rows<T>(in.q.data + at * in.q.row + group * n.keys, in.q.row, count, n.keys, q.get(), K, rows);
+    if (n.reads) load_rows<T>(in.q.data + at * in.q.row + group * n.keys, in.q.row, count, n.keys, q.get(), K, rows);
     load_rows<T>(in.k.data + at * in.k.row + group * n.keys, in.k.row, count, n.keys, k.get(), K, rows);
     load_rows<T>(in.v.data + at * in.v.row + h * n.values, in.v.row, count, n.values, v.get(), V, rows);
     if (n.delta)
@@ -226,12 +228,15 @@ template <class T> struct Chunk {
   }
 
   void score() {
+    if (!n.reads && !n.delta) return;
     if (strong) return score_strongly();
     transpose<T>(near_k(), K, k_turned.get(), C, rows, K);  // (K, rows)
     // a row block of the scores at a time: (kBlock, K) (K, i + kBlock)
     for (Index i = 0; i < rows; i += kBlock) {
-      product<T>({near_q() + i * K, K, 1}, k_turned.get(), C, scores.get() + i * C, C, kBlock, i + kBlock, n.keys);
-      trim(scores.get(), i, false);
+      if (n.reads) {
+        product<T>({near_q() + i * K, K, 1}, k_turned.get(), C, scores.get() + i * C, C, kBlock, i + kBlock, n.keys);
+        trim(scores.get(), i, false);
+      }
       if (!n.delta) continue;
       product<T>({k.get() + i * K, K, 1}, k_turned.get(), C, system.get() + i * C, C, kBlock, i + kBlock, n.keys);
       trim(system.get(), i, true);

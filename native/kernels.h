@@ -70,6 +70,7 @@ struct AttentionSize {
   Size batch, length, groups, heads, keys, values, chunk;  // queries and keys of one group serve heads / groups heads
   Decay decay;
   bool delta;  // not with Decay::key
+  bool reads;  // false: no queries and no outputs, the last state alone
 };
 
 template <class T> struct AttentionInputs {

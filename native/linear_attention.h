@@ -22,10 +22,12 @@ void attention_forward(AttentionSize n, AttentionInputs<T> in, const T* before, 
         chunk.open(in, b, h, c * step);
         chunk.score();
         if (n.delta) chunk.correct(state.get());
-        chunk.output(state.get(), out.get());
+        if (n.reads) {
+          chunk.output(state.get(), out.get());
+          T* to = y + ((b * n.length + c * step) * n.heads + h) * n.values;
+          store_rows<T>(out.get(), V, chunk.count, n.values, to, n.heads * n.values);
+        }
         chunk.advance(state.get());
-        T* to = y + ((b * n.length + c * step) * n.heads + h) * n.values;
-        store_rows<T>(out.get(), V, chunk.count, n.values, to, n.heads * n.values);
       }
       store_rows<T>(state.get(), V, n.keys, n.values, after + head * size, n.values);
     }
@@ -46,7 +48,10 @@ template <class T> struct AttentionBackward {
       : n(size), in(inputs), out(gradients), chunk(size), state(K * V), state_turned(V * K), grad_state(K * V),
         grad_state_turned(V * K), grad_y(C * V), grad_u(C * V), grad_e(n.delta * C * V), u_turned(V * C), grad_scores(C * C),
         grad_system(n.delta * C * C), minus_e(n.delta * C * V), q_near(C * K), q_far(C * K), k_near(C * K), k_far(C * K), k_read(n.delta * C * K),
-        k_read_far(n.delta * C * K) {}
+        k_read_far(n.delta * C * K) {
+    for (Scratch<T>* grad : {&q_near, &q_far})  // of queries that are not there
+      if (!n.reads) std::memset(static_cast<void*>(grad->get()), 0, sizeof(T) * C * K);
+  }
 
   // Gradients of one chunk; grad_state goes from the state after it to the one before it.
   void run(Index b, Index h, Index first, const T* saved, Rows<const T> grad) {
@@ -56,20 +61,22 @@ template <class T> struct AttentionBackward {
     if (n.delta) chunk.correct(state.get());
     const Index rows = chunk.rows;
     T *gy = grad_y.get(), *gu = grad_u.get(), *ge = grad_e.get(), *gs = grad_scores.get(), *gm = grad_system.get(), *me = minus_e.get();
-    load_rows<T>(grad.data + (b * n.length + first) * grad.row + h * n.values, grad.row, chunk.count, n.values, gy, V, rows);
+    if (n.reads)
+      load_rows<T>(grad.data + (b * n.length + first) * grad.row + h * n.values, grad.row, chunk.count, n.values, gy, V, rows);
     transpose<T>(chunk.values(), V, u_turned.get(), C, rows, V);
     transpose<T>(state.get(), V, state_turned.get(), K, K, V);
     transpose<T>(grad_state.get(), V, grad_state_turned.get(), K, K, V);
 
     product<T>({chunk.far_k(), K, 1}, grad_state.get(), V, gu, V, rows, V, n.keys);
-    for (Index i = 0; i < rows; i += kBlock) {
+    for (Index i = 0; n.reads && i < rows; i += kBlock) {
       product<T>({chunk.scores.get() + i * C + i, 1, C}, gy + i * V, V, gu + i * V, V, kBlock, V, rows - i, true);
       product<T>({gy + i * V, V, 1}, u_turned.get(), C, gs + i * C, C, kBlock, i + kBlock, n.values);
       chunk.trim(gs, i, false);
     }
-    product<T>({gy, V, 1}, state_turned.get(), K, q_far.get(), K, rows, K, n.values);
+    if (n.reads) product<T>({gy, V, 1}, state_turned.get(), K, q_far.get(), K, rows, K, n.values);
     product<T>({chunk.values(), V, 1}, grad_state_turned.get(), K, k_far.get(), K, rows, K, n.values);
-    if (chunk.strong) chunk.score_strongly_backward(gs, q_near.get(), k_near.get());
+    if (!n.reads) std::memset(static_cast<void*>(k_near.get()), 0, sizeof(T) * rows * K);
+    else if (chunk.strong) chunk.score_strongly_backward(gs, q_near.get(), k_near.get());
     else between(gs, chunk.near_k(), chunk.near_q(), q_near.get(), k_near.get(), false);
     if (n.delta) {
       chunk.correct_backward(gu, ge);
@@ -83,7 +90,7 @@ template <class T> struct AttentionBackward {
     }
     finish(b, h, first);
     chunk.fade_rows(grad_state.get());
-    product<T>({chunk.far_q(), 1, K}, gy, V, grad_state.get(), V, n.keys, V, rows, true);
+    if (n.reads) product<T>({chunk.far_q(), 1, K}, gy, V, grad_state.get(), V, n.keys, V, rows, true);
     if (n.delta) product<T>({chunk.reading_k(), 1, K}, me, V, grad_state.get(), V, n.keys, V, rows, true);
   }
 
@@ -135,10 +142,13 @@ template <class T> struct AttentionBackward {
           if (chunk.keyed()) store<T>(to + j, ahead, n.keys - j);
           else *to = (j ? *to : T(0)) + sum<T>(ahead);
         }
-        T *to_q = out.q + ((at + i) * n.groups + group) * n.keys + j, *to_k = out.k + ((at + i) * n.groups + group) * n.keys + j;
+        const Index to = ((at + i) * n.groups + group) * n.keys + j;
+        T *to_q = n.reads ? out.q + to : nullptr, *to_k = out.k + to;
         gk += read;
-        if (add) gq += load<T>(to_q, n.keys - j), gk += load<T>(to_k, n.keys - j);
-        store<T>(to_q, gq, n.keys - j), store<T>(to_k, gk, n.keys - j);
+        if (add && n.reads) gq += load<T>(to_q, n.keys - j);
+        if (add) gk += load<T>(to_k, n.keys - j);
+        if (n.reads) store<T>(to_q, gq, n.keys - j);
+        store<T>(to_k, gk, n.keys - j);
       }
     }
     T* values = out.v + (at * n.heads + h) * n.values;

@@ -105,7 +105,7 @@ template <class T> void bind(nb::module_& m, const char* type) {
                                  Address saved) {
     const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
                                     at<const T>(decays), at<const T>(beta)};
-    functions<T>().attention_forward({batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta},
+    functions<T>().attention_forward({batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta, q != 0},
                                      inputs, at<const T>(before), at<T>(y), at<T>(after), at<T>(saved));
   });
   define("attention_backward", [](Size batch, Size length, Size groups, Size heads, Size keys, Size values, Size chunk,
@@ -116,7 +116,7 @@ template <class T> void bind(nb::module_& m, const char* type) {
     const AttentionInputs<T> inputs{rows<const T>(q, q_row), rows<const T>(k, k_row), rows<const T>(v, v_row),
                                     at<const T>(decays), at<const T>(beta)};
     functions<T>().attention_backward(
-        {batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta}, inputs, at<const T>(saved),
+        {batch, length, groups, heads, keys, values, chunk, static_cast<Decay>(decay), delta, q != 0}, inputs, at<const T>(saved),
         rows<const T>(grad_y, grad_y_row), at<const T>(grad_after),
         {at<T>(grad_q), at<T>(grad_k), at<T>(grad_v), at<T>(grad_decay), at<T>(grad_beta), at<T>(grad_before)});
   });

@@ -47,8 +47,9 @@ template <class Body> INLINE void for_states(Index states, Body body) {
 }
 template <class V> INLINE V total(V (&parts)[kTogether]) { return (parts[0] + parts[1]) + (parts[2] + parts[3]); }
 
-template <class T>
-void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after, T* saved) {
+// Without c there are no outputs: y is left alone, and the last state is all there is.
+template <class T, bool Reads>
+void scan_forward_as(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after, T* saved) {
   constexpr int L = kLanes<T>;
   using V = Vec<T>;
   const FlushDenormals flush;
@@ -75,7 +76,7 @@ void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after,
         for (Index i = 0; i < tokens; ++i) {
           const V u = load<T>(in.u.data + (first + i) * in.u.row + channel, count);
           store<T>(inputs.get() + i * L, load(deltas.get() + i * L) * u);
-          store<T>(outputs.get() + i * L, skip * u);
+          if (Reads) store<T>(outputs.get() + i * L, skip * u);
         }
         for_states(S, [&](Index s, auto together) {  // a few states at a time, in registers
           constexpr int W = decltype(together)::value;
@@ -83,14 +84,15 @@ void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after,
 #pragma GCC unroll 8
           for (int j = 0; j < W; ++j) now[j] = load(state + (s + j) * L);
           for (Index i = 0; i < tokens; ++i) {
-            const T *B = in.b.data + (first + i) * in.b.row + s, *C = in.c.data + (first + i) * in.c.row + s;
+            const T *B = in.b.data + (first + i) * in.b.row + s, *C = Reads ? in.c.data + (first + i) * in.c.row + s : B;
             const V delta = load(deltas.get() + i * L), x = load(inputs.get() + i * L);
-            V alpha[W], out = load(outputs.get() + i * L);
+            V alpha[W], out = Reads ? load(outputs.get() + i * L) : x;
 #pragma GCC unroll 8
             for (int j = 0; j < W; ++j) alpha[j] = delta * load(a + (s + j) * L);
             exp2<T, W>(alpha);
 #pragma GCC unroll 8
             for (int j = 0; j < W; ++j) now[j] = now[j] * alpha[j] + x * splat<T>(B[j]);
+            if (!Reads) continue;
 #pragma GCC unroll 8
             for (int j = 0; j < W; ++j) out += now[j] * splat<T>(C[j]);
             store<T>(outputs.get() + i * L, out);
@@ -98,7 +100,7 @@ void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after,
 #pragma GCC unroll 8
           for (int j = 0; j < W; ++j) store<T>(state + (s + j) * L, now[j]);
         });
-        for (Index i = 0; i < tokens; ++i) {
+        for (Index i = 0; Reads && i < tokens; ++i) {
           V out = load(outputs.get() + i * L);
           if (in.z.data) {
             const V z = load<T>(in.z.data + (first + i) * in.z.row + channel, count);
@@ -112,9 +114,13 @@ void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after,
   }
 }
 
-template <class T>
-void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y, const T* grad_after,
-                   ScanGradients<T> out) {
+template <class T> void scan_forward(ScanSize n, ScanInputs<T> in, const T* before, T* y, T* after, T* saved) {
+  (in.c.data ? scan_forward_as<T, true> : scan_forward_as<T, false>)(n, in, before, y, after, saved);
+}
+
+template <class T, bool Reads>
+void scan_backward_as(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y, const T* grad_after,
+                      ScanGradients<T> out) {
   constexpr int L = kLanes<T>;
   using V = Vec<T>;
   const FlushDenormals flush;
@@ -145,7 +151,7 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
           const Index at = first + i;
           const V delta = load(deltas.get() + i * L);
           const V x = delta * load<T>(in.u.data + at * in.u.row + channel, count);
-          const T *B = in.b.data + at * in.b.row, *C = in.c.data + at * in.c.row;
+          const T *B = in.b.data + at * in.b.row, *C = Reads ? in.c.data + at * in.c.row : B;
           const T* old = states.get() + i * SL;
           T *now = states.get() + (i + 1) * SL, *decay = decays.get() + i * SL;
           V parts[kTogether] = {};
@@ -162,7 +168,7 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
 #pragma GCC unroll 8
             for (int j = 0; j < W; ++j) store<T>(now + (s + j) * L, h[j]);
 #pragma GCC unroll 8
-            for (int j = 0; j < W; ++j) parts[j] += h[j] * splat<T>(C[s + j]);
+            for (int j = 0; Reads && j < W; ++j) parts[j] += h[j] * splat<T>(C[s + j]);
           });
           store<T>(outputs.get() + i * L, total(parts));
         }
@@ -170,7 +176,7 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
         const T* A = natural.get() + g * SL;
         T *gh = grad_h.get() + g * SL, *ga = grad_rate.get() + g * SL;
         V gskip = zero<T>(), gbias = zero<T>();
-        for (Index i = 0; i < tokens; ++i) {  // back through the gate
+        for (Index i = 0; Reads && i < tokens; ++i) {  // back through the gate
           const Index at = first + i;
           const V u = load<T>(in.u.data + at * in.u.row + channel, count);
           V gy = load<T>(grad_y + at * D + channel, count);
@@ -187,16 +193,16 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
         for (Index i = tokens - 1; i >= 0; --i) {  // back through the recurrence
           const Index at = first + i;
           const V u = load<T>(in.u.data + at * in.u.row + channel, count), delta = load(deltas.get() + i * L);
-          const V gy = load(outputs.get() + i * L);
-          const T *B = in.b.data + at * in.b.row, *C = in.c.data + at * in.c.row;
+          const V gy = Reads ? load(outputs.get() + i * L) : zero<T>();
+          const T *B = in.b.data + at * in.b.row, *C = Reads ? in.c.data + at * in.c.row : B;
           const T *old = states.get() + i * SL, *now = old + SL, *decay = decays.get() + i * SL;
           T *gb = grad_b.get() + i * SL, *gc = grad_c.get() + i * SL;
           const V x = delta * u;
           V gx = zero<T>(), gdelta = zero<T>();
 #pragma GCC unroll 2
           for (Index s = 0; s < S; ++s) {
-            const V grad = load(gh + s * L) + gy * splat<T>(C[s]);
-            store<T>(gc + s * L, load(gc + s * L) + gy * load(now + s * L));
+            const V grad = Reads ? load(gh + s * L) + gy * splat<T>(C[s]) : load(gh + s * L);
+            if (Reads) store<T>(gc + s * L, load(gc + s * L) + gy * load(now + s * L));
             store<T>(gb + s * L, load(gb + s * L) + grad * x);
             gx += grad * splat<T>(B[s]);
             const V carried = grad * load(decay + s * L), w = carried * load(old + s * L);
@@ -221,7 +227,7 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
         const Index at = first + i;
         for (Index s = 0; s < S; ++s) {
           out.b.data[at * out.b.row + s] = sum<T>(load(grad_b.get() + i * SL + s * L));
-          out.c.data[at * out.c.row + s] = sum<T>(load(grad_c.get() + i * SL + s * L));
+          if (Reads) out.c.data[at * out.c.row + s] = sum<T>(load(grad_c.get() + i * SL + s * L));
         }
       }
     }
@@ -233,6 +239,12 @@ void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y
   unpack_channels<T>(total_rate.get(), out.a, D, S);
   if (out.d) std::memcpy(out.d, total_skip.get(), sizeof(T) * D);
   if (out.bias) std::memcpy(out.bias, total_bias.get(), sizeof(T) * D);
+}
+
+template <class T>
+void scan_backward(ScanSize n, ScanInputs<T> in, const T* saved, const T* grad_y, const T* grad_after,
+                   ScanGradients<T> out) {
+  (in.c.data ? scan_backward_as<T, true> : scan_backward_as<T, false>)(n, in, saved, grad_y, grad_after, out);
 }
 
 }  // namespace SEPARATRIX_ISA

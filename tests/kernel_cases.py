@@ -12,11 +12,12 @@ from separatrix.ops.alternatives import activate, spread
 from separatrix.ops.attention_read import attention_read
 from separatrix.ops.cell_queries import cell_queries
 from separatrix.ops.cross_entropy import cross_entropy
-from separatrix.ops.delta_rule import delta_rule
+from separatrix.ops.delta_rule import delta_rule, delta_state
 from separatrix.ops.gated_norm import gated_norm, rms_norm
-from separatrix.ops.linear_attention import decayed_attention, gated_attention
+from separatrix.ops.linear_attention import decayed_attention, decayed_state, gated_attention, gated_state
 from separatrix.ops.memory_read import Layout, memory_read
 from separatrix.ops.selective_read import selective_read
+from separatrix.ops.selective_scan import selective_state
 from separatrix.ops.swiglu import swiglu
 
 
@@ -153,10 +154,20 @@ def slstm(gates: Tensor, recurrent: Tensor, *memory: Tensor) -> tuple[Tensor, ..
     return y, *after
 
 
+def state_case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> tuple[Callable, list]:
+    """The op that gives the last state alone of one that also gives outputs, and random arguments for it."""
+    _, arguments = case(op, shape, dtype)
+    if op == "selective_scan":
+        return selective_state, [*arguments[:4], *arguments[7:]]  # all but c, d and z
+    function = delta_state if "delta" in op else gated_state if op == "gated" else decayed_state
+    return function, arguments[1:]  # all but q
+
+
 OPS = ["selective_scan", "slstm_scan", "elman_tanh", "elman_relu", "gru", "lstm", "fixed", "fixed complex", "varying"]
 OPS += ["varying complex", "diagonal_scan", "convolution", "silu"]
 CHUNKED = ["decayed", "shared", "gated", "delta", "gated delta"]
 OPS += CHUNKED
+STATES = [*CHUNKED, "selective_scan"]
 READS = ["spread", "activate", "gate after", "gate before", "rms norm", "swiglu", "cross entropy", "selective read"]
 READS += ["attention read", "biased read", "elman_tanh read", "elman_relu read", "gru read", "lstm read"]
 READS += ["shared read", "delta read", "gated delta read", "plain read"]

@@ -42,7 +42,7 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""
-FORMATS = ["real", "fp32", "bf16", "fp16", "e4m3", "fixed(16)"]
+FORMATS = ["real", "fp32", "bf16", "fp16", "e4m3", "e5m2", "fixed(16)"]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], se
 def in_torch(model: SequenceModel, name: str, asked: Asked) -> Tensor:
     """PyTorch's own logits, in the format's type, or in float64 for real arithmetic."""
     dtype = torch.float64 if name == "real" else TORCH[name]
-    network = shuffled(model, None, "torch").to(dtype)
+    weights = {weight: value.to(dtype) for weight, value in model.state_dict().items()}
+    network = filled(model.task, model.config, weights, f"torch {name}")
     context, queries = (x.to(dtype) if x.is_floating_point() else x for x in (asked.context, asked.queries))
     with torch.no_grad():
         return network(context, queries).double()
@@ -64,15 +65,12 @@ def _fault(logits: Tensor, asked: Asked, certificate: Certificate, label: str) -
     return f"{label}: a margin of {least:g}" if least < certificate.margin * (1 - slack) else None
 
 
-def shuffled(model: SequenceModel, seed: int | None, use: str) -> SequenceModel:
-    """The same network with its coordinates, units and heads' coordinates in another order; None: in the same."""
+def shuffled(model: SequenceModel, seed: int, use: str) -> SequenceModel:
+    """The same network with its coordinates, units and heads' coordinates in another order."""
     weights = {name: value.clone() for name, value in model.state_dict().items()}
-    if seed is not None:
-        draw = torch.Generator().manual_seed(seed)
-        order = torch.randperm(model.config.width, generator=draw)
-        weights = (
-            _recurrent(weights, order) if model.config.name == "elman" else _attention(weights, model, order, draw)
-        )
+    draw = torch.Generator().manual_seed(seed)
+    order = torch.randperm(model.config.width, generator=draw)
+    weights = _recurrent(weights, order) if model.config.name == "elman" else _attention(weights, model, order, draw)
     return filled(model.task, model.config, weights, f"shuffled {use}")
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 from attack import instances
+from attack.mutants import Mutator, certificate
 from attack.networks import blank, filled
 from attack.run import attack
 
 from separatrix import constructions
 from separatrix.constructions import CertificateError
 from separatrix.constructions.check import check, check_file
+from separatrix.constructions.check.arguments.product import explore
 from separatrix.models import save
 
 SHORT = [(0, "bf16"), (3, "fp32"), (6, "bf16"), (10, "fp16"), (11, "bf16"), (12, "fp32"), (19, "e4m3"), (22, "fp32")]
@@ -106,14 +108,34 @@ def test_real_certificates_say_that_they_speak_of_real_arithmetic():
     assert "in real arithmetic, of which no number format is a case" in check(built.model, built.certificate).statement
 
 
-def test_automata_that_never_end_are_given_up():
-    """A unit that counts: a check stops at a budget, with one line."""
+@pytest.mark.parametrize("number_format", ["real", "fp32", "bf16"])
+def test_automata_that_never_end_are_given_up(number_format):
+    """A unit that counts is no bit, and the check stops early, with one line."""
+    built = constructions.create("parity", length=4, format=number_format)
+    config, d, cell = built.config.replace(width=built.width + 1), built.width, "blocks.0.mixer.cell"
+    weights = blank(built.task, config)
+    for name, old in built.model.state_dict().items():
+        weights[name][tuple(slice(0, n) for n in old.shape)] = old
+    weights[f"{cell}.weight_hh_l0"][d, d] = weights[f"{cell}.bias_hh_l0"][d] = 1
+    told = {**built.certificate.quantities, "units": d + 1, "state_bits": d + 1}
+    certificate = built.certificate.replace(model=config.model_dump(mode="json"), quantities=told)
+    with pytest.raises(CertificateError, match="units hold up to .*, or fractions: they are no bits"):
+        check(filled(built.task, config, weights, "endless"), certificate)
+
+
+def test_automata_too_large_to_visit_are_given_up():
+    """The last 24 tokens, remembered beside the parity: 2^24 states."""
     built = constructions.create("parity", length=4)
-    weights = {name: each.clone() for name, each in built.model.state_dict().items()}
-    weights["blocks.0.mixer.cell.weight_hh_l0"][0, 0] = 1
-    weights["blocks.0.mixer.cell.bias_hh_l0"][0] = 2
-    with pytest.raises(CertificateError):
-        check(filled(built.task, built.config, weights, "endless"), built.certificate)
+    config, d, cell = built.config.replace(width=built.width + 24), built.width, "blocks.0.mixer.cell"
+    weights = blank(built.task, config)
+    for name, old in built.model.state_dict().items():
+        weights[name][tuple(slice(0, n) for n in old.shape)] = old
+    units = torch.arange(d, d + 23)
+    weights[f"{cell}.weight_hh_l0"][units + 1, units] = 1
+    weights["embed.weight"][1, d] = weights[f"{cell}.weight_ih_l0"][d, d] = 1
+    model = filled(built.task, config, weights, "register")
+    with pytest.raises(CertificateError, match="takes more than the 8,388,608 numbers a check looks at"):
+        explore(model, "fp32", budget=2**23)
 
 
 def test_a_demotion_that_overflows_upwards():
@@ -122,3 +144,12 @@ def test_a_demotion_that_overflows_upwards():
     built.model.state_dict()["blocks.1.mixer.query.bias"][1] = -65504.0
     with pytest.raises(CertificateError, match="do not score far enough below labels"):
         check(built.model, built.certificate)
+
+
+def test_keys_that_float32_holds_and_queries_that_it_does_not():
+    """Tables of two types are compared in the wider: found by the attack, where the check ended in a traceback."""
+    built = constructions.create("index-lookup", length=3, alphabet=3, format="real")
+    mutator = Mutator(built, 'index-lookup {"length": 3, "alphabet": 3} real from 200 0')
+    model, fields = [mutator.next() for _ in range(99)][-1][1]
+    with pytest.raises(CertificateError, match="score is not above all others"):
+        check(model, certificate(fields))

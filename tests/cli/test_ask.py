@@ -69,3 +69,11 @@ def test_a_model_becomes_a_directory_for_automodel(saved, run, tmp_path):
     code, out, _ = run("convert", saved, tmp_path / "folder", "--json")
     assert code == 0 and json.loads(out)["written"].endswith("folder")
     assert {file.name for file in (tmp_path / "folder").iterdir()} >= {"config.json", "model.safetensors"}
+
+
+def test_inputs_a_certificate_does_not_speak_of_are_told(run, tmp_path):
+    path = constructions.create("equality", length=12).save(tmp_path / "equal.safetensors")
+    for context, told in (("010110010110", False), ("0101", True)):
+        code, out, _ = run("ask", path, context)
+        assert code == 0 and ("does not speak of this input" in out) == told
+        assert json.loads(run("ask", path, context, "--json")[1])["within_certificate"] is not told

@@ -30,7 +30,13 @@ def run(run, tmp_path):
 
 
 def test_a_sweep_with_a_failing_trial_goes_on_and_says_so(run, tmp_path):
-    assert json.loads(run("sweep", "mine.toml", "--dry-run", "--json")[1])["to_run"] == 4
+    dry = json.loads(run("sweep", "mine.toml", "--dry-run", "--json")[1])
+    assert dry["to_run"] == 4
+    assert dry["by_model"]["lstm-(1, 4)"]["trials"] == 4
+    assert sum(part["core_seconds_at_most"] for part in dry["by_model"].values()) == pytest.approx(
+        dry["core_seconds_at_most"]
+    )
+    assert "lstm-(1, 4)" in run("sweep", "mine.toml", "--dry-run")[1]
     assert not (tmp_path / "runs").exists()
     code, out, err = run("sweep", "mine.toml", "--json", "--workers", "1")
     assert code == 1

@@ -9,7 +9,8 @@ import pytest
 
 from separatrix import InputError, models, tasks, trust
 from separatrix.experiments.engines.run_trial import load_trained, run_trial
-from separatrix.experiments.search.frontier import Frontier, FrontierPlan, keep
+from separatrix.experiments.search.frontier import Frontier, FrontierPlan
+from separatrix.experiments.search.frontier_files import keep
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig, trial_config
 from separatrix.models.files import load, save

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from scipy import stats
 from torch import nn
 
 import separatrix as sx
+from separatrix import atomic
 from separatrix.bounds.growth import DECISIVE, growth_law
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.measure.capacity import bits_recalled, mean_and_margin
@@ -211,3 +213,13 @@ def test_an_accuracy_equal_to_the_target_reaches_it():
     one.learn(8, [results[2], results[2], results[0]])
     assert not one.enough(8)
     assert isinstance(trials[0], TrialConfig)
+
+
+# what is written -----------------------------------------------------------------------------------------------------
+def test_a_result_and_its_name_are_on_the_disk_before_anything_relies_on_them(tiny, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    result = run_trial(store, tiny(steps=10))
+    flushed: list[str] = []
+    monkeypatch.setattr(atomic, "flush", lambda path: flushed.append(Path(path).name))
+    store.write_result(result)
+    assert flushed == ["result.json", result.identity]

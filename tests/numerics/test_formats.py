@@ -63,6 +63,15 @@ def test_one_number_rounds_as_a_tensor_does(name, x):
     assert same(format.round(torch.tensor([x], dtype=torch.float64)), torch.tensor([format.round_number(x)]).double())
 
 
+@pytest.mark.parametrize("name", ["bf16", "fp16", "e4m3", "fp32", "float(2,1)", "float(8,24)"])
+@given(st.lists(st.floats(), max_size=4), st.booleans())
+def test_the_fast_way_rounds_as_the_plain_one_does_to_the_sign_of_zero(name, numbers, scaled):
+    format = parse(name)
+    x = torch.tensor(numbers, dtype=torch.float64) * (format.smallest / 2 if scaled else 1.0)
+    fast, plain = format.round(x), format.round_plainly(x)
+    assert same(fast, plain) and torch.equal(fast.signbit(), plain.signbit())
+
+
 @pytest.mark.parametrize("name", NAMES)
 @given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))
 def test_rounding_is_monotone_idempotent_and_nearest(name, x, y):

@@ -51,7 +51,7 @@ def run(module: str) -> None:
     spec.loader.exec_module(native)
     sys.path.insert(0, str(ROOT / "tests"))
     import torch
-    from kernel_cases import CHUNKED, OPS, READS, case, evaluate
+    from kernel_cases import CHUNKED, OPS, READS, STATES, case, evaluate, state_case
 
     from separatrix import ops
 
@@ -65,6 +65,8 @@ def run(module: str) -> None:
                     function, arguments = case(op, shape, dtype)
                     with ops.use(isa):
                         evaluate(function, arguments)
+                        if op in STATES:
+                            evaluate(*state_case(op, shape, dtype))
                         if op in CHUNKED and op != "delta":  # and where everything is forgotten
                             decay = torch.full_like(arguments[-3], -torch.inf).requires_grad_()
                             evaluate(function, [*arguments[:-3], decay, *arguments[-2:]])

@@ -7,7 +7,7 @@ import torch
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.tasks import mqar, stream
+from separatrix.tasks import stream
 
 NOT_ASSOCIATIVE = ((0, 1, 2), (1, 0, 0), (2, 1, 0))
 
@@ -94,9 +94,9 @@ def test_a_margin_out_of_reach_names_what_to_change():
     [
         ({"length": 63}, "must be even"),
         ({"length": 24, "pairs": 8}, "need a length of 32, got 24"),
-        ({"length": 64, "pairs": 8, "vocabulary": 16}, "need a vocabulary of 18"),
+        ({"length": 64, "pairs": 8, "vocabulary_size": 16}, "need a vocabulary_size of 18"),
     ],
 )
 def test_mqar_sizes_that_clash(sizes, message):
     with pytest.raises(InputError, match=message):
-        mqar(2, stream(0, "train"), **sizes)
+        sx.tasks.create("mqar", **sizes)

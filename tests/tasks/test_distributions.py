@@ -10,7 +10,7 @@ from chi_square import uniform
 from slow_oracles import bounded_dyck
 
 import separatrix as sx
-from separatrix.tasks import mqar, stream
+from separatrix.tasks import stream
 
 MANY = 20_000
 
@@ -153,7 +153,10 @@ def test_recall_asks_for_absent_keys_as_often_as_it_says():
 
 
 def test_mqar_streams_follow_the_published_layout():
-    inputs, labels = mqar(3000, stream(0, "train"), length=64, pairs=8, vocabulary=256)
+    task = sx.tasks.create("mqar", length=64, pairs=8, vocabulary_size=256)
+    drawn = task.sample(3000, stream(0, "train"))
+    inputs, labels = drawn.inputs, drawn.labels
+    assert task.valid(inputs).all()
     keys, values = inputs[:, 0:16:2], inputs[:, 1:16:2]
     assert keys.min() >= 1
     assert keys.max() < 128
@@ -172,7 +175,8 @@ def test_mqar_streams_follow_the_published_layout():
 
 
 def test_mqar_gaps_are_weighted_draws_without_replacement():
-    inputs, labels = mqar(MANY, stream(0, "train"), length=12, pairs=2, vocabulary=64, power=0.01)
+    drawn = sx.tasks.create("mqar", length=12, pairs=2, vocabulary_size=64, power=0.01).sample(MANY, stream(0, "train"))
+    inputs, labels = drawn.inputs, drawn.labels
     weight = [g ** (0.01 - 1) for g in (1, 2, 3, 4)]
     total = sum(weight)
     for first in range(4):

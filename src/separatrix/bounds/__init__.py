@@ -26,6 +26,7 @@ from separatrix.bounds.protocols import Transcript, attention_protocol, recurren
 from separatrix.bounds.row_growth import RowGrowth, row_growth
 from separatrix.bounds.sizes import longest_attention, longest_recurrent, recurrent_capacity, smallest_state
 from separatrix.bounds.state_size import Part, StateSize
+from separatrix.bounds.stream_table import StreamTable, stream_table
 from separatrix.bounds.table import Rows, TruthTable, truth_table
 from separatrix.bounds.two_way import CrossingSet, FoolingSet, Rank, crossing_set, fooling_set, rank
 from separatrix.tasks.ceiling import accuracy_ceiling
@@ -45,6 +46,7 @@ __all__ = [
     "RowGrowth",
     "Rows",
     "StateSize",
+    "StreamTable",
     "TaskVerdict",
     "Transcript",
     "TruthTable",
@@ -71,6 +73,7 @@ __all__ = [
     "residual_automaton",
     "row_growth",
     "smallest_state",
+    "stream_table",
     "truth_table",
     "two_way_cut",
     "verdicts",

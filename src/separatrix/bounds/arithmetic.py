@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.numerics import FloatingPoint, Format, parse
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 Kind = Literal["fixed", "float", "rounded"]
 Quantity = Literal["one-way, prefix cut", "one-way, any cut", "two-way, any cut", "two-way, prefix cut"]
@@ -40,7 +42,7 @@ def log_length(length: int) -> int:
     return (length - 1).bit_length()
 
 
-class ArithmeticModel(ABC):
+class ArithmeticModel(Shown, ABC):
     """In which arithmetic a bound on one-layer attention holds. `m · per_value + H · per_head` bits cross the cut.
 
     >>> model = sx.bounds.RoundedSums(16)
@@ -81,12 +83,17 @@ class ArithmeticModel(ABC):
     def per_head(self, length: int) -> int:
         """Bits that cross for each head."""
 
+    def _values(self) -> Iterator[tuple[str, Any]]:
+        yield "holds in", self.words
+        yield "every exact model obeys", self.formula
+        yield "assumed", self.assumptions
+
     def capacity(self, width: int, heads: int, length: int) -> int:
         """Bits that may cross a cut of attention with values of m = `width` numbers."""
         _positive(width=width, heads=heads, length=length)
         return width * self.per_value(length) + heads * self.per_head(length)
 
-    def needed(self, task: Task) -> float | None:
+    def needed(self, task: Problem) -> float | None:
         """Bits that must cross, proved for the task; None where no closed form is known (`separatrix analyze`)."""
         if self.quantity == "one-way, any cut":
             return task.attention_bits()

@@ -8,6 +8,7 @@ from typing import Literal
 from separatrix.bounds.sizes import longest_recurrent
 from separatrix.bounds.state_size import StateSize
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.tasks import Task, create
 from separatrix.tasks.base import LONGEST
 
@@ -15,7 +16,7 @@ Ruling = Literal["ruled out (proved)", "not ruled out", "no bound known"]
 
 
 @dataclass(frozen=True)
-class TaskVerdict:
+class TaskVerdict(Shown):
     """What a state of this size means for one task, in any arithmetic: bits are those of the tensors handed over.
 
     ruling:           of exact models at this length; a state that is not ruled out may still be too small

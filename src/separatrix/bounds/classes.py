@@ -8,7 +8,7 @@ from typing import Any
 from separatrix.bounds.arithmetic import ANY, ANY_ASSUMES, STATE, STATE_FORMULA, ArithmeticModel
 from separatrix.bounds.known_upper import REAL, Upper, attention_upper, recurrent_upper, two_layer_upper
 from separatrix.bounds.sizes import smallest_state
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 NO_BOUND = "none known"
 """Where no theorem says anything."""
@@ -17,7 +17,7 @@ UNKNOWN = "unknown"
 """Where a task has no closed form."""
 
 
-def table(task: Task, models: Sequence[ArithmeticModel], heads: int = 1) -> list[dict[str, Any]]:
+def table(task: Problem, models: Sequence[ArithmeticModel], heads: int = 1) -> list[dict[str, Any]]:
     """One row per architecture class and model of arithmetic. Lower bounds that nobody knows are None.
 
     Widths count the numbers in the values of all heads; the first row is the state in bits, the second in numbers of

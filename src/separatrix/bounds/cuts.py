@@ -12,20 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from separatrix.bounds.stream_table import BUDGET as LABELS
+from separatrix.bounds.stream_table import stream_table
 from separatrix.bounds.table import BUDGET, Rows, table_entries, truth_table
 from separatrix.bounds.two_way import CrossingSet, crossing_set
 from separatrix.errors import InputError
-from separatrix.tasks import Task
+from separatrix.notebook import Shown
+from separatrix.tasks import Problem, StreamTask, Task
+from separatrix.tasks.base import context_task
 
 SUBSET_BUDGET = 2**30
 """Most table entries looked at over all subsets before a search takes the place of trying them all."""
 
 
-def recurrent_cut(task: Task, prefix: int, budget: int = BUDGET) -> Rows:
+def recurrent_cut(task: Problem, prefix: int, budget: int = BUDGET) -> Rows:
     """The recurrent cut: held = the first `prefix` tokens, the rest = the others and the query.
 
     The message is the state: m p >= log2 rows for every prefix. Rows are Myhill–Nerode classes, so that the residual
-    automaton attains the bound.
+    automaton attains the bound. Prefixes of a stream are told apart by all later labels.
 
     >>> task = sx.tasks.create("index-lookup", length=4, alphabet=4)
     >>> [sx.bounds.recurrent_cut(task, prefix=prefix).count for prefix in range(5)]
@@ -33,10 +37,12 @@ def recurrent_cut(task: Task, prefix: int, budget: int = BUDGET) -> Rows:
     """
     if not 0 <= prefix <= task.length:
         raise InputError(f"prefix must be in 0 … {task.length}, got {prefix}")
-    return truth_table(task, budget).rows(range(prefix))
+    if isinstance(task, StreamTask):
+        return stream_table(task, min(budget, LABELS)).prefix_rows(prefix)
+    return truth_table(context_task(task), budget).rows(range(prefix))
 
 
-def recurrent_rows(task: Task, prefix: int) -> int:
+def recurrent_rows(task: Problem, prefix: int) -> int:
     """Different rows of the recurrent cut after `prefix` tokens, query unknown. Raises InputError past the budget.
 
     >>> sx.bounds.recurrent_rows(sx.tasks.create("index-lookup", length=4, alphabet=4), prefix=3)
@@ -45,11 +51,13 @@ def recurrent_rows(task: Task, prefix: int) -> int:
     return recurrent_cut(task, prefix).count
 
 
-def memory_profile(task: Task, budget: int = BUDGET) -> list[Rows]:
+def memory_profile(task: Problem, budget: int = BUDGET) -> list[Rows]:
     """The recurrent cut at every prefix, from 0 to the whole context.
 
     >>> [rows.count for rows in sx.bounds.memory_profile(sx.tasks.create("equality", length=6))]
     [1, 2, 4, 8, 5, 3, 2]
+    >>> [rows.count for rows in sx.bounds.memory_profile(sx.tasks.create("flip-flop", length=6))]
+    [1, 1, 2, 3, 2, 1, 1]
     """
     return [recurrent_cut(task, prefix, budget) for prefix in range(task.length + 1)]
 
@@ -83,7 +91,7 @@ def attention_rows(task: Task, held: Sequence[int], query: int | None = None) ->
 
 
 @dataclass(frozen=True)
-class BestCut:
+class BestCut(Shown):
     """The attention cut with the most rows: which positions, and whether all subsets were tried.
 
     >>> cut = sx.bounds.best_attention_cut(sx.tasks.create("equality", length=6))
@@ -95,6 +103,8 @@ class BestCut:
     rows: Rows
     exact: bool
     method: str
+    place: int | None = None
+    """Of a stream: where the label stands; the token there is public."""
 
     @property
     def bits(self) -> float:
@@ -102,21 +112,42 @@ class BestCut:
         return math.log2(self.rows.count)
 
 
-def best_attention_cut(task: Task, budget: int = BUDGET, subset_budget: int = SUBSET_BUDGET) -> BestCut:
+def best_attention_cut(task: Problem, budget: int = BUDGET, subset_budget: int = SUBSET_BUDGET) -> BestCut:
     """The held positions with the most rows: over all subsets where that is affordable, otherwise by search.
 
     The search climbs from halves, odd and even positions and random subsets, adding or taking one position at a time;
-    its result is a proved lower bound, but not called exact.
+    its result is a proved lower bound, but not called exact. A stream is cut at each of its places.
 
     >>> sx.bounds.best_attention_cut(sx.tasks.create("index-lookup", length=4, alphabet=4)).rows.count
     4
     """
+    if isinstance(task, StreamTask):
+        return _best_place(task, min(budget, LABELS), subset_budget)
+    task = context_task(task)
     if table_entries(task) * 2**task.length <= subset_budget:
         subsets = [s for size in range(task.length + 1) for s in combinations(range(task.length), size)]
         rows = {held: attention_cut(task, held, budget=budget) for held in subsets}
         best = max(rows, key=lambda held: rows[held].count)
         return BestCut(best, rows[best], rows[best].exact, f"all {len(subsets)} subsets")
     return _climb(task, budget)
+
+
+def _best_place(task: StreamTask, budget: int, subset_budget: int) -> BestCut:
+    """The best of all places and subsets before them; of beginnings, endings, odd and even places if there are many."""
+    table = stream_table(task, budget)
+    everything = sum(2**place * math.prod(table.shape[: place + 1]) for place in range(task.length)) <= subset_budget
+    cuts = [(place, held) for place in range(task.length) for held in _held_before(place, everything)]
+    rows = {(place, held): table.place_rows(held, place) for place, held in cuts}
+    place, held = max(rows, key=lambda cut: rows[cut].count)
+    best, words = rows[place, held], "all subsets before each place" if everything else "some subsets before each place"
+    return BestCut(held, best, everything and best.exact, words, place)
+
+
+def _held_before(place: int, everything: bool) -> list[tuple[int, ...]]:
+    if everything:
+        return [held for size in range(place + 1) for held in combinations(range(place), size)]
+    parts = [range(cut) for cut in range(place + 1)] + [range(cut, place) for cut in range(1, place)]
+    return [tuple(part) for part in [*parts, range(0, place, 2), range(1, place, 2)]]
 
 
 def two_way_cut(task: Task, held: Sequence[int], budget: int = BUDGET) -> CrossingSet:

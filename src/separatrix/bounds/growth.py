@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 
 Law = Literal["constant", "logarithmic", "power", "undecided"]
 
@@ -25,7 +26,7 @@ RESOLUTION = 1e-3
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(Shown):
     """The law that describes the sizes best, or "undecided". Errors are relative: least squares on logarithms.
 
     exponent: of N in the power law, with its confidence interval (Student's t)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from separatrix.bounds.arithmetic import ANY, log_length
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.logarithms import log2_add, log2_binomial, log2_power_sum
 
@@ -30,7 +30,7 @@ class Upper:
     arithmetic: str = REAL
 
 
-def recurrent_upper(task: Task) -> Upper | None:
+def recurrent_upper(task: Problem) -> Upper | None:
     """Bits of state that suffice for an exact recurrent model that is not told at which position it is.
 
     Every size is that of one machine for all steps. The residual automaton, which meets the lower bound, has a layer of
@@ -75,7 +75,7 @@ def _power_sum(base: int, highest: int, plus: int = 0) -> int | float:
     return plus + (highest + 1 if base == 1 else (base ** (highest + 1) - 1) // (base - 1))
 
 
-def _two_strings(task: Task) -> Upper:
+def _two_strings(task: Problem) -> Upper:
     """The first string so far, S^0 + … + S^n; then what is left to compare, or nothing: S^(n-1) + … + 1 + 1."""
     n, s = task.length // 2, task.alphabet_size
     first, second = _power_sum(s, n), _power_sum(s, n - 1, 1)
@@ -94,7 +94,7 @@ def _tables(task: AssociativeRecall) -> Upper:
     return _machine(largest + math.log2(k + 1) + math.log2(keys + 1), "the set of pairs")
 
 
-def attention_upper(task: Task) -> Upper | None:
+def attention_upper(task: Problem) -> Upper | None:
     """Width that suffices for a one-layer Transformer."""
     if task.name == "index-lookup":
         alphabet = task.model_dump()["alphabet"]
@@ -103,7 +103,7 @@ def attention_upper(task: Task) -> Upper | None:
     return None
 
 
-def two_layer_upper(task: Task) -> Upper | None:
+def two_layer_upper(task: Problem) -> Upper | None:
     """Width that suffices for a two-layer Transformer."""
     told, levels = task.model_dump(), log_length(task.length)
     match task.name:
@@ -127,7 +127,7 @@ def two_layer_upper(task: Task) -> Upper | None:
             return None
 
 
-def elman_upper(task: Task) -> Upper | None:
+def elman_upper(task: Problem) -> Upper | None:
     """Units, of one bit each, of a ReLU Elman network that is built: its weights are `separatrix.constructions`."""
     told = task.model_dump()
     match task.name:

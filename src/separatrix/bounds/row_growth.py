@@ -15,6 +15,7 @@ from typing import Literal
 
 from separatrix.bounds.growth import growth_law
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 
 RowLaw = Literal["constant", "logarithmic", "linear", "undecided"]
 
@@ -26,7 +27,7 @@ FEWEST = 3
 
 
 @dataclass(frozen=True)
-class RowGrowth:
+class RowGrowth(Shown):
     """How the bits of a cut, log2 rows, grow over the lengths that were enumerated: an extrapolation beyond them.
 
     law:            constant, logarithmic or linear in the length

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from separatrix.notebook import Shown
+
 Kind = Literal["constant", "windowed", "linear"]
 
 
@@ -52,7 +54,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class StateSize:
+class StateSize(Shown):
     """What is handed over after N tokens, and how that was found: `source` says on what it was measured.
 
     >>> size = sx.bounds.StateSize((sx.bounds.Part(bits_each=16, constant=0, per_token=128),), source="a cache")

@@ -13,6 +13,7 @@ import torch
 
 from separatrix.bounds.conflicts import colours, conflict_graph, largest_clique
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.tasks import Task
 
 BUDGET = 2**27
@@ -25,7 +26,7 @@ GRAPH_ROWS = 1024
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(Shown):
     """How many different rows a cut has: at least so many messages are needed, and so many suffice when exact.
 
     >>> rows = sx.bounds.recurrent_cut(sx.tasks.create("modular-counter", length=8, modulus=5), prefix=6)
@@ -59,9 +60,9 @@ class TruthTable:
         self.undefined = int(np.iinfo(dtype).max)
         flat = np.empty((prod(self.shape), task.query_count), dtype=dtype)
         split = _first_of_block(self.shape, _BLOCK // task.query_count)
-        endings = _product(self.alphabets[split:])
+        endings = assignments(self.alphabets[split:])
         queries = torch.tensor(list(task.query_values)).expand(len(endings), -1)
-        for block, beginning in enumerate(_product(self.alphabets[:split])):
+        for block, beginning in enumerate(assignments(self.alphabets[:split])):
             context = torch.cat([beginning.expand(len(endings), -1), endings], dim=1)
             answers = task.answer(context, queries)
             if block == 0 and not torch.equal(answers, task.answer(context, queries)):
@@ -113,7 +114,7 @@ def _first_of_block(shape: Sequence[int], size: int) -> int:
     return position
 
 
-def _product(alphabets: Sequence[range]) -> torch.Tensor:
+def assignments(alphabets: Sequence[range]) -> torch.Tensor:
     """Int[B, n]: all assignments of n positions, in lexicographic order (one empty assignment of none)."""
     if not alphabets:
         return torch.zeros(1, 0, dtype=torch.int64)

@@ -9,13 +9,14 @@ import numpy as np
 
 from separatrix.bounds.table import unique_rows
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 
 PRIME = 2_147_483_629
 """The largest prime below 2^31 - 16: products of residues fit in 62 bits."""
 
 
 @dataclass(frozen=True)
-class FoolingSet:
+class FoolingSet(Shown):
     """Pairs (row, column) that all answer `value`, while of any two exchanged pairs one does not.
 
     Any protocol, two-way or not, needs log2 of their number bits, and one more to tell other answers apart.
@@ -69,7 +70,7 @@ def fooling_set(matrix: np.ndarray, restarts: int = 8, seed: int = 0) -> Fooling
 
 
 @dataclass(frozen=True)
-class Rank:
+class Rank(Shown):
     """Rows and columns of a square submatrix that is regular modulo PRIME, and hence over the rationals.
 
     Any protocol for a 0/1 matrix, two-way or not, needs log2 of its rank bits (Mehlhorn and Schmidt 1982).
@@ -122,7 +123,7 @@ def rank(matrix: np.ndarray) -> Rank:
 
 
 @dataclass(frozen=True)
-class CrossingSet:
+class CrossingSet(Shown):
     """Pairs (row, column) of which any two, exchanged, answer otherwise in the column of one of them.
 
     A fooling set for messages after which only the holder of the column must know the answer. Pairs of one transcript

@@ -13,7 +13,7 @@ from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
     from separatrix.bounds import RowGrowth
-    from separatrix.tasks import Task
+    from separatrix.tasks import Problem, Task
 
 
 def analyze(
@@ -31,30 +31,35 @@ def analyze(
     """Enumerate a task at several lengths: both cuts, how they grow, and which architecture classes are separated.
 
     A function of your own takes (context, query) and says its alphabets: @separatrix.tasks.task(alphabet=2, answers=2).
+    Prefixes of a stream are told apart by all its later labels.
 
     Example: separatrix analyze bounded-dyck --lengths 2..8 --kinds 2 --depth 2
     """
     from rich.console import Console
     from rich.progress import track
 
+    from separatrix.bounds.stream_table import check_stream_budget
     from separatrix.bounds.table import BUDGET, check_budget
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
-    from separatrix.tasks import create, family
+    from separatrix.tasks import StreamTask, create, family
+    from separatrix.tasks.base import context_task
 
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
+    if draw is not None:
+        context_task(largest)
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
-        check_budget(at, BUDGET)
+        check_stream_budget(at) if isinstance(at, StreamTask) else check_budget(at, BUDGET)
     shown = track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json)
     rows = [row(at) for at in shown]
     if not rows:
         raise InputError(f"{task} exists at none of the lengths {lengths}")
     if draw is not None:
         write_automaton(largest, draw)
-    verdict = {side: growth(rows, side) for side in ARITHMETIC}
+    verdict = {side: growth(rows, side) for side in ARITHMETIC if f"{side} rows" in rows[0]}
     conclusion = separation(verdict)
     if json:
         told = {side: vars(law) | {"words": str(law), "arithmetic": ARITHMETIC[side]} for side, law in verdict.items()}
@@ -75,25 +80,35 @@ ARITHMETIC = {
 """What each kind of bits bounds, and in which arithmetic."""
 
 
-def row(task: Task) -> dict[str, Any]:
-    """Both cuts of a task at its length, and what messages both ways need across them."""
-    from separatrix.bounds import best_attention_cut, best_prefix_cut, best_two_way_cut, memory_profile
+def row(task: Problem) -> dict[str, Any]:
+    """Both cuts of a task at its length, and what messages both ways need across them (of streams the cuts alone)."""
+    from separatrix.bounds import best_attention_cut, memory_profile
+    from separatrix.tasks import Task
 
     profile, cut = memory_profile(task), best_attention_cut(task)
     most = max(profile, key=lambda r: r.count)
-    both, prefix = best_two_way_cut(task), best_prefix_cut(task)
+    both_ways = _both_ways(task) if isinstance(task, Task) else {"label at": cut.place}
     return {
         "length": task.length,
         "recurrent rows": most.count,
         "recurrent bits": math.log2(most.count),
         "attention rows": cut.rows.count,
         "attention bits": cut.bits,
+        **both_ways,
+        "held": " ".join(map(str, cut.held)),
+        "exact": most.exact and cut.exact,
+    }
+
+
+def _both_ways(task: Task) -> dict[str, Any]:
+    from separatrix.bounds import best_prefix_cut, best_two_way_cut
+
+    both, prefix = best_two_way_cut(task), best_prefix_cut(task)
+    return {
         "two-way rows": len(both.pairs),
         "two-way bits": both.bits,
         "rounded rows": len(prefix.pairs),
         "rounded bits": prefix.bits,
-        "held": " ".join(map(str, cut.held)),
-        "exact": most.exact and cut.exact,
     }
 
 
@@ -148,7 +163,7 @@ def separation(verdict: dict[str, RowGrowth]) -> str:
     recurrent, attention = verdict["recurrent"].law, verdict["attention"].law
     small, over = ("constant", "logarithmic"), "Observed over these lengths, for exact sums:"
     if recurrent in small and attention == "linear":
-        if verdict["rounded"].law in small:
+        if "rounded" in verdict and verdict["rounded"].law in small:
             over += " (with every result rounded nothing is proved against attention)"
         return f"{over} recurrent models have the advantage over one-layer attention."
     if attention in small and recurrent == "linear":

@@ -30,9 +30,10 @@ def ask(
     """
     from separatrix.models.files import load
     from separatrix.models.trace import trace
+    from separatrix.tasks.base import context_task
 
     model = load(file).eval()
-    task = model.task
+    task = context_task(model.task)
     read = context_of(task, context, seed)
     asked = query_of(task, query)
     shown = trace(model, read, asked)
@@ -47,6 +48,7 @@ def ask(
         "margin": shown.margin,
         "logits": shown.logits.tolist(),
         "looks_at": [layer.looks_at() for layer in shown.layers],
+        "within_certificate": within(file, task, read, asked),
         "figure": figure,
     }
     if json:
@@ -54,6 +56,8 @@ def ask(
         return
     verdict = "right" if shown.answer == right else f"wrong: it is {task.show_answer(right)}"
     print(f"{task.show_answer(shown.answer)} ({verdict}), {shown.margin:.4g} above the next answer's logit")
+    if result["within_certificate"] is False:
+        print("the file's certificate does not speak of this input: it is answered as it happens")
     rows = looks(task, read, shown)
     if rows:
         print_table("what the query attends to", ["layer", "head", "place", "token", "weight"], rows)
@@ -61,6 +65,21 @@ def ask(
         if layer.state is not None:
             used = int((layer.state[-1] != 0).sum())
             print(f"layer {index + 1}: {layer.state.shape[1]} numbers handed over, {used} of them not 0")
+
+
+def within(file: Path, task: Task, context: Tensor, query: Tensor) -> bool | None:
+    """Whether the certificate in a file speaks of an input; None where there is none. `certify` says if it holds."""
+    from separatrix.constructions.certificate import NOTE, Certificate
+    from separatrix.constructions.scope import covered
+    from separatrix.models.files import read_header
+    from separatrix.tasks import Batch
+
+    found = read_header(file).notes.get(NOTE)
+    if found is None:
+        return None
+    right = task.answer(context[None], query[None, None])
+    batch = Batch(context[None], query[None, None], right, right * 0)
+    return bool(covered(task, Certificate(**found), batch))
 
 
 def context_of(task: Task, text: str, seed: int) -> Tensor:

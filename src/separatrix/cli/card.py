@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from separatrix.cli import engines, names
+from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json
 
 if TYPE_CHECKING:
-    from separatrix.experiments.card.make import Watcher
+    from separatrix.experiments.card.running import Watcher
+
+
+RATES_CUT = 1600
+"""Steps that the first cut of --rates lies a sixteenth of: two validations of the battery that comes with it."""
 
 
 def card(
@@ -24,6 +29,7 @@ def card(
     minutes: Annotated[float, typer.Option(help="wall-clock time for a first look", min=0.1)] = 10.0,
     thorough: Annotated[bool, typer.Option("--thorough", help="Run the whole battery, however long it takes.")] = False,
     battery: Annotated[Path | None, typer.Option(help="a TOML file of probes of one's own")] = None,
+    rates: tunes.Rates = None,
     gpus: engines.Gpus = 0.0,
     output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),
     workers: Annotated[
@@ -35,8 +41,9 @@ def card(
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
 
     In its minutes a card is a first look: it runs what fits, in order of worth, and lists what it did not. --thorough
-    runs the whole battery with every seed, as the references were made. Fields of the model are options. Trials are
-    kept: the same command again goes on where the time ended.
+    runs the whole battery with every seed, as the references were made. --rates chooses the learning rate of every
+    question first. Fields of the model are options. Trials are kept: the same command again goes on where the time
+    ended.
 
     Example: separatrix card mamba --width 64 --minutes 10
     """
@@ -49,9 +56,11 @@ def card(
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
-    store, asked = Store(output), None if battery is None else load(battery)
+    store, asked = Store(output), standard() if battery is None else load(battery)
+    if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
+        asked = asked.replace(tuning=tuning)
     if force:
-        trials = (asked or standard()).trials({"name": model, **options})
+        trials = asked.trials({"name": model, **options})
         engines.forget(store, [planned.config for planned in trials], force)
     with watching(json) as watcher:
         try:
@@ -128,7 +137,7 @@ def watching(quiet: bool) -> Iterator[Watcher]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from separatrix.cli.progress import summary
-    from separatrix.experiments.card.make import Watcher
+    from separatrix.experiments.card.running import Watcher
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True, quiet=quiet)

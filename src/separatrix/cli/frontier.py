@@ -166,7 +166,7 @@ def _describe(plan: FrontierPlan, url: str, as_json: bool) -> None:
             }
         )
         return
-    cells = len(plan.models) * len(plan.lengths)
+    cells = len(plan.cells())
     rates = len(plan.tuning.rates) if plan.tuning else 1
     print(f"{cells} searches over {len(plan.widths)} widths, {rates} rates, {len(plan.seeds)} seeds each, in {url}")
     print(f"probably {probable.trials} trials, about {probable.amount}, if the search finds what theory predicts")

@@ -44,7 +44,11 @@ def list_(
 def _tasks() -> list[dict[str, str]]:
     from separatrix import tasks
 
-    return [{"task": name, "question": tasks.family(name).summary} for name in tasks.names()]
+    return [
+        {"task": name, "question": tasks.family(name).summary, "answers": answers}
+        for answers, names in (("at the end", tasks.names()), ("on the way", tasks.stream_names()))
+        for name in names
+    ]
 
 
 def _models() -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ from separatrix.cli.output import Json, print_json, print_table, readable
 
 if TYPE_CHECKING:
     from separatrix.bounds.state_size import StateSize
-    from separatrix.tasks import Task
+    from separatrix.tasks import Problem, Task
 
 UNITS = {"b": 1, "bit": 1, "bits": 1, "B": 8, "kB": 8e3, "KB": 8e3, "MB": 8e6, "GB": 8e9,
          "KiB": 8 * 2**10, "MiB": 8 * 2**20, "GiB": 8 * 2**30}  # fmt: skip
@@ -50,13 +50,17 @@ def plan(
     from separatrix.bounds.formats import chosen
     from separatrix.bounds.in_words import sentence
     from separatrix.cli.options import assign
-    from separatrix.tasks import create, family
+    from separatrix.errors import InputError
+    from separatrix.tasks import Task, create, family
 
     models = chosen(precision, number_format, arithmetic)
     made = create(task, **assign(context, {"task": family(task)})["task"])
     rows = [row for row in table(made, models, heads) if layers is None or _of_layers(row, layers)]
     found = [] if store is None else _found(store, made)
-    held = [_held(what, size, made) for what, size in _sizes(model, state, made)]
+    asked = _sizes(model, state, made)
+    if asked and not isinstance(made, Task):
+        raise InputError(f"--state and --model ask about tasks with one state to hand over, which {task} has not")
+    held = [_held(what, size, made) for what, size in asked if isinstance(made, Task)]
     said = sentence(table(made, models, heads), models[0].bits)
     if json:
         print_json({
@@ -82,7 +86,7 @@ def _must(row: dict[str, Any]) -> str:
     return row["status"] if row["lower bound"] is None else readable(row["lower bound"])
 
 
-def _sizes(model: str | None, state: str | None, task: Task) -> list[tuple[str, StateSize]]:
+def _sizes(model: str | None, state: str | None, task: Problem) -> list[tuple[str, StateSize]]:
     """What is asked about, and its state."""
     from separatrix.bounds.state_size import Part, StateSize
 
@@ -104,7 +108,7 @@ def memory(text: str) -> int:
     return bits
 
 
-def _size(model: str, task: Task) -> StateSize:
+def _size(model: str, task: Problem) -> StateSize:
     """The state of a card's model, of a configuration, or of `name:width`, measured."""
     from separatrix.errors import InputError
 
@@ -147,9 +151,9 @@ def _held(what: str, size: StateSize, task: Task) -> dict[str, Any]:
     }
 
 
-def _found(url: str, task: Task) -> list[dict[str, Any]]:
+def _found(url: str, task: Problem) -> list[dict[str, Any]]:
     """The frontiers of a store at this task and length."""
-    from separatrix.experiments.search.frontier import kept
+    from separatrix.experiments.search.frontier_files import kept
     from separatrix.experiments.store.folder import Store
     from separatrix.report.html.planner import found_at
 

@@ -32,9 +32,10 @@ def protocol(
     from separatrix.experiments.engines.run_trial import load_trained
     from separatrix.experiments.store.folder import Store
     from separatrix.tasks import stream
+    from separatrix.tasks.base import context_task
 
     model = load_trained(Store(folder, create=False), identity)
-    task = model.task
+    task = context_task(model.task)
     batch = task.sample(contexts, stream(0, "test"), queries=min(32, task.query_count, task.length))
     attention = model.config.name == "transformer"
     if attention:

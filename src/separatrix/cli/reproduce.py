@@ -45,7 +45,8 @@ def reproduce(
 ) -> None:
     """Reproduce the paper's figures: search a preset's frontiers, train its trials, then write the page.
 
-    Where a preset has [tuning], or --rates is given, the learning rate of every model at every length is chosen first.
+    Where a preset has a table `tuning`, or --rates is given, the learning rate of every model at every length is chosen
+    first.
 
     Finished trials are kept: run the same command again after an interruption to go on.
 

@@ -11,7 +11,7 @@ from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
 
 if TYPE_CHECKING:
-    from separatrix.tasks import Task
+    from separatrix.tasks import StreamTask, Task
 
 Split = Literal["train", "validation", "test"]
 
@@ -33,7 +33,7 @@ def sample(
     Example: separatrix sample bounded-dyck --length 12 --kinds 2 --depth 3 --count 5
     """
     from separatrix.cli.options import assign
-    from separatrix.tasks import as_dataset, create, family, write
+    from separatrix.tasks import StreamTask, as_dataset, create, family, write
 
     made = create(task, **assign(context, {"task": family(task)})["task"])
     data = as_dataset(made, count, seed, split, queries)
@@ -44,6 +44,8 @@ def sample(
     examples = data.rows(0, count)
     if json:
         print_json({name: tensor.tolist() for name, tensor in examples.items()})
+    elif isinstance(made, StreamTask):
+        print_table(f"{task}, length {made.length}", ["stream", "answers"], lines(made, examples))
     else:
         print_table(f"{task}, length {made.length}", ["context", "query", "answer", "kind"], rows(made, examples))
 
@@ -60,3 +62,9 @@ def rows(task: Task, examples: dict[str, Any]) -> list[list[str]]:
         for b in range(examples["queries"].shape[0])
         for q in range(examples["queries"].shape[1])
     ]
+
+
+def lines(task: StreamTask, examples: dict[str, Any]) -> list[list[str]]:
+    """Each stream and its answers as readable lines."""
+    pairs = zip(examples["inputs"], examples["labels"], strict=True)
+    return [[task.show(inputs), task.show_labels(labels)] for inputs, labels in pairs]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from separatrix.experiments.search.halving import Halving
+    from separatrix.experiments.search.sweep import Sweep
     from separatrix.experiments.trial.config import TrialConfig
 
 
@@ -52,7 +53,7 @@ def sweep(
         contests(trials, plan.halving)  # says so now if nobody competes
     url = output or f"runs/{file.stem}"
     if dry_run:
-        _describe(url, trials, plan.halving, json)
+        _describe(url, trials, plan, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     store = Store(url)
@@ -74,11 +75,12 @@ def sweep(
     report_outcome(store, results, json, given_up=len(trials) - len(chosen))
 
 
-def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_json: bool) -> None:
+def _describe(url: str, trials: Sequence[TrialConfig], plan: Sweep, as_json: bool) -> None:
     """The trials, how they stand in the store if there is one, and what the rest of them costs."""
     from separatrix.errors import InputError
-    from separatrix.experiments.search.cost import estimated_cost
+    from separatrix.experiments.search.cost import by_model, estimated_cost
     from separatrix.experiments.search.sweep import trial_labels
+    from separatrix.experiments.search.tuning import tuning_trials
     from separatrix.experiments.store.folder import Store
 
     statuses: dict[str, str] = {}
@@ -98,15 +100,29 @@ def _describe(url: str, trials: Sequence[TrialConfig], rule: Halving | None, as_
         for trial in trials
     ]
     left = [t for t, row in zip(trials, listing, strict=True) if row["stands"] == "new" or "step" in row["stands"]]
-    cost = estimated_cost(left)
-    said: dict[str, Any] = {"trials": listing, "to_run": len(left), "core_seconds_at_most": cost.seconds}
+    competing = tuning_trials(left, plan.tuning) if plan.tuning else []
+    paces: dict[str, Any] = {}
+    cost, rule = estimated_cost([*left, *competing], paces), plan.halving
+    parts = by_model([*left, *competing], paces)
+    said: dict[str, Any] = {
+        "trials": listing,
+        "to_run": len(left),
+        "tuning_trials_at_most": len(competing),
+        "core_seconds_at_most": cost.seconds,
+        "by_model": {model: {"trials": part.trials, "core_seconds_at_most": part.seconds}
+                     for model, part in parts.items()},
+    }  # fmt: skip
     if rule is not None:
         said["share_with_halving"] = _share(trials, rule)
     if as_json:
         print_json(said)
         return
     print_table(f"{len(trials)} trials", list(listing[0]), [list(row.values()) for row in listing])
-    print(f"{len(left)} to run: {cost}")
+    rows = [[model, part.trials, part.amount] for model, part in parts.items()]
+    if rows:
+        print_table("what is left to run, by model and width", ["model", "trials", "at most"], rows)
+    tuned = f", and at most {len(competing)} that choose their learning rates" if competing else ""
+    print(f"{len(left)} to run{tuned}: {cost}")
     if rule is not None:
         print(f"halving trains at most {said['share_with_halving']:.0%} of all steps, and ends most trials early")
 

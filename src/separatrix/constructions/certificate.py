@@ -12,6 +12,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+from separatrix.notebook import brief, facts
 
 Scope = Literal["lengths up to N", "length N", "all lengths", "inputs of a margin", "all inputs but a share"]
 """For which inputs the claim is proved. Always every input of the scope, never a sample of them."""
@@ -56,3 +57,15 @@ class Certificate(Config):
     task: dict[str, Any] = Field(description="configuration of the task")
     model: dict[str, Any] = Field(description="configuration of the model")
     weights_sha256: str | None = Field(None, description="hash of the weights it was issued for, set when saved")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the claim, and what it rests on."""
+        said = {
+            "certified": self.claim,
+            "for": self.scope,
+            "by": self.argument,
+            "number format": self.number_format,
+            "margin": brief(self.margin),
+            **{name: brief(value) for name, value in self.quantities.items()},
+        }
+        return facts(f"certificate: {self.construction}", said)

@@ -18,7 +18,9 @@ from separatrix.errors import InputError
 from separatrix.models import ModelConfig, SequenceModel, architecture
 from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
+from separatrix.notebook import brief, facts
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 
 class Options(Config):
@@ -61,6 +63,17 @@ class Construction:
         """Width m of the model's residual stream, or the number of units of a recurrent model."""
         return self.config.width
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the size, and what is certified of it. Makes no weights."""
+        certificate = self.certificate
+        said = {
+            "architecture": f"{self.config.name}, {self.config.layers} layer(s), width {self.width:,}",
+            "number format": certificate.number_format,
+            "certified": certificate.claim,
+            "margin": brief(certificate.margin),
+        }
+        return facts(f"{certificate.construction}, N = {self.task.length:,}", said)
+
     def save(self, path: str | Path) -> Path:
         """Write weights, task, configuration and certificate to one safetensors file. Returns the path."""
         certificate = self.certificate.replace(weights_sha256=weights_sha256(self.model))
@@ -89,7 +102,7 @@ def load(path: str | Path) -> Construction:
     if NOTE not in header.notes:
         raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
     model = load_model(path).eval()
-    return Construction(model.task, model.config, Certificate(**header.notes[NOTE]), lambda: model)
+    return Construction(context_task(model.task), model.config, Certificate(**header.notes[NOTE]), lambda: model)
 
 
 def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from separatrix.constructions.certificate import Certificate
 from separatrix.constructions.construction import Construction
-from separatrix.tasks import Batch
+from separatrix.tasks import Batch, Task
 from separatrix.tasks.nearest_neighbor import NearestNeighbor
 
 
@@ -22,7 +23,11 @@ def within_guarantee(built: Construction, batch: Batch) -> Bool[Tensor, "B Q"]:
     >>> sx.constructions.within_guarantee(built, batch).all().item()
     True
     """
-    task, certificate = built.task, built.certificate
+    return covered(built.task, built.certificate, batch)
+
+
+def covered(task: Task, certificate: Certificate, batch: Batch) -> Bool[Tensor, "B Q"]:
+    """`within_guarantee` of a certificate by itself, as a file holds it."""
     length, queries = batch.context.shape[1], batch.queries.shape[:2]
     fits = length == task.length if certificate.scope == "length N" else length in task.lengths
     if certificate.scope == "all lengths":

@@ -15,8 +15,8 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.models import SequenceModel
-from separatrix.notebook import facts
-from separatrix.tasks import Task
+from separatrix.notebook import bits, facts
+from separatrix.tasks import Problem
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,13 @@ class Trained:
                 "ended": ", ".join(str(result.ending or result.status) for result in self.results),
                 "learning rate": f"{self.choice.rate:g} (within two points: {window})",
                 "state, bits (measured)": f"{self.result.state_bits:,}",
-                "an exact recurrent state needs (proved)": _bits(self.result.recurrent_bits),
+                "an exact recurrent state needs (proved)": bits(self.result.recurrent_bits),
             },
         )
 
 
-def _bits(needed: float | None) -> str:
-    return "unknown" if needed is None else f"{needed:,.4g} bits"
-
-
 def train(
-    task: Task | dict[str, Any],
+    task: Problem | dict[str, Any],
     model: SequenceModel | dict[str, Any] | str,
     rates: Sequence[float] = RATES,
     seeds: Sequence[int] = (0,),

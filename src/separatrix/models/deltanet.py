@@ -17,7 +17,7 @@ from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
-from separatrix.ops.delta_rule import CHUNK, delta_rule, delta_step
+from separatrix.ops.delta_rule import CHUNK, delta_rule, delta_state, delta_step
 from separatrix.ops.gated_norm import gated_norm
 from separatrix.ops.memory_read import Layout, memory_read
 
@@ -75,9 +75,15 @@ class DeltaMixer(SharedMixer):
         self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
         """Queries, keys, values, beta and log decay from the convolved projections and the token itself."""
-        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes, dim=-1))
-        q, k = F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, F.normalize(k, dim=-1, eps=1e-6)
-        return q, k, v, torch.sigmoid(self.strength(x)), self.log_decay(x)
+        q = mixed[..., : self.sizes[0]].unflatten(-1, (self.heads, -1))
+        return F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, *self.written(mixed[..., self.sizes[0] :], x)
+
+    def written(
+        self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Keys, values, beta and log decay, from the convolved projections of keys and values."""
+        k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes[1:], dim=-1))
+        return F.normalize(k, dim=-1, eps=1e-6), v, torch.sigmoid(self.strength(x)), self.log_decay(x)
 
     def log_decay(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B H"] | None:
         """The logarithm of each head's decay, None where nothing is forgotten."""
@@ -93,6 +99,18 @@ class DeltaMixer(SharedMixer):
         mixed = ops.causal_convolution(entering, self.conv.weight[:, 0], None, window)
         y, after = delta_rule(*self.parts(mixed, x), before, self.chunk)
         return self.finish(y, x), (last_inputs(entering, window, self.taps), after)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        window, before = (None, None) if state is None else state
+        keys, weight = self.sizes[0], self.conv.weight[:, 0]
+        asked = F.linear(
+            x[:, max(0, x.shape[1] - self.taps + 1) :], self.enter.weight[:keys]
+        )  # none but the last are held
+        entering = F.linear(x, self.enter.weight[keys:])
+        past = (None, None) if window is None else (window[..., :keys], window[..., keys:])
+        mixed = ops.causal_convolution(entering, weight[keys:], None, past[1])
+        held = [last_inputs(part, old, self.taps) for part, old in zip((asked, entering), past, strict=True)]
+        return torch.cat(held, dim=-1), delta_state(*self.written(mixed, x), before, self.chunk)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         mixed, window = convolution_step(self.enter(x), self.conv.weight[:, 0], None, state[0])

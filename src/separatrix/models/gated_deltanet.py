@@ -40,6 +40,8 @@ class GatedDeltaMixer(DeltaMixer):
     def gates(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B I"]:
         return self.gate(x)
 
+    prefill, alternatives = DeltaMixer.prefill, DeltaMixer.alternatives  # made of log_decay and gates, as above
+
     def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         return self.out((head_norm(y) * self.norm).flatten(-2) * F.silu(self.gates(x)))
 

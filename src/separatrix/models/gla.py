@@ -16,7 +16,7 @@ from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.gated_norm import gated_norm
-from separatrix.ops.linear_attention import GATED_CHUNK, gated_attention, gated_step
+from separatrix.ops.linear_attention import GATED_CHUNK, gated_attention, gated_state, gated_step
 from separatrix.ops.memory_read import Layout, memory_read
 
 
@@ -57,10 +57,13 @@ class GLAMixer(SharedMixer):
 
     def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys, values and log decays, one row of numbers a head."""
-        log_decay = F.logsigmoid(self.decay(x)) / 16
-        parts = (self.query(x) * self.key_width**-0.5, self.key(x), self.value(x), log_decay)
-        q, k, v, log_decay = (part.unflatten(-1, (self.heads, -1)) for part in parts)
-        return q, k, v, log_decay
+        return (self.query(x) * self.key_width**-0.5).unflatten(-1, (self.heads, -1)), *self.written(x)
+
+    def written(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys, values and log decays."""
+        parts = self.key(x), self.value(x), F.logsigmoid(self.decay(x)) / 16
+        k, v, log_decay = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        return k, v, log_decay
 
     def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """Each head normalised, then the gate and the output projection."""
@@ -69,6 +72,9 @@ class GLAMixer(SharedMixer):
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         y, after = gated_attention(*self.project(x), None if state is None else state[0], self.chunk)
         return self.finish(y, x), (after,)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        return (gated_state(*self.written(x), None if state is None else state[0], self.chunk),)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y, after = gated_step(*self.project(x), state[0])

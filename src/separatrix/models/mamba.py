@@ -19,6 +19,7 @@ from separatrix.models.state import State
 from separatrix.ops.alternatives import activate
 from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.selective_read import selective_read
+from separatrix.ops.selective_scan import selective_state
 
 
 class MambaConfig(ModelConfig):
@@ -63,6 +64,14 @@ class MambaMixer(SharedMixer):
         a = -torch.exp(self.A_log)
         y, after = ops.selective_scan(u, delta, a, b, c, self.D, z, self.dt_proj.bias, before, softplus=True)
         return self.out_proj(y), (last_inputs(x, window, self.taps), after)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        window, before = (None, None) if state is None else state
+        x = F.linear(x, self.in_proj.weight[: self.in_proj.out_features // 2])  # (B, N, I)
+        u = ops.causal_convolution(x, self.conv1d.weight[:, 0], self.conv1d.bias, window)
+        delta, b, _ = self.selection(u)
+        after = selective_state(u, delta, -torch.exp(self.A_log), b, self.dt_proj.bias, before, softplus=True)
+        return last_inputs(x, window, self.taps), after
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         window, h = state

@@ -18,7 +18,7 @@ from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.gated_norm import gated_norm
-from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
+from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_state, decayed_step
 from separatrix.ops.memory_read import Layout, memory_read
 
 
@@ -97,6 +97,23 @@ class Mamba2Mixer(SharedMixer):
         c, b, v, log_decay, u = self.parts(mixed, step)
         y, after = decayed_attention(c, b, v, log_decay, before, self.chunk)
         return self.finish(y, u, z), (last_inputs(entering, window, self.taps), after)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        window, before = (None, None) if state is None else state
+        inner, states, _ = self.sizes
+        written, weight = inner + states, self.in_proj.weight
+        entering = F.linear(x, weight[inner : inner + written])  # (B, N, I + S): what c is read by is needed at the end
+        asked = F.linear(x[:, max(0, x.shape[1] - self.taps + 1) :], weight[inner + written : inner + written + states])
+        step = F.softplus(F.linear(x, weight[-self.heads :]) + self.dt_bias)
+        past = (None, None) if window is None else window.split([written, states], dim=-1)
+        taps, bias = self.conv1d.weight[:written, 0], self.conv1d.bias
+        assert bias is not None
+        mixed = ops.causal_convolution(entering, taps, bias[:written], past[0])
+        u, b = mixed.split([inner, states], dim=-1)
+        v = u.unflatten(-1, (self.heads, -1)) * step[..., None]
+        after = decayed_state(b.unsqueeze(-2), v, -torch.exp(self.A_log) * step, before, self.chunk)
+        held = [last_inputs(part, old, self.taps) for part, old in zip((entering, asked), past, strict=True)]
+        return torch.cat(held, dim=-1), after
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         z, entering, step = self.enter(x)

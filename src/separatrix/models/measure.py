@@ -14,6 +14,9 @@ from separatrix.models.huggingface.shrink import windows
 from separatrix.models.state import bits_per_number, tensors
 from separatrix.tasks import Task
 
+BATCH = 3
+"""Contexts read at once: a cache's counters, of one number, do not look like a batch of them."""
+
 
 def window_lengths(model: nn.Module) -> list[int]:
     """The windows, in tokens, that a model or one of its layers has: its state may change its growth there."""
@@ -36,7 +39,7 @@ def measured_size(model: Any, task: Task, lengths: Iterable[int] | None = None) 
     read = sorted({n for n in lengths if n in task.lengths})
     counts: dict[int, list[tuple[int, int]]] = {}
     for length in read:
-        context = task.sample(1, torch.Generator().manual_seed(0), length=length).context
+        context = task.sample(BATCH, torch.Generator().manual_seed(0), length=length).context
         with torch.no_grad():
             kept = tensors(model.prefill(context))
         counts[length] = [(tensor[0].numel(), bits_per_number(tensor.dtype)) for tensor in kept]

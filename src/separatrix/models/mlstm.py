@@ -18,7 +18,7 @@ from separatrix.models.state import State
 from separatrix.ops.alternatives import activate, spread
 from separatrix.ops.convolution import convolution_shares, convolution_step, last_inputs
 from separatrix.ops.linear_attention import CHUNK
-from separatrix.ops.normalised_attention import normalised, normalised_attention, normalised_step
+from separatrix.ops.normalised_attention import normalised, normalised_attention, normalised_memory, normalised_step
 
 
 class MLSTMConfig(ModelConfig):
@@ -83,6 +83,13 @@ class MLSTMMixer(SharedMixer):
         q, k, v, enter, forget = self.project(mixed, x)
         y, after = normalised_attention(q, k, v, enter, forget, memory, self.chunk)
         return self.finish(y, mixed, z), (last_inputs(x, window, self.taps), *after)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        window, memory = (None, None) if state is None else (state[0], tuple(state[1:]))
+        x = F.linear(x, self.up.weight[: self.up.out_features // 2])  # (B, N, I)
+        mixed = ops.causal_convolution(x, self.conv.weight[:, 0], self.conv.bias, window)
+        _, k, v, enter, forget = self.project(mixed, x)
+        return last_inputs(x, window, self.taps), *normalised_memory(k, v, enter, forget, memory, self.chunk)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         x, z = self.up(x).chunk(2, dim=-1)  # (B, I)

@@ -23,10 +23,11 @@ from torch.utils import _pytree as pytree
 from separatrix import ops
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, ask
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.models.transformer import Attention
+from separatrix.tasks.base import context_task
 
 
 def export_onnx(model: SequenceModel, path: str | Path) -> Path:
@@ -45,7 +46,7 @@ def export_onnx(model: SequenceModel, path: str | Path) -> Path:
     except ImportError:
         raise InputError("exporting to ONNX needs the extra `onnx`: pip install 'separatrix[onnx]'") from None
     exported = _stepwise(model)
-    example = model.task.sample(2, torch.Generator().manual_seed(0), queries=2)
+    example = context_task(model.task).sample(2, torch.Generator().manual_seed(0), queries=2)
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with _calm(), torch.no_grad(), ops.native.use("reference"):
@@ -124,4 +125,4 @@ class _Stepwise(Mixer):
         return self.mixer.step(state, x)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        return self.mixer.decode(state, x)
+        return ask(self.mixer, state, x)

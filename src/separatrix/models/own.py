@@ -18,7 +18,7 @@ from separatrix import trust
 from separatrix.errors import InputError, unknown
 from separatrix.models.causality import check_causal, check_forms, quiet
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, latest
 from separatrix.models.pickling import OWN
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, repeat_queries
@@ -68,7 +68,7 @@ class Stepped(Mixer):
         return self.module.step(state, x)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        if hasattr(self.module, "decode"):
+        if hasattr(self.module, "decode") and latest(type(self.module), ("decode", "step")) == "decode":
             return self.module.decode(state, x)
         batch, queries, width = x.shape
         y, _ = self.module.step(repeat_queries(state, queries), x.reshape(batch * queries, width))

@@ -13,7 +13,7 @@ from separatrix.errors import unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.pickling import importable
 from separatrix.models.sequence import SequenceModel
-from separatrix.tasks.base import Task
+from separatrix.tasks.problem import Problem
 
 _ARCHITECTURES = {
     "transformer": "transformer:Transformer",
@@ -119,7 +119,7 @@ def configure(name: str, **options: Any) -> ModelConfig:
     return architecture(name).Config(**options)
 
 
-def create(name: str, task: Task, **options: Any) -> SequenceModel:
+def create(name: str, task: Problem, **options: Any) -> SequenceModel:
     """A freshly initialised model by name, e.g. `create("lstm", task, width=64, layers=1)`.
 
     Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.

@@ -17,7 +17,7 @@ from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.gated_norm import gated_norm
-from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_step
+from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_state, decayed_step
 from separatrix.ops.memory_read import Layout, memory_read
 
 
@@ -75,8 +75,12 @@ class Retention(Computed, SharedMixer):
 
     def project(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, one row of numbers a head."""
-        q, k, v = (f(x).unflatten(-1, (self.heads, -1)) for f in (self.query, self.key, self.value))
-        return q, k * self.key_width**-0.5, v
+        return self.query(x).unflatten(-1, (self.heads, -1)), *self.written(x)
+
+    def written(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:
+        """Keys and values."""
+        k, v = (f(x).unflatten(-1, (self.heads, -1)) for f in (self.key, self.value))
+        return k * self.key_width**-0.5, v
 
     def finish(self, y: Float[Tensor, "*B H V"], x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         """Each head normalised, then the gate and the output projection."""
@@ -91,14 +95,24 @@ class Retention(Computed, SharedMixer):
         return rotate(state.transpose(-1, -2), steps * self.angles_for(state)).transpose(-1, -2)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        length = x.shape[1]
         q, k, v = self.project(x)
-        back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles_for(x)
-        log_decay = self.log_decay.to(torch.promote_types(x.dtype, torch.float32)).expand(1, length, -1)
+        back, log_decay = self.places(x)
         y, after = decayed_attention(
             rotate(q, back), rotate(k, back), v, log_decay, None if state is None else state[0], self.chunk
         )
-        return self.finish(y, x), (self.turn(after, length),)
+        return self.finish(y, x), (self.turn(after, x.shape[1]),)
+
+    def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
+        k, v = self.written(x)
+        back, log_decay = self.places(x)
+        after = decayed_state(rotate(k, back), v, log_decay, None if state is None else state[0], self.chunk)
+        return (self.turn(after, x.shape[1]),)
+
+    def places(self, x: Float[Tensor, "B N D"]) -> tuple[Float[Tensor, "N 1 A"], Float[Tensor, "1 N H"]]:
+        """The angles each token is turned back by, and its log decays."""
+        length = x.shape[1]
+        back = -torch.arange(1, length + 1, device=x.device)[:, None, None] * self.angles_for(x)
+        return back, self.log_decay.to(torch.promote_types(x.dtype, torch.float32)).expand(1, length, -1)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         q, k, v = self.project(x)

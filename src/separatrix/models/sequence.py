@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer, own_rows
+from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
 from separatrix.ops.gated_norm import rms_norm
 from separatrix.ops.swiglu import swiglu
-from separatrix.tasks.base import Task
+from separatrix.tasks.problem import Problem
 
 M = TypeVar("M", bound="SequenceModel")
 
@@ -76,15 +76,15 @@ class Block(nn.Module):
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
         """The mixer's state after the last token."""
-        return self.mixer.prefill(self.norm(x), state)
+        return reduce(self.mixer, self.norm(x), state)
 
     def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
         """Outputs for each of Q alternative next tokens."""
-        return self.finish(x, self.mixer.decode(state, self.norm(x)))
+        return self.finish(x, ask(self.mixer, state, self.norm(x)))
 
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
-        mixed = self.mixer.alternatives(state, self.norm(x), which)
+        mixed = ask_rows(self.mixer, state, self.norm(x), which)
         x = spread(x, which, mixed) if self.residual else mixed
         return x if self.mlp is None else x + self.mlp(x)
 
@@ -120,7 +120,7 @@ class SequenceModel(nn.Module):
     source: ClassVar[str] = ""
     config: ModelConfig
 
-    def __init__(self, task: Task, config: ModelConfig) -> None:
+    def __init__(self, task: Problem, config: ModelConfig) -> None:
         super().__init__()
         self.task, self.config = task, config
         width = config.width
@@ -146,7 +146,7 @@ class SequenceModel(nn.Module):
         """The mixer of one layer (0 is nearest the input) for a configuration of the class's own type."""
 
     @classmethod
-    def for_task(cls: type[M], task: Task, **options: Any) -> M:
+    def for_task(cls: type[M], task: Problem, **options: Any) -> M:
         """A freshly initialised model for a task, e.g. `Transformer.for_task(task, width=64, layers=1, heads=2)`.
 
         Initialisation draws on torch's global generator. Raises InputError for unknown or impossible options.
@@ -174,16 +174,40 @@ class SequenceModel(nn.Module):
                 states.append(after)
         return tuple(states)
 
-    def decode(self, state: tuple[State, ...], queries: Tensor) -> Float[Tensor, "B Q answers"]:
+    def decode(
+        self, state: tuple[State, ...], queries: Tensor, start: int | None = None
+    ) -> Float[Tensor, "B Q answers"]:
         """Logits of the answers to each query, all asked of the same state.
 
         queries: Int[B, Q], or Float[B, Q, d] for vector tasks
+        start:   tokens before them, where queries are the next tokens of a stream; None for queries that stand nowhere
         """
         rows, which = self.distinct(queries)
+        if start is not None and self.positions is not None:
+            rows = rows + self.positions(1, start).to(rows.dtype)
         x = self.blocks[0].alternatives(state[0], rows, which)
         for layer, block in enumerate(self.blocks):
             x = block.decode(state[layer], x) if layer else x
         return self.head(self.norm(x))
+
+    def read(
+        self, inputs: Tensor, where: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T answers"] | Float[Tensor, "M answers"]:
+        """Logits at every token of a stream, in one pass: `decode(prefill(inputs[:, :t]), inputs[:, t:t+1], start=t)`.
+
+        inputs: Int[B, T] tokens
+        where:  the places whose logits are wanted: Float[M, answers] of those, in order, and nothing is made of others
+        Raises InputError for a model that is not causal: its earlier answers would depend on later tokens.
+        """
+        self._check(inputs)
+        if not all(block.mixer.causal for block in self.blocks):
+            raise InputError(f"{self.config.name}: a stream is read causally, and causal is false")
+        x = self.embed(inputs)
+        if self.positions is not None:
+            x = x + self.positions(inputs.shape[1], 0).to(x.dtype)
+        for block in self.blocks:
+            x, _ = block.scan(x, None)
+        return self.head(self.norm(x if where is None else x[where]))
 
     def distinct(self, queries: Tensor) -> tuple[Float[Tensor, "R D"], Int[Tensor, "B Q"]]:
         """The queries' embeddings as rows of a table, and the row of each.
@@ -235,7 +259,7 @@ def parameter_count(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def initialised(model: type[SequenceModel], task: Task, config: ModelConfig, seed: int) -> SequenceModel:
+def initialised(model: type[SequenceModel], task: Problem, config: ModelConfig, seed: int) -> SequenceModel:
     """A model in float32 whose initial weights are a function of the seed alone; global state is left as it was.
 
     >>> task = sx.tasks.create("parity", length=10)

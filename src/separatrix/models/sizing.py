@@ -9,10 +9,10 @@ import torch
 from separatrix.errors import InputError
 from separatrix.models.registry import create
 from separatrix.models.state import bits_per_number, state_numbers
-from separatrix.tasks.base import Task
+from separatrix.tasks.problem import Problem
 
 
-def measured_numbers(name: str, task: Task, length: int | None = None, **options: Any) -> int:
+def measured_numbers(name: str, task: Problem, length: int | None = None, **options: Any) -> int:
     """Scalars one example's state holds after a context of `length` tokens (default: the task's), measured.
 
     The model is built without its weights' memory, so any size can be asked for; one's own modules, whose causality
@@ -29,7 +29,7 @@ def measured_numbers(name: str, task: Task, length: int | None = None, **options
         return _numbers("cpu", name, task, count, options)
 
 
-def _numbers(device: str, name: str, task: Task, count: int, options: dict[str, Any]) -> int:
+def _numbers(device: str, name: str, task: Problem, count: int, options: dict[str, Any]) -> int:
     with torch.device(device), torch.random.fork_rng(devices=[]), torch.no_grad():
         model = create(name, task, **options)
         if task.vector_size is None:
@@ -41,7 +41,7 @@ def _numbers(device: str, name: str, task: Task, count: int, options: dict[str, 
 
 def size_for_state(
     name: str,
-    task: Task,
+    task: Problem,
     numbers: int | None = None,
     bits: int | None = None,
     option: str = "width",

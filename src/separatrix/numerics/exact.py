@@ -7,6 +7,7 @@ sums, in any order, with or without fused multiply-adds. Where a format holds al
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from separatrix.numerics.formats import Format
 
-BLOCK = 2**14
+BLOCK = 2**12
 """Rows looked at at a time."""
 
 
@@ -37,10 +38,13 @@ class Grid:
     @classmethod
     def of(cls, rows: Float[Tensor, "R D"]) -> Grid:
         """The least grid that holds all these vectors."""
-        sizes, unit = rows.abs(), torch.full(rows.shape[1:], math.inf, dtype=torch.float64)
-        for block in sizes.split(BLOCK):
-            unit = torch.minimum(unit, _unit(block))
-        return cls(unit, sizes.amax(dim=0).double())
+        bound = torch.zeros(rows.shape[1:], dtype=torch.float64, device=rows.device)
+        unit = torch.full_like(bound, math.inf)
+        for block in columns(rows):
+            sizes = block.abs()
+            most = sizes.amax(dim=1).double()
+            bound, unit = torch.maximum(bound, most), torch.minimum(unit, _unit(sizes, most))
+        return cls(unit, bound)
 
     def plus(self, other: Grid) -> Grid:
         """Sums of two vectors."""
@@ -60,7 +64,7 @@ class Grid:
     def exact_in(self, format: Format) -> bool:
         """Whether the format holds every multiple of the units up to the bounds."""
         pairs = zip(self.unit.tolist(), self.bound.tolist(), strict=True)
-        return all(unit == math.inf or bound <= format.exact_up_to(unit) for unit, bound in pairs)
+        return all(bound == 0 or bound <= format.exact_up_to(unit) for unit, bound in pairs)
 
 
 def units_of(x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
@@ -70,13 +74,15 @@ def units_of(x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
     return torch.where(whole == 0, math.inf, torch.ldexp((whole & -whole).double(), exponent - 53))
 
 
-def _unit(sizes: Float[Tensor, "R D"]) -> Float[Tensor, " D"]:
-    """The unit of each column of numbers that are at least 0."""
-    smallest = torch.where(sizes == 0, math.inf, sizes).amin(dim=0)
-    power = torch.exp2(torch.frexp(smallest).exponent.to(sizes.dtype) - 1).where(smallest.isfinite(), 1.0)
-    counted = sizes / power
-    if bool(
-        (counted == counted.round()).all()
-    ):  # none is finer than the power of two below the smallest: no need to look
-        return power.double().where(smallest.isfinite(), math.inf)
-    return units_of(sizes).amin(dim=0)
+def columns(rows: Float[Tensor, "R D"]) -> Iterator[Float[Tensor, "D block"]]:
+    """Blocks of rows, turned: reductions over many rows of few coordinates take a fifth of the time."""
+    for block in rows.split(BLOCK):
+        yield block.T.contiguous()
+
+
+def _unit(sizes: Float[Tensor, "D R"], most: Float[Tensor, " D"]) -> Float[Tensor, " D"]:
+    """The unit of each row of numbers that are at least 0, and at most `most`."""
+    least = torch.where(sizes == 0, math.inf, sizes).amin(dim=1).double()
+    if bool(((least == most) | (most == 0)).all()):  # 0 and one size: signs, flags, codes
+        return units_of(most)
+    return units_of(sizes).amin(dim=1)

@@ -7,6 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -157,7 +158,20 @@ class FloatingPoint(Format):
         return 2.0 ** (self.lowest - self.mantissa)
 
     def round(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
-        x = x.double()
+        wide = x.detach().double()
+        found = self._nearest(wide.numpy()) if wide.device.type == "cpu" else None
+        return self.round_plainly(wide) if found is None else torch.from_numpy(found)
+
+    def _nearest(self, x: np.ndarray) -> np.ndarray | None:
+        """`round_plainly` by one sum with a number whose last bit is the result's; None where anything overflows."""
+        with np.errstate(all="ignore"):
+            power = (x.view(np.int64) & 0x7FF0000000000000).view(np.float64)  # of two, and at most |x|
+            coarse = np.maximum(power, 2.0**self.lowest) * (1.5 * 2.0 ** (52 - self.mantissa))
+            y = np.asarray(np.copysign((x + coarse) - coarse, x))
+            return y if np.abs(y).max(initial=0) <= self.largest else None
+
+    def round_plainly(self, x: Float[Tensor, "*B"]) -> Float[Tensor, "*B"]:
+        """`round` bit by bit, on any device, whatever x: the reference of the fast way."""
         exponent = torch.frexp(x).exponent.clamp(min=self.lowest + 1) - (self.mantissa + 1)  # of the last bit
         y = torch.ldexp(torch.round(torch.ldexp(x, -exponent)), exponent)
         over = torch.full_like(y, math.nan) if self.finite else torch.copysign(torch.full_like(y, math.inf), y)

@@ -41,9 +41,24 @@ def delta_rule(
     return _delta_chunks(q, k, v, beta, log_decay, state, chunk)
 
 
+def delta_state(
+    k: Float[Tensor, "B N H K"],
+    v: Float[Tensor, "B N H V"],
+    beta: Float[Tensor, "B N H"],
+    log_decay: Float[Tensor, "B N H"] | None = None,
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = CHUNK,
+) -> Float[Tensor, "B H K V"]:
+    """The last state of `delta_rule`, without its outputs."""
+    names = ("delta_rule", "chunk_delta_rule") if log_decay is None else ("gated_delta_rule", "chunk_gated_delta_rule")
+    if fast(*names, v) is not None:
+        return delta_rule(k, k, v, beta, log_decay, state, chunk)[1]
+    return _delta_chunks(None, k, v, beta, log_decay, state, chunk)[1]
+
+
 @in_full_precision
 def _delta_chunks(
-    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None, state: Tensor | None, chunk: int
+    q: Tensor | None, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None, state: Tensor | None, chunk: int
 ) -> tuple[Tensor, Tensor]:
     batch, length, heads, width = v.shape
     tokens = (batch, length, heads)
@@ -54,16 +69,14 @@ def _delta_chunks(
     if not length:
         return torch.zeros_like(v), state
     chunk = min(chunk, length)
-    q, k, v, beta = (in_chunks(x, chunk) for x in (q, k, v, beta[..., None]))  # (B, H, T, C, ·)
-    keys, scores = k @ k.transpose(-1, -2), q @ k.transpose(-1, -2)  # (B, H, T, C, C)
-    faded_q, faded_k, kept, last = q, k, k, None
-    if log_decay is None:
-        scores = scores.tril()
-    else:
+    k, v, beta = (in_chunks(x, chunk) for x in (k, v, beta[..., None]))  # (B, H, T, C, ·)
+    keys, faded_k, kept, last = k @ k.transpose(-1, -2), k, k, None  # (B, H, T, C, C), (B, H, T, C, K)
+    decay = since = None
+    if log_decay is not None:
         steps = in_chunks(log_decay[..., None], chunk)  # (B, H, T, C, 1)
         decay, since = torch.exp(between(steps[..., 0])), torch.exp(steps.cumsum(-2))  # (…, C, C), (…, C, 1)
-        keys, scores = (x.masked_fill(decay == 0, 0) * decay for x in (keys, scores))
-        faded_q, faded_k, kept, last = q * since, k * since, k * decay[..., -1, :, None], since[..., -1:, :]
+        keys = keys.masked_fill(decay == 0, 0) * decay
+        faded_k, kept, last = k * since, k * decay[..., -1, :, None], since[..., -1:, :]
     system = (beta * keys).tril(-1)  # the solver takes the diagonal for ones
     wanted = torch.linalg.solve_triangular(
         system, torch.cat([beta * v, beta * faded_k], dim=-1), upper=False, unitriangular=True
@@ -75,6 +88,12 @@ def _delta_chunks(
         before.append(state)
         corrected.append(u)
         state = (state if last is None else last[:, :, t] * state) + kept[:, :, t].transpose(-1, -2) @ u
+    if q is None:
+        return v.new_empty(0), state
+    q = in_chunks(q, chunk)
+    scores = q @ k.transpose(-1, -2)  # (B, H, T, C, C)
+    scores = scores.tril() if decay is None else scores.masked_fill(decay == 0, 0) * decay
+    faded_q = q if since is None else q * since
     y = scores @ torch.stack(corrected, dim=2) + faded_q @ torch.stack(before, dim=2)  # (B, H, T, C, V)
     return out_of_chunks(y, length), state
 

@@ -43,24 +43,40 @@ def decayed_attention(
     return _decayed_chunks(q, k, v, log_decay.expand(batch, -1, -1), state, chunk)
 
 
+def decayed_state(
+    k: Float[Tensor, "B N G K"],
+    v: Float[Tensor, "B N H V"],
+    log_decay: Float[Tensor, "#B N H"],
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = CHUNK,
+) -> Float[Tensor, "B H K V"]:
+    """The last state of `decayed_attention`, without its outputs."""
+    if fast("simple_gla", "chunk_simple_gla", v) is not None:
+        return decayed_attention(k, k, v, log_decay, state, chunk)[1]
+    return _decayed_chunks(None, k, v, log_decay.expand(v.shape[0], -1, -1), state, chunk)[1]
+
+
 @in_full_precision
 def _decayed_chunks(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
+    q: Tensor | None, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
 ) -> tuple[Tensor, Tensor]:
     batch, length, heads, width = v.shape
     check_heads("decayed_attention", q, k, v, state, log_decay=(log_decay, (batch, length, heads)))
     if takes(v):
         return chunked(q, k, v, log_decay, None, state, chunk)
-    state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
+    state = v.new_zeros(batch, heads, k.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
     chunk = min(chunk, length)
-    q, k, v = (in_chunks(x, chunk) for x in (q, k, v))  # (B, G or H, T, C, ·)
+    k, v = in_chunks(k, chunk), in_chunks(v, chunk)  # (B, G or H, T, C, ·)
     steps = in_chunks(log_decay[..., None], chunk)[..., 0]  # (B, H, T, C)
     decay, since = torch.exp(between(steps)), torch.exp(steps.cumsum(-1))  # (B, H, T, C, C), (B, H, T, C)
-    within = ((q @ k.transpose(-1, -2)).masked_fill(decay == 0, 0) * decay) @ v  # (B, H, T, C, V)
     added = (k * decay[..., -1, :, None]).transpose(-1, -2) @ v  # (B, H, T, K, V)
     before, state = carry(state, since[..., -1:, None], added)  # (B, H, T, K, V), (B, H, K, V)
+    if q is None:
+        return v.new_empty(0), state
+    q = in_chunks(q, chunk)
+    within = ((q @ k.transpose(-1, -2)).masked_fill(decay == 0, 0) * decay) @ v  # (B, H, T, C, V)
     across = (q * since[..., None]) @ before  # (B, H, T, C, V)
     return out_of_chunks(within + across, length), state
 
@@ -123,23 +139,39 @@ def gated_attention(
     return _gated_chunks(q, k, v, log_decay, state, chunk)
 
 
+def gated_state(
+    k: Float[Tensor, "B N H K"],
+    v: Float[Tensor, "B N H V"],
+    log_decay: Float[Tensor, "B N H K"],
+    state: Float[Tensor, "B H K V"] | None = None,
+    chunk: int = GATED_CHUNK,
+) -> Float[Tensor, "B H K V"]:
+    """The last state of `gated_attention`, without its outputs."""
+    if fast("gla", "chunk_gla", v) is not None:
+        return gated_attention(k, k, v, log_decay, state, chunk)[1]
+    return _gated_chunks(None, k, v, log_decay, state, chunk)[1]
+
+
 @in_full_precision
 def _gated_chunks(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
+    q: Tensor | None, k: Tensor, v: Tensor, log_decay: Tensor, state: Tensor | None, chunk: int
 ) -> tuple[Tensor, Tensor]:
     batch, length, heads, width = v.shape
     chunk = min(chunk, GATED_CHUNK)
     check_heads("gated_attention", q, k, v, state, log_decay=(log_decay, tuple(k.shape)))
     if takes(v):
         return chunked(q, k, v, log_decay, None, state, chunk)
-    state = v.new_zeros(batch, heads, q.shape[-1], width) if state is None else state
+    state = v.new_zeros(batch, heads, k.shape[-1], width) if state is None else state
     if not length:
         return torch.zeros_like(v), state
     chunk = 1 << (min(chunk, length) - 1).bit_length()  # halved down to single tokens
-    q, k, v, steps = (in_chunks(x, chunk) for x in (q, k, v, log_decay))  # (B, H, T, C, ·)
+    k, v, steps = (in_chunks(x, chunk) for x in (k, v, log_decay))  # (B, H, T, C, ·)
     since = torch.exp(steps.cumsum(-2))  # (B, H, T, C, K)
     added = (k * torch.exp(after_each(steps))).transpose(-1, -2) @ v  # (B, H, T, K, V)
     before, state = carry(state, since[..., -1:, :].transpose(-1, -2), added)  # (B, H, T, K, V), (B, H, K, V)
+    if q is None:
+        return v.new_empty(0), state
+    q = in_chunks(q, chunk)
     return out_of_chunks(gated_scores(q, k, steps) @ v + (q * since) @ before, length), state
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from separatrix.ops.linear_attention import CHUNK, decayed_attention
+from separatrix.ops.linear_attention import CHUNK, decayed_attention, decayed_state
 from separatrix.ops.precision import in_full_precision
 
 Memory: TypeAlias = tuple[Tensor, ...]
@@ -32,13 +32,44 @@ def normalised_attention(
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Memory]:
     """Outputs and last memory; an empty memory when None."""
-    batch, length, heads, width = v.shape
+    if not v.shape[1]:
+        return torch.zeros_like(v), empty(k, v) if memory is None else memory
+    width = v.shape[-1]
+    k, counted, log_decay, held, tops = inside(k, v, log_enter, log_forget, memory)
+    y, held = decayed_attention(q, k, counted, log_decay, held, chunk)
+    y = normalised(y[..., :width], y[..., width], tops)  # (B, N, H, V)
+    return y, handed_on(held, tops, log_enter, log_forget, memory)
+
+
+@in_full_precision
+def normalised_memory(
+    k: Float[Tensor, "B N H K"],
+    v: Float[Tensor, "B N H V"],
+    log_enter: Float[Tensor, "B N H"],
+    log_forget: Float[Tensor, "B N H"],
+    memory: Memory | None = None,
+    chunk: int = CHUNK,
+) -> Memory:
+    """The last memory of `normalised_attention`, without its outputs."""
+    if not v.shape[1]:
+        return empty(k, v) if memory is None else memory
+    k, counted, log_decay, held, tops = inside(k, v, log_enter, log_forget, memory)
+    held = decayed_state(k, counted, log_decay, held, chunk)
+    return handed_on(held, tops, log_enter, log_forget, memory)
+
+
+def empty(k: Float[Tensor, "B N H K"], v: Float[Tensor, "B N H V"]) -> Memory:
+    """The memory before the first token."""
+    batch, _, heads, width = v.shape
     keys = k.shape[-1]
-    if memory is None:
-        memory = (v.new_zeros(batch, heads, keys, width), v.new_zeros(batch, heads, keys), v.new_zeros(batch, heads))
-    if not length:
-        return torch.zeros_like(v), memory
-    state, normaliser, top = memory
+    return v.new_zeros(batch, heads, keys, width), v.new_zeros(batch, heads, keys), v.new_zeros(batch, heads)
+
+
+def inside(
+    k: Tensor, v: Tensor, log_enter: Tensor, log_forget: Tensor, memory: Memory | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Keys, values, log decays and state of the `decayed_attention` inside, and the running maxima."""
+    state, normaliser, top = empty(k, v) if memory is None else memory
     tops = running_maximum(log_enter.detach(), log_forget.detach(), top.detach())  # (B, N, H)
     # What the maxima come to does not change the outputs, so they count as constants until the memory is handed on.
     previous = torch.cat([top.detach()[:, None], tops[:, :-1]], dim=1)  # (B, N, H)
@@ -46,11 +77,17 @@ def normalised_attention(
     # one more value, of one, in each token and in the memory: (B, N, H, V + 1), (B, H, K, V + 1)
     held = torch.cat([state, normaliser[..., None]], dim=-1) * torch.exp(top - top.detach())[..., None, None]
     counted = F.pad(v, (0, 1), value=1.0)  # the normaliser is what values of one would leave
-    y, held = decayed_attention(q, k * enter[..., None], counted, log_forget + (previous - tops), held, chunk)
-    y = normalised(y[..., :width], y[..., width], tops)  # (B, N, H, V)
+    return k * enter[..., None], counted, log_forget + (previous - tops), held, tops
+
+
+def handed_on(
+    held: Float[Tensor, "B H K counted"], tops: Tensor, log_enter: Tensor, log_forget: Tensor, memory: Memory | None
+) -> Memory:
+    """The memory from the state of the `decayed_attention` inside."""
+    top = tops.new_zeros(tops.shape[0], tops.shape[2]) if memory is None else memory[2]
     last = last_maximum(log_enter, log_forget, top)  # (B, H)
     held = held * torch.exp(tops[:, -1] - last)[..., None, None]
-    return y, (held[..., :width].contiguous(), held[..., width].contiguous(), last)
+    return held[..., :-1].contiguous(), held[..., -1].contiguous(), last
 
 
 def normalised(

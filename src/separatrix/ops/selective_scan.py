@@ -18,6 +18,20 @@ CHUNK = 16
 
 
 @in_full_precision
+def selective_state(
+    u: Tensor,
+    delta: Tensor,
+    a: Tensor,
+    b: Tensor,
+    bias: Tensor | None = None,
+    state: Tensor | None = None,
+    softplus: bool = False,
+) -> Tensor:
+    """The last state of `selective_scan`, without its outputs."""
+    return _scan(u, delta, a, b, None, None, None, bias, state, softplus)[1]
+
+
+@in_full_precision
 def selective_scan(
     u: Tensor,
     delta: Tensor,
@@ -45,6 +59,22 @@ def selective_scan(
     >>> outputs.flatten().tolist(), state.item()
     ([1.0, 1.5, 1.75], 1.75)
     """
+    return _scan(u, delta, a, b, c, d, z, bias, state, softplus)
+
+
+def _scan(
+    u: Tensor,
+    delta: Tensor,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor | None,
+    d: Tensor | None,
+    z: Tensor | None,
+    bias: Tensor | None,
+    state: Tensor | None,
+    softplus: bool,
+) -> tuple[Tensor, Tensor]:
+    """Outputs, an empty tensor where c is None, and the last state."""
     if u.ndim != 3 or a.ndim != 2:
         raise InputError(f"selective_scan: u must be (B, N, D) and a (D, S), got {tuple(u.shape)} and {tuple(a.shape)}")
     (batch, length, channels), states = u.shape, a.shape[1]
@@ -77,7 +107,7 @@ def reference(
     delta: Tensor,
     a: Tensor,
     b: Tensor,
-    c: Tensor,
+    c: Tensor | None,
     d: Tensor | None,
     z: Tensor | None,
     bias: Tensor | None,
@@ -91,7 +121,10 @@ def reference(
     for t in range(u.shape[1]):
         decay = torch.exp(delta[:, t, :, None] * a)  # (B, D, S)
         state = decay * state + (delta[:, t] * u[:, t])[..., None] * b[:, t, None]
-        outputs.append((state * c[:, t, None]).sum(-1))
+        if c is not None:
+            outputs.append((state * c[:, t, None]).sum(-1))
+    if c is None:
+        return u.new_empty(0), state
     y = torch.stack(outputs, dim=1) if outputs else u.clone()
     y = y if d is None else y + d * u
     return (y if z is None else y * F.silu(z)), state
@@ -111,7 +144,7 @@ def _run(
     delta: Tensor,
     a: Tensor,
     b: Tensor,
-    c: Tensor,
+    c: Tensor | None,
     d: Tensor | None,
     z: Tensor | None,
     bias: Tensor | None,
@@ -119,8 +152,8 @@ def _run(
     softplus: bool,
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    u, delta, b, c = (token_rows(x) for x in (u, delta, b, c))
-    z = None if z is None else token_rows(z)
+    u, delta, b = (token_rows(x) for x in (u, delta, b))
+    c, z = (None if x is None else token_rows(x) for x in (c, z))
     a, state = a.contiguous(), state.contiguous()
     d, bias = (None if x is None else x.contiguous() for x in (d, bias))
     y, after, saved = _shapes(u, delta, a, b, c, d, z, bias, state, softplus, save)
@@ -133,8 +166,10 @@ def _run(
     return y, after, saved
 
 
-def _shapes(u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return u.new_empty(u.shape), u.new_empty((u.shape[0], *a.shape)), _saved(u, a, rest[-1])
+def _shapes(
+    u: Tensor, delta: Tensor, a: Tensor, b: Tensor, c: Tensor | None, *rest: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    return u.new_empty(0 if c is None else u.shape), u.new_empty((u.shape[0], *a.shape)), _saved(u, a, rest[-1])
 
 
 def _run_backward(
@@ -142,7 +177,7 @@ def _run_backward(
     delta: Tensor,
     a: Tensor,
     b: Tensor,
-    c: Tensor,
+    c: Tensor | None,
     d: Tensor | None,
     z: Tensor | None,
     bias: Tensor | None,
@@ -151,8 +186,8 @@ def _run_backward(
     grad_after: Tensor,
     softplus: bool,
 ) -> tuple[Tensor, ...]:
-    u, delta, b, c = (token_rows(x) for x in (u, delta, b, c))
-    z = None if z is None else token_rows(z)
+    u, delta, b = (token_rows(x) for x in (u, delta, b))
+    c, z = (None if x is None else token_rows(x) for x in (c, z))
     a, grad_y, grad_after = a.contiguous(), grad_y.contiguous(), grad_after.contiguous()
     d, bias = (None if x is None else x.contiguous() for x in (d, bias))
     grads = _backward_shapes(u, delta, a, b, c, d, z, bias)
@@ -172,7 +207,7 @@ def _backward_shapes(
     delta: Tensor,
     a: Tensor,
     b: Tensor,
-    c: Tensor,
+    c: Tensor | None,
     d: Tensor | None,
     z: Tensor | None,
     bias: Tensor | None,
@@ -184,7 +219,7 @@ def _backward_shapes(
 
 _backward = operator(
     "selective_scan_backward",
-    "(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? bias, Tensor saved, "
+    "(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor? c, Tensor? d, Tensor? z, Tensor? bias, Tensor saved, "
     "Tensor grad_y, Tensor grad_after, bool softplus) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     _run_backward,
@@ -207,7 +242,7 @@ def _gradient(ctx: Any, grad_y: Tensor, grad_after: Tensor, _: Tensor) -> tuple:
 
 _forward = operator(
     "selective_scan",
-    "(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c, Tensor? d, Tensor? z, Tensor? bias, Tensor state, "
+    "(Tensor u, Tensor delta, Tensor a, Tensor b, Tensor? c, Tensor? d, Tensor? z, Tensor? bias, Tensor state, "
     "bool softplus, bool save) -> (Tensor, Tensor, Tensor)",
     _run,
     _shapes,

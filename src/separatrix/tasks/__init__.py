@@ -2,22 +2,31 @@
 
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.dataset import as_dataset
+from separatrix.tasks.examples import UNLABELLED, Asked, Examples, Stream
 from separatrix.tasks.export import as_hf_dataset, write
-from separatrix.tasks.mqar import mqar
+from separatrix.tasks.problem import Problem
 from separatrix.tasks.randomness import stream
-from separatrix.tasks.registry import create, family, names
+from separatrix.tasks.registry import create, family, names, stream_names
+from separatrix.tasks.streams.contract import StreamTask, pad
 from separatrix.tasks.user import task
 
 __all__ = [
+    "UNLABELLED",
+    "Asked",
     "Batch",
+    "Examples",
+    "Problem",
+    "Stream",
+    "StreamTask",
     "Task",
     "as_dataset",
     "as_hf_dataset",
     "create",
     "family",
-    "mqar",
     "names",
+    "pad",
     "stream",
+    "stream_names",
     "task",
     "write",
 ]

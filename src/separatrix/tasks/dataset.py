@@ -9,7 +9,8 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from separatrix.errors import InputError
-from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.examples import Examples
+from separatrix.tasks.problem import Problem
 from separatrix.tasks.randomness import Split, stream
 
 BLOCK_NUMBERS = 2**20
@@ -19,7 +20,7 @@ Example = dict[str, torch.Tensor]
 
 
 class TaskDataset(IterableDataset[Example]):
-    """Examples of a task: `context`, `queries`, `targets`, `groups`; one by one, or in batches. Memory: one block.
+    """Examples of a task: the tensors of a `Batch` or a `Stream`; one by one, or in batches. Memory: one block.
 
     Examples are drawn in blocks of b: example i is row i mod b of block i // b. b is a power of two, at most 8,192 and
     chosen by the task and the context length alone, so that an example depends on nothing else.
@@ -31,7 +32,7 @@ class TaskDataset(IterableDataset[Example]):
 
     def __init__(
         self,
-        task: Task,
+        task: Problem,
         examples: int | None,
         seed: int = 0,
         split: Split = "train",
@@ -44,7 +45,7 @@ class TaskDataset(IterableDataset[Example]):
         self.queries, self.length, self.batch_size = queries, length, batch_size
         numbers = (length or task.length) * (task.vector_size or 1)
         self.block_size = 1 << min(13, max(0, (BLOCK_NUMBERS // numbers).bit_length() - 1))
-        self._last: tuple[int, Batch] | None = None
+        self._last: tuple[int, Examples] | None = None
 
     def __len__(self) -> int:
         if self.examples is None:
@@ -62,7 +63,7 @@ class TaskDataset(IterableDataset[Example]):
             if self.batch_size is not None:
                 yield rows
             else:
-                yield from ({name: tensor[i] for name, tensor in rows.items()} for i in range(len(rows["context"])))
+                yield from ({name: tensor[i] for name, tensor in rows.items()} for i in range(len(rows["groups"])))
 
     def rows(self, first: int, last: int) -> Example:
         """Examples first … last - 1, as far as there are any, as tensors with these in their first dimension."""
@@ -74,7 +75,7 @@ class TaskDataset(IterableDataset[Example]):
             parts.append({name: tensor[wanted] for name, tensor in vars(self.block(index)).items()})
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    def block(self, index: int) -> Batch:
+    def block(self, index: int) -> Examples:
         """Block `index`, a function of (task, length, queries, seed, split, index) alone."""
         if self._last is None or self._last[0] != index:  # small batches take several turns at one block
             drawn = self.task.sample(self.block_size, stream(self.seed, self.split, index), self.queries, self.length)
@@ -83,7 +84,7 @@ class TaskDataset(IterableDataset[Example]):
 
 
 def as_dataset(
-    task: Task,
+    task: Problem,
     examples: int | None = None,
     seed: int = 0,
     split: Split = "train",

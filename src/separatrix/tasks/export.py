@@ -13,8 +13,8 @@ import numpy as np
 from separatrix import __version__
 from separatrix.atomic import replacing
 from separatrix.errors import InputError
-from separatrix.tasks.base import Task
 from separatrix.tasks.dataset import TaskDataset, as_dataset
+from separatrix.tasks.problem import Problem
 from separatrix.tasks.randomness import Split
 
 Arrays = dict[str, np.ndarray]
@@ -42,7 +42,7 @@ def write(data: TaskDataset, path: str | Path) -> Path:
 
 
 def as_hf_dataset(
-    task: Task,
+    task: Problem,
     examples: int,
     seed: int = 0,
     split: Split = "train",

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any
 
 from separatrix.errors import InputError, unknown
-from separatrix.tasks.base import Task
 from separatrix.tasks.user import looks_like_a_file, user_family
 
 _FAMILIES = {
@@ -23,9 +22,20 @@ _FAMILIES = {
     "automaton": "automaton:FiniteAutomaton",
 }
 
+_STREAMS = {
+    "mqar": "streams.mqar:MultiQueryRecall",
+    "transduction": "streams.transduction:Transduction",
+    "state-tracking": "streams.tracking:RunningProduct",
+    "flip-flop": "streams.flip_flop:FlipFlop",
+    "next-bracket": "streams.next_bracket:NextBracket",
+    "selective-copying": "streams.selective:SelectiveCopying",
+    "induction": "streams.induction:Induction",
+    "composition": "streams.composition:Composition",
+}
+
 
 def names() -> list[str]:
-    """The registered task names.
+    """The registered tasks with answers after their context.
 
     >>> sx.tasks.names()[:3]
     ['index-lookup', 'bounded-dyck', 'equality']
@@ -33,8 +43,17 @@ def names() -> list[str]:
     return list(_FAMILIES)
 
 
-def family(name: str) -> type[Task]:
-    """The class of a task family, or of `path/to/file.py:function`, which is executed.
+def stream_names() -> list[str]:
+    """The registered tasks with answers on the way.
+
+    >>> sx.tasks.stream_names()[:3]
+    ['mqar', 'transduction', 'state-tracking']
+    """
+    return list(_STREAMS)
+
+
+def family(name: str) -> Any:
+    """The class of a task family, a Task or a StreamTask, or of `path/to/file.py:function`, which is executed.
 
     Raises InputError naming the nearest valid name.
 
@@ -45,14 +64,15 @@ def family(name: str) -> type[Task]:
         return user_family(name)
     if name.endswith(".py"):
         raise InputError(f"{name} may hold several tasks: name one, as in {name}:function")
-    if name not in _FAMILIES:
-        raise unknown("task", name, _FAMILIES)
-    module, attribute = _FAMILIES[name].split(":")
+    known = _FAMILIES | _STREAMS
+    if name not in known:
+        raise unknown("task", name, known)
+    module, attribute = known[name].split(":")
     return getattr(import_module(f"separatrix.tasks.{module}"), attribute)
 
 
-def create(name: str, **parameters: Any) -> Task:
-    """A task by name, e.g. `create("index-lookup", length=100, alphabet=64)`.
+def create(name: str, **parameters: Any) -> Any:
+    """A task by name, a Task or a StreamTask, e.g. `create("index-lookup", length=100, alphabet=64)`.
 
     Raises InputError for an unknown name, an unknown key or a value out of range.
 

@@ -63,7 +63,6 @@ def functions(draw):
     return {"length": length, "instance": "custom", "features": features, "threshold": threshold}
 
 
-@pytest.mark.xfail(reason="features that are constant are fetched and not read: the checker refuses such weights")
 @settings(max_examples=40, deadline=None)
 @given(functions(), st.sampled_from(["auto", "count"]), st.sampled_from(["real", "fp32", "bf16"]))
 def test_any_features_with_any_threshold(parameters, combine, number_format):
@@ -80,7 +79,10 @@ def test_features_that_all_need_the_end_of_the_string_are_read_with_the_whole_co
 
 def test_features_stand_at_their_last_position_or_behind_it():
     def placed(*positions):
-        return plan([Feature(positions=p, table=(0, 1) * 2 ** (len(p) - 1)) for p in positions], 4, negated=False)
+        return plan([Feature(positions=p, table=odd(len(p))) for p in positions], 4, negated=False)
+
+    def odd(bits):
+        return tuple(code.bit_count() % 2 for code in range(2**bits))
 
     own = placed((0,), (1, 2), (3, 0))
     assert own.own and own.causal and own.heads == 1
@@ -89,6 +91,28 @@ def test_features_stand_at_their_last_position_or_behind_it():
     assert behind.causal and not behind.own and behind.heads == 2
     assert [each.position for each in behind.placed] == [3, 2]
     assert not placed((0, 3), (1, 3)).causal
+
+
+def test_bits_that_no_feature_depends_on_are_not_fetched():
+    never, always, second = (0, 0, 0, 0), (1, 1, 1, 1), (0, 0, 1, 1)
+    features = [Feature(positions=(2, 0), table=table) for table in (never, always, second)]
+    found = plan(features, 3, negated=False)
+    assert (found.heads, found.own) == (0, True)
+    assert [(each.position, each.ones) for each in found.placed] == [(1, {(0,), (1,)}), (0, {(1,)})]
+    none = plan(features[:1], 3, negated=False)
+    assert (none.heads, none.own, none.placed) == (0, False, ())
+    constant = plan(features[:1], 3, negated=True)
+    assert (constant.heads, constant.bits, constant.kinds) == (0, 0, ([[()]], [[0]]))
+
+
+@pytest.mark.parametrize("number_format", ["real", "fp32", "bf16"])
+@pytest.mark.parametrize("combine", ["auto", "count"])
+@pytest.mark.parametrize("tables", [(0,), (1,), (1, 1), (0, 1), (0, 0)])
+def test_functions_that_are_constant(tables, combine, number_format):
+    features = [{"positions": (0, 1), "table": (value,) * 4} for value in tables]
+    for threshold in range(1, len(tables) + 1):
+        told = {"length": 2, "instance": "custom", "features": features, "threshold": threshold}
+        holds(create("sparse-threshold", **told, combine=combine, format=number_format))
 
 
 @pytest.mark.parametrize("instance", INSTANCES)

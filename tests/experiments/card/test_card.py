@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from separatrix.errors import InputError
 from separatrix.experiments.card import make, make_card, read_card, references, same_conditions, speed, write_card
 from separatrix.experiments.card.compare import compared
-from separatrix.experiments.card.make import Watcher, _Clock
 from separatrix.experiments.card.plan import Costs, fitting
 from separatrix.experiments.card.probes import Battery, Planned, load, resized, standard
 from separatrix.experiments.card.reference import families, reference
+from separatrix.experiments.card.running import Clock, Watcher
 from separatrix.experiments.card.state import measure_state
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Store
@@ -197,7 +197,7 @@ def test_when_time_is_up_trials_stop_and_are_named(tmp_path, monkeypatch, untime
     asked, store = battery(PARITY, seeds=(0,), steps=5000, solved=1.0), Store(tmp_path)
     watcher = Stops(store)
     with monkeypatch.context() as patch:
-        patch.setattr(_Clock, "left", property(lambda self: -1.0 if watcher.stopped else 1000.0))
+        patch.setattr(Clock, "left", property(lambda self: -1.0 if watcher.stopped else 1000.0))
         card = make_card(LSTM, store, minutes=20.0, workers=1, battery=asked, watcher=watcher)
     (trial,) = card.questions[0].trials
     assert trial.status == "not run"
@@ -372,3 +372,40 @@ def test_a_module_that_keeps_its_past_is_timed_while_it_computes(own, monkeypatc
     computed.clear()
     jobs["prefill"]()
     assert max(computed) == 16 + 1
+
+
+# learning rates ------------------------------------------------------------------------------------------------------
+TUNED = {"rates": [1e-7, 3e-2], "first": 10}
+
+
+def test_rates_are_chosen_for_each_question_on_other_seeds(tmp_path):
+    """A question is run at its rate before the next one is taken up, and says how the rate was come by."""
+    store, ends = Store(tmp_path), Ends()
+    asked = battery(PARITY, RECALL, seeds=(0,)).replace(tuning=TUNED)
+    card = make_card(LSTM, store, minutes=None, workers=1, battery=asked, watcher=ends)
+    assert [question.choice.rate for question in card.questions] == [3e-2] * 3
+    assert all(question.training["learning_rate"] == 3e-2 for question in card.questions)
+    assert {trial.seed for question in card.questions for trial in question.trials} == {0}
+    assert all(seed >= 10**12 for question in card.questions for seed in question.choice.seeds)
+    assert all(trial.ending for question in card.questions for trial in question.trials)
+    assert read_card(write_card(card, tmp_path / "card.json")) == card
+    again = make_card(LSTM, store, minutes=0.0, workers=1, battery=asked)
+    assert [q.trials for q in again.questions] == [q.trials for q in card.questions]
+
+
+def test_without_time_no_rate_is_chosen_and_the_card_says_so(tmp_path):
+    card = make_card(LSTM, Store(tmp_path), minutes=0.0, battery=battery(PARITY).replace(tuning=TUNED))
+    assert [(trial.status, trial.why) for trial in card.questions[0].trials] == [
+        ("not run", "the time was up before its learning rate was chosen")
+    ] * 2
+
+
+def test_a_tuned_question_is_like_another_whatever_the_rates_chosen_and_unlike_an_untuned_one():
+    plain = references()[0].questions[0]
+    choice = {"rate": 0.01, "window": [0.01], "tried": [], "tuning": TUNED, "seeds": [10**12]}
+    low = plain.replace(choice=choice, training={**plain.training, "learning_rate": 0.01})
+    high = plain.replace(choice={**choice, "rate": 0.03}, training={**plain.training, "learning_rate": 0.03})
+    assert same_conditions(low, high) and not same_conditions(low, plain) and not same_conditions(plain, high)
+    other = low.replace(choice={**choice, "tuning": {**TUNED, "first": 20}})
+    assert not same_conditions(low, other)
+    assert not same_conditions(low, high.replace(training={**high.training, "steps": 1}))

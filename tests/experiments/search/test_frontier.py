@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from separatrix import InputError
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.search import frontier
-from separatrix.experiments.search.frontier import FrontierPlan, Point, kept, seed_interval
+from separatrix.experiments.search.frontier import FrontierPlan, Point, seed_interval
 from separatrix.experiments.search.frontier_bounds import growth_of, known, known_sizes, sentence
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.frontier_search import find_frontier, worst_case
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.result import Measurement, Result
@@ -215,3 +216,42 @@ def test_a_real_search_trains_and_finds(tmp_path):
     store = Store(tmp_path / "run")
     (point,) = find_frontier(asked, store, LocalEngine(workers=1)).points
     assert (point.status, point.width, point.below) == ("reached", 16, 1)
+
+
+def test_a_width_that_was_not_enough_is_not_tried_at_longer_lengths():
+    """The Transformer's course: 4 is enough everywhere, and 2 and 3 are tried at the shortest length alone."""
+    store = memory()
+    oracle = Oracle(store, lambda c: 1.0 if c.model.width >= 4 else 0.5)
+    found = find_frontier(plan(lengths=[4, 8, 16], models=[{"name": "transformer"}]), store, oracle)
+    assert [(point.width, point.below, point.floor) for point in found.points] == [
+        (4, 3, None), (4, None, 3), (4, None, 3),
+    ]  # fmt: skip
+    assert {c.model.width for c in oracle.ran if c.task.length > 4} == {4}
+    again = find_frontier(found.plan, store, Oracle(store, lambda c: pytest.fail("trained again")))
+    assert again == found
+
+
+def test_what_lies_between_a_shorter_length_s_failure_and_the_frontier_is_searched():
+    store = memory()
+    oracle = Oracle(store, lambda c: 1.0 if c.model.width >= c.task.length else 0.5)
+    found = find_frontier(plan(lengths=[4, 12], widths=GRID), store, oracle)
+    assert [(point.width, point.below) for point in found.points] == [(4, 3), (12, 8)]
+
+
+def test_nothing_is_taken_from_a_length_searched_in_vain():
+    """Its largest width was not enough, and is what the longer one tries."""
+    store = memory()
+    found = find_frontier(plan(lengths=[4, 8]), store, Oracle(store, lambda c: float(c.task.length == 8)))
+    assert [(point.status, point.floor) for point in found.points] == [("not reached", None), ("reached", None)]
+
+
+def test_a_model_may_have_lengths_of_its_own():
+    asked = plan(lengths=[4, 8, 16], own_lengths={"gru": [8, 4]}, models=[{"name": "lstm"}, {"name": "gru"}])
+    assert [(cell.model["name"], cell.length) for cell in asked.cells()] == [
+        ("lstm", 4), ("lstm", 8), ("lstm", 16), ("gru", 4), ("gru", 8),
+    ]  # fmt: skip
+    assert plan().content_hash() == plan(own_lengths={}).content_hash() != asked.content_hash()
+    with pytest.raises(InputError, match="unknown model in own_lengths 'gur': did you mean 'gru'"):
+        plan(own_lengths={"gur": [4]}, models=[{"name": "gru"}])
+    with pytest.raises(InputError, match="own_lengths of lstm must name a length"):
+        plan(own_lengths={"lstm": []})

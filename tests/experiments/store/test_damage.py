@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 import separatrix as sx
 from separatrix import InputError
 from separatrix.experiments.engines.run_trial import load_trained, run_trial
-from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.checkpoint import read_progress
 from separatrix.experiments.trial.config import TrialConfig

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from separatrix.errors import InputError
+from separatrix.notebook import Shown
 from separatrix.numerics import Format
 from separatrix.numerics.patterns import patterns, values
 
@@ -25,7 +26,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Transcript:
+class Transcript(Shown):
     """A protocol's messages and its answers, beside the model's own.
 
     logits:     Float[B, Q, answers], from what was said and the receiver's part of the input

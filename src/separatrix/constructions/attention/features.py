@@ -48,8 +48,8 @@ class Plan:
 
     @cached_property
     def clauses(self) -> list[Bits] | None:
-        """The one assignment for which each feature holds; None unless every feature has just one."""
-        if any(len(each.ones) != 1 for each in self.placed):
+        """The one assignment of bits for which each feature holds; None unless every feature has just one."""
+        if not self.bits or any(len(each.ones) != 1 for each in self.placed):
             return None
         return [next(iter(each.ones)) for each in self.placed]
 
@@ -66,34 +66,59 @@ class Plan:
 
 
 def plan(features: Sequence[Feature], length: int, negated: bool) -> Plan:
-    """Places among `length` for the features, or for what they exclude (`negated`)."""
-    widest = max(len(feature.positions) for feature in features)
-    last = [max(feature.positions) for feature in features]
-    if len(set(last)) == len(last):
-        return Plan(_placed(features, last, negated, widest, own=True), True, widest - 1, causal=True)
-    order = sorted(range(len(features)), key=lambda j: -last[j])
+    """Places among `length` for the features, or for what they exclude (`negated`).
+
+    Bits that a feature does not depend on are not fetched: one that always holds stands anywhere, of no bits, and one
+    that never does stands nowhere.
+    """
+    functions = [found for each in features if any((found := essential(each, negated)).table)]
+    widest = max((len(each.positions) for each in functions), default=0)
+    last = [max(each.positions, default=-1) for each in functions]
+    own = [place for place in last if place >= 0]
+    if len(set(own)) == len(own):
+        free = iter(sorted(set(range(length)) - set(own)))
+        standing = [place if place >= 0 else next(free) for place in last]
+        return Plan(_placed(functions, standing, widest, own=True), widest > 0, max(0, widest - 1), causal=True)
+    order = sorted(range(len(functions)), key=lambda j: -last[j])
     places = {j: length - 1 - rank for rank, j in enumerate(order)}
     if all(places[j] >= last[j] for j in places):
-        standing = [places[j] for j in range(len(features))]
-        return Plan(_placed(features, standing, negated, widest, own=False), False, widest, causal=True)
-    return Plan(_placed(features, range(len(features)), negated, widest, own=False), False, widest, causal=False)
+        standing = [places[j] for j in range(len(functions))]
+        return Plan(_placed(functions, standing, widest, own=False), False, widest, causal=True)
+    return Plan(_placed(functions, range(len(functions)), widest, own=False), False, widest, causal=False)
 
 
-def _placed(
-    features: Sequence[Feature], places: Sequence[int], negated: bool, widest: int, own: bool
-) -> tuple[Placed, ...]:
-    return tuple(_place(feature, at, negated, widest, own) for feature, at in zip(features, places, strict=True))
+@dataclass(frozen=True)
+class Function:
+    """A feature of the bits it depends on: `table[b]` is its value where position j holds bit j of b."""
+
+    positions: tuple[int, ...]
+    table: tuple[bool, ...]
 
 
-def _place(feature: Feature, at: int, negated: bool, widest: int, own: bool) -> Placed:
-    """One feature. Heads it has no use for read a bit it already looks at."""
-    seen = sorted(feature.positions, key=lambda position: position != at) if own else list(feature.positions)
+def essential(feature: Feature, negated: bool) -> Function:
+    """The feature, or its negation, as a function of those bits alone that it depends on."""
+    table, codes = feature.table, range(len(feature.table))
+    bits = [j for j in range(len(feature.positions)) if any(table[code] != table[code ^ 1 << j] for code in codes)]
+    within = [sum((code >> i & 1) << j for i, j in enumerate(bits)) for code in range(2 ** len(bits))]
+    return Function(tuple(feature.positions[j] for j in bits), tuple(table[code] != negated for code in within))
+
+
+def _placed(functions: Sequence[Function], places: Sequence[int], widest: int, own: bool) -> tuple[Placed, ...]:
+    return tuple(_place(each, at, widest, own) for each, at in zip(functions, places, strict=True))
+
+
+def _place(function: Function, at: int, widest: int, own: bool) -> Placed:
+    """One function. Heads it has no use for read a bit it already looks at; of no bits, where it stands."""
+    positions, table = function.positions, function.table
+    if not positions and widest:
+        positions, table = (at,), table * 2
+    seen = sorted(positions, key=lambda position: position != at) if own else list(positions)
     spare = widest - len(seen)
-    rank = [feature.positions.index(position) for position in seen]
+    rank = [positions.index(position) for position in seen]
     ones = set()
-    for code, value in enumerate(feature.table):
-        if value != negated:
+    for code in range(len(table)):
+        if table[code]:
             bits = tuple(code >> j & 1 for j in rank)
             ones.add(bits + bits[:1] * spare)
-    seen += [seen[0]] * spare
+    seen += seen[:1] * spare
     return Placed(at, tuple(seen[1:] if own else seen), frozenset(ones))

@@ -156,8 +156,8 @@ class Lookup:
         gap = beta * self.flag if exact else self._rounded_gap(beta)
         if not self.format.vanishes(gap):
             raise CertificateError(
-                f"scores up to {largest:g} are not told apart in {self.format}: a gap of {gap:g} is left, and exp of "
-                "minus it does not round to 0"
+                f"scores up to {largest:g} are not told apart in {self.format}: a gap of {gap + 0.0:g} is left, and "
+                "exp of minus it does not round to 0"
             )
         return Proof(beta, 2.0, "any" if exact else "sequential", {"score_gap": gap, "largest_score": largest})
 

@@ -7,6 +7,7 @@ import torch
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.rounding.recurrent import RoundedRecurrent
 from separatrix.models import SequenceModel
+from separatrix.tasks.base import context_task
 from separatrix.tasks.randomness import stream
 
 STEPS = 2**12
@@ -15,7 +16,7 @@ STEPS = 2**12
 
 def with_input(error: CertificateError, model: SequenceModel, number_format: str) -> CertificateError:
     """The error, with an input that shows it where one is found among drawn contexts and contexts of one token."""
-    task = model.task
+    task = context_task(model.task)
     if model.config.width * task.length > STEPS:
         return error
     batch = task.sample(32, stream(0, "test"))

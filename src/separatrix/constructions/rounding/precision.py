@@ -10,7 +10,7 @@ from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.registry import Attempt, create, request, theorem
 from separatrix.constructions.rounding.transformer import rounded
 from separatrix.numerics import FixedPoint, FloatingPoint, Format, parse
-from separatrix.tasks.base import LONGEST
+from separatrix.tasks.base import LONGEST, context_task
 
 Family = Literal["fixed", "float"]
 
@@ -83,7 +83,7 @@ def _trials(name: str, parameters: dict[str, Any]) -> Iterator[Iterator[Attempt]
 def failing(trial: Attempt, number_format: Format) -> Failure | None:
     """The first input of a trial that is answered wrongly, with every intermediate result rounded."""
     logits = rounded(trial.model, number_format).forward(trial.context, trial.queries)
-    answers, right = logits.argmax(dim=-1), trial.model.task.answer(trial.context, trial.queries)
+    answers, right = logits.argmax(dim=-1), context_task(trial.model.task).answer(trial.context, trial.queries)
     wrong = ((answers != right) | ~logits.isfinite().all(dim=-1)).nonzero()
     if not len(wrong):
         return None

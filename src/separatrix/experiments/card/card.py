@@ -16,6 +16,9 @@ from separatrix.config import Config, canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.card.probes import Ability
 from separatrix.experiments.measure.capacity import Capacity
+from separatrix.experiments.search.tuning import Choice
+from separatrix.experiments.trial.ending import Ending
+from separatrix.notebook import facts
 
 FORMAT = 1
 """Version of the card's layout. Cards of another one are refused."""
@@ -40,6 +43,9 @@ class CardTrial(Config):
     seconds: float = Field(0.0, description="core seconds of training")
     fingerprint: str | None = Field(None, description="what a rerun on the same kind of machine reproduces")
     recalled: Capacity | None = None
+    ending: Ending | None = Field(
+        None, description="solved, plateau or cut off; None of older cards", exclude_if=lambda ending: ending is None
+    )
 
 
 class Question(Config):
@@ -65,6 +71,11 @@ class Question(Config):
     )
     state_bits: int | None = Field(None, description="bits of the state handed over, measured; None when nothing ran")
     accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
+    choice: Choice | None = Field(
+        None,
+        description="how the learning rate was chosen on other seeds; None where the battery sets it",
+        exclude_if=lambda choice: choice is None,  # cards older than the field keep their hash
+    )
     trials: list[CardTrial]
 
     @property
@@ -165,6 +176,16 @@ class Card(Config):
     def question(self, probe: str, length: int) -> Question | None:
         """The question of a probe at a length, if this card asked it."""
         return next((q for q in self.questions if (q.probe, q.length) == (probe, length)), None)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the state, and every question's median accuracy with chance beside it."""
+        said = {
+            f"{question.title}, N = {question.length}": "not run"
+            if question.median is None
+            else f"{question.median:.1%} ({len(question.measured)} seeds, chance {question.chance:.1%})"
+            for question in self.questions
+        }
+        return facts(f"{self.label}: state {self.state.growth} in the context's length", said)
 
     @property
     def missing(self) -> int:

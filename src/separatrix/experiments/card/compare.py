@@ -9,6 +9,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.experiments.card.card import Card, Question
+from separatrix.experiments.search.tuning import Tuning
 
 
 class Row(Config):
@@ -28,8 +29,17 @@ def same_conditions(a: Question, b: Question) -> bool:
     >>> sx.experiments.card.same_conditions(lstm, mamba)
     True
     """
-    same_size = a.resized == b.resized
-    return same_size and all(_agree(one, other) for one, other in ((a.task, b.task), (a.training, b.training)))
+    if a.resized != b.resized or _grid(a) != _grid(b):
+        return False
+    trained = ({**a.training}, {**b.training})
+    for training in trained if a.choice else ():  # the rate is what was chosen, not a condition
+        training.pop("learning_rate", None)
+    return _agree(a.task, b.task) and _agree(*trained)
+
+
+def _grid(question: Question) -> Tuning | None:
+    """How the learning rate was chosen, if it was."""
+    return question.choice.tuning if question.choice else None
 
 
 def _agree(a: dict[str, Any], b: dict[str, Any]) -> bool:

@@ -2,71 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from separatrix.experiments.card.card import Card, CardTrial, Question
-from separatrix.experiments.card.plan import Costs, fitting
 from separatrix.experiments.card.probes import Battery, Planned, standard
+from separatrix.experiments.card.running import Clock, Watcher, at_chosen_rates, plain, recalled, run_all
 from separatrix.experiments.card.speed import measure_speed
 from separatrix.experiments.card.state import LENGTHS, measure_state
 from separatrix.experiments.engines.base import Resources
 from separatrix.experiments.engines.local import LocalEngine
 from separatrix.experiments.engines.process import one_thread
-from separatrix.experiments.engines.run_trial import load_trained
-from separatrix.experiments.measure.capacity import Capacity, bits_recalled
+from separatrix.experiments.search.tuning import Choice
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.environment import environment
 from separatrix.experiments.trial.result import Result
-from separatrix.experiments.trial.seal import read_as
 from separatrix.models import architecture, initialised, parameter_count
-
-CONTEXTS = 128
-"""Contexts the bits recalled are measured on."""
-
-CLOSING = 0.06
-"""Share of the time held back for what follows the trials: bits recalled and the page."""
-
-
-class TimeIsUp(Exception):
-    """The minutes are over; running trials stop at their last checkpoint."""
-
-
-class Watcher:
-    """Told what happens while a card is made. Does nothing itself."""
-
-    def says(self, text: str) -> None:
-        """What begins now, in words."""
-
-    def plans(self, trials: Sequence[Planned], seconds: float) -> None:
-        """Trials about to run, in so many seconds at most."""
-
-    def runs(self, trials: Sequence[TrialConfig]) -> None:
-        """The trials running now; called about twice a second."""
-
-    def ends(self, trial: TrialConfig, result: Result) -> None:
-        """A trial has ended."""
-
-
-@dataclass
-class _Clock:
-    """The time given, and when it began."""
-
-    seconds: float
-    begun: float = field(default_factory=time.perf_counter)
-
-    @property
-    def spent(self) -> float:
-        return time.perf_counter() - self.begun
-
-    @property
-    def left(self) -> float:
-        """Seconds until trials must have ended."""
-        return self.seconds * (1 - CLOSING) - self.spent
 
 
 def make_card(
@@ -94,7 +46,7 @@ def make_card(
     ('constant', 256, True)
     """
     watcher, battery = watcher or Watcher(), battery or standard()
-    clock = _Clock(float("inf") if minutes is None else 60.0 * minutes)
+    clock = Clock(float("inf") if minutes is None else 60.0 * minutes)
     engine = LocalEngine(workers, Resources(gpus=gpus))
     subject = TrialConfig(task={"name": "index-lookup", "length": LENGTHS[-1], "alphabet": 16}, model=model)
     watcher.says("state and speed")
@@ -104,9 +56,10 @@ def make_card(
         speed = measure_speed(model, seconds=min(30.0, clock.seconds / 20 or 30.0))
     trials = battery.trials(model)
     with one_thread():
-        results = _run(battery, trials, store, engine, clock, watcher)
+        asked = at_chosen_rates(battery, trials, store, engine, clock, watcher) if battery.tuning else plain(trials)
+        results = run_all([planned for group, _ in asked for planned in group], store, engine, clock, watcher)
         watcher.says("bits recalled")
-        questions = [_question(store, group, results) for group in _grouped(trials)]
+        questions = [_question(store, group, results, choice) for group, choice in asked]
     return Card(
         label=subject.model_label,
         model=subject.model.model_dump(mode="json"),
@@ -123,49 +76,9 @@ def make_card(
     ).sealed()
 
 
-def _run(
-    battery: Battery, trials: list[Planned], store: Store, engine: LocalEngine, clock: _Clock, watcher: Watcher
-) -> dict[str, Result]:
-    """Run what fits, in rounds: time saved by trials that ended early is planned again. Results by identity."""
-    costs = Costs()
-    by_identity = {planned.config.identity(): planned for planned in trials}
-    results = {name: result for name in by_identity if (result := store.result(name)) is not None}
-    if not clock.seconds:
-        return results
-    waiting = [planned for planned in trials if not planned.impossible and planned.config.identity() not in results]
-    watcher.says("pace of a few steps")
-
-    def tick(running: list[TrialConfig]) -> None:
-        watcher.runs(running)
-        if clock.left <= 0:
-            raise TimeIsUp
-
-    def ended(trial: TrialConfig, result: Result) -> None:
-        results[result.identity] = result
-        costs.learn(by_identity[result.identity], result)
-        if result.test and by_identity[result.identity].probe.recalled:
-            _recalled(store, by_identity[result.identity])  # while the clock runs, not after it
-        watcher.ends(trial, result)
-
-    while batch := fitting([(p, costs.seconds(p, store)) for p in waiting], engine.workers, clock.left):
-        watcher.plans(batch, clock.left)
-        try:
-            engine.run(store, [planned.config for planned in batch], ended, tick)
-        except TimeIsUp:
-            break
-        waiting = [planned for planned in waiting if planned not in batch]
-    return results
-
-
-def _grouped(trials: Sequence[Planned]) -> list[list[Planned]]:
-    """The seeds of each question together, in the battery's order."""
-    groups: dict[tuple[str, int], list[Planned]] = defaultdict(list)
-    for planned in trials:
-        groups[planned.key].append(planned)
-    return list(groups.values())
-
-
-def _question(store: Store, seeds: Sequence[Planned], results: dict[str, Result]) -> Question:
+def _question(
+    store: Store, seeds: Sequence[Planned], results: dict[str, Result], choice: Choice | None = None
+) -> Question:
     one = seeds[0]
     config, task = one.config, one.config.task
     measured = [found for seed in seeds if (found := results.get(seed.config.identity())) and found.test]
@@ -183,6 +96,7 @@ def _question(store: Store, seeds: Sequence[Planned], results: dict[str, Result]
         recurrent_bits=task.recurrent_bits(),
         state_bits=measured[0].state_bits if measured else None,
         accuracy_ceiling=measured[0].accuracy_ceiling if measured else 1.0,
+        choice=choice,
         trials=[_trial(store, seed, results.get(seed.config.identity())) for seed in seeds],
     )
 
@@ -203,7 +117,8 @@ def _trial(store: Store, planned: Planned, result: Result | None) -> CardTrial:
         steps=result.steps,
         seconds=result.seconds,
         fingerprint=result.fingerprint,
-        recalled=_recalled(store, planned) if test and planned.probe.recalled else None,
+        recalled=recalled(store, planned) if test and planned.probe.recalled else None,
+        ending=result.ending,
     )
 
 
@@ -214,24 +129,16 @@ def _why_not(store: Store, planned: Planned) -> str:
     return f"the time was up at step {said['step']} of {said['steps']}" if said else "did not fit into the time"
 
 
-def _recalled(store: Store, planned: Planned) -> Capacity:
-    """Bits recalled, measured once and kept beside the trial."""
-    identity = planned.config.identity()
-    place = f"trials/{identity}/recalled.json"
-    with store.leaving_out(place, "measured again"):
-        if (kept := store.read_record(place)) is not None:
-            return read_as(Capacity, kept)
-    measured = bits_recalled(load_trained(store, identity), planned.config.task, planned.config.seed, CONTEXTS)
-    store.write_record(place, measured.model_dump(mode="json"))
-    return measured
-
-
 def _words(battery: Battery, minutes: float | None) -> str:
     seeds = ", ".join(map(str, battery.seeds))
     order = (
         f"A fixed battery of {len(list(battery.questions()))} questions with seeds {seeds}, "
-        "taken up by seed, then by rank of the length: less time means fewer seeds and lengths, never other settings. "
+        f"taken up {'question by question' if battery.tuning else 'by seed, then by rank of the length'}: less time "
+        "means fewer seeds and lengths, never other settings. "
     )
+    if battery.tuning:
+        rates = ", ".join(f"{rate:g}" for rate in battery.tuning.rates)
+        order += f"The learning rate of each was chosen from {rates} on seeds that are not reported. "
     if minutes is None:
         return order + "All of it was run."
     if not minutes:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError
+from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import measured_numbers, size_for_state
 
@@ -67,6 +68,7 @@ class Battery(Config):
 
     seeds: list[int] = Field(min_length=1)
     training: dict[str, Any] = {}
+    tuning: Tuning | None = Field(None, description="choose the learning rate of every question on other seeds")
     probes: list[Probe] = Field(min_length=1)
 
     def trials(self, model: dict[str, Any]) -> list[Planned]:

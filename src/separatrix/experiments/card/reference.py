@@ -16,8 +16,9 @@ from typing import Any
 from separatrix.atomic import write_whole
 from separatrix.experiments.card.card import Card, Question, parse_card
 from separatrix.experiments.card.compare import same_conditions
-from separatrix.experiments.card.make import Watcher, make_card
+from separatrix.experiments.card.make import make_card
 from separatrix.experiments.card.probes import Planned, standard
+from separatrix.experiments.card.running import Watcher
 from separatrix.experiments.store.folder import Store
 from separatrix.models.registry import names
 

@@ -18,6 +18,7 @@ from separatrix.experiments.engines.process import one_thread
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import SequenceModel, architecture, initialised
 from separatrix.models.own import keeps_whole_past
+from separatrix.tasks.base import context_task
 from separatrix.tasks.randomness import stream
 
 BASELINE: dict[str, Any] = {"name": "lstm", "layers": 1, "width": 64}
@@ -84,7 +85,7 @@ def _speed_at(model: dict[str, Any], length: int, budget: float, device: torch.d
 def _jobs(settings: dict[str, Any], length: int, device: torch.device) -> dict[str, Callable[[], Any]]:
     config = TrialConfig(task={"name": "index-lookup", "length": length, "alphabet": 16}, model=settings)
     model = initialised(architecture(config.model.name), config.task, config.model, seed=0).to(device)
-    batch = config.task.sample(BATCH, stream(0, "train"), queries=1).to(device)
+    batch = context_task(config.task).sample(BATCH, stream(0, "train"), queries=1).to(device)
     with torch.no_grad():
         state = model.prefill(batch.context[:1])
 

@@ -13,6 +13,7 @@ from separatrix.models import SequenceModel, architecture, initialised, state_bi
 from separatrix.models.measure import measured_size
 from separatrix.models.own import keeps_whole_past
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 from separatrix.tasks.randomness import stream
 
 LENGTHS = (16, 32, 64, 128, 256, 512)
@@ -23,14 +24,15 @@ def measure_state(config: TrialConfig, seconds: float = 20.0) -> State:
 
     Raises InputError when the model fails on the shortest one.
     """
-    model = initialised(architecture(config.model.name), config.task, config.model, seed=0)
+    task = context_task(config.task)
+    model = initialised(architecture(config.model.name), task, config.model, seed=0)
     lengths: list[int] = []
     bits: list[int] = []
     begun = time.perf_counter()
-    for length in (n for n in LENGTHS if n <= config.task.length):
+    for length in (n for n in LENGTHS if n <= task.length):
         if 4 * (time.perf_counter() - begun) > seconds:
             break
-        context = config.task.sample(1, stream(0, "test"), length=length).context
+        context = task.sample(1, stream(0, "test"), length=length).context
         try:
             with torch.no_grad():
                 bits.append(state_bits(model.prefill(context)))
@@ -43,7 +45,7 @@ def measure_state(config: TrialConfig, seconds: float = 20.0) -> State:
     return State(
         lengths=lengths,
         bits=bits,
-        growth=_growth(model, config.task.at_length(lengths[-1]), bits),
+        growth=_growth(model, task.at_length(lengths[-1]), bits),
         bits_per_token=per_token,
         whole_past=keeps_whole_past(model),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,6 +90,27 @@ class Resources:
     def device(self) -> str:
         """The device a trial trains on."""
         return "cuda" if self.gpus else "cpu"
+
+    def room(self) -> int:
+        """How many trials this machine has room for at a time. Raises InputError when it has none for a single one.
+
+        >>> sx.experiments.Resources(cpus=0.5).room() >= 2
+        True
+        """
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        have = [(cores, self.cpus, "cores"), (gpus() if self.gpus else 0, self.gpus, "GPUs")]
+        for count, each, what in have:
+            if each > count:
+                advice = "ask for less" if count else "leave out --gpus to train on the processor"
+                raise InputError(f"a trial asks for {each:g} {what}, and this machine has {count}: {advice}")
+        return int(min(count // each for count, each, _ in have if each))
+
+
+def gpus() -> int:
+    """How many CUDA devices this machine has."""
+    import torch  # noqa: PLC0415  # an engine that uses no GPU starts without it
+
+    return torch.cuda.device_count()
 
 
 ONE_CORE = Resources()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from loky import ProcessPoolExecutor
 
 from separatrix.errors import InputError
-from separatrix.experiments.engines.base import ONE_CORE, Engine, Outstanding, Resources, Tick, unstored
+from separatrix.experiments.engines.base import ONE_CORE, Engine, Outstanding, Resources, Tick, gpus, unstored
 from separatrix.experiments.engines.process import begin, settled
 from separatrix.experiments.engines.run_trial import run_trial
 from separatrix.experiments.store.folder import Busy, Store
@@ -50,28 +49,11 @@ class LocalEngine(Engine):
 
     def __init__(self, workers: int | None = None, resources: Resources = ONE_CORE) -> None:
         self.resources = resources
-        room = self._room()
+        room = resources.room()
         self.workers = workers or room
         if self.workers > OVERCOMMIT * max(room, 1):
             raise InputError(f"this machine has room for {room} trials at a time, got {workers} workers: ask for fewer")
         self._kept: list[_Slot] | None = None
-
-    def _room(self) -> int:
-        """How many trials have the resources they ask for at the same time."""
-        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-        have = [(cores, self.resources.cpus, "cores"), (self._devices(), self.resources.gpus, "GPUs")]
-        for count, each, what in have:
-            if each > count:
-                advice = "ask for less" if count else "leave out --gpus to train on the processor"
-                raise InputError(f"a trial asks for {each:g} {what}, and this machine has {count}: {advice}")
-        return int(min(count // each for count, each, _ in have if each))
-
-    def _devices(self) -> int:
-        if not self.resources.gpus:
-            return 0
-        import torch  # noqa: PLC0415  # an engine that uses no GPU starts without it
-
-        return torch.cuda.device_count()
 
     @contextmanager
     def kept(self) -> Iterator[LocalEngine]:
@@ -115,7 +97,7 @@ class LocalEngine(Engine):
 
     def _device(self, slot: int) -> str:
         """The device of a slot: slots fill one GPU after the other."""
-        return f"cuda:{int(slot * self.resources.gpus) % self._devices()}" if self.resources.gpus else "cpu"
+        return f"cuda:{int(slot * self.resources.gpus) % gpus()}" if self.resources.gpus else "cpu"
 
 
 def _collect(slot: _Slot, outstanding: Outstanding) -> None:

@@ -42,14 +42,15 @@ class RayEngine(Engine):
              for the one this process is connected to, or else one of this machine alone, which listens on loopback,
              has no dashboard, and ends with the run
     workers: trials at a time; None for as many as the cluster has room for
-    Raises InputError when Ray is not installed.
+    Raises InputError when Ray is not installed, and when a trial asks for more than a cluster of this machine has.
 
     >>> engine = sx.experiments.RayEngine(address="auto", workers=16)  # doctest: +SKIP
     """
 
     def __init__(self, address: str | None = None, workers: int | None = None, resources: Resources = ONE_CORE) -> None:
         self.address, self.workers, self.resources = address, workers, resources
-        _ray()
+        if not _ray().is_initialized() and address is None:
+            resources.room()  # the cluster will be this machine
 
     def check(self, config: TrialConfig) -> None:
         """See `Engine.check`: what the nodes of a running cluster have is not known here."""

@@ -164,7 +164,7 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
     config, task, progress = trainer.config, trainer.task, trainer.progress
     with torch.no_grad():
         example = task.sample(1, stream(config.seed, "test", 0)).to(trainer.device)
-        state = trainer.model.prefill(example.context)
+        state = trainer.model.prefill(example.past)
     status: Any = progress.stopped
     return Result(
         identity=config.identity(),

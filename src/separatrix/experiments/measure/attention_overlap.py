@@ -10,6 +10,7 @@ from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
 from separatrix.models.trace import query_attention
+from separatrix.tasks.base import context_task
 from separatrix.tasks.randomness import stream
 
 
@@ -45,7 +46,7 @@ def likeness(
     """
     if learned.task != constructed.task:
         raise InputError(f"expected two models of one task, got {learned.task!r} and {constructed.task!r}")
-    task = constructed.task
+    task = context_task(constructed.task)
     batch = task.sample(contexts, stream(seed, "test"), queries=min(queries, task.query_count))
     theirs, ours = (query_attention(model.eval(), batch.context, batch.queries) for model in (learned, constructed))
     if not theirs or not ours:

@@ -24,13 +24,14 @@ from separatrix.experiments.trial.evaluation import CHUNK
 from separatrix.experiments.trial.size import check_room
 from separatrix.machine import memory
 from separatrix.models import state_bits
+from separatrix.notebook import Shown
 from separatrix.tasks import Batch, Task
 from separatrix.tasks.associative_recall import AssociativeRecall
 from separatrix.tasks.index_lookup import IndexLookup
 from separatrix.tasks.randomness import stream
 
 
-class Capacity(Config):
+class Capacity(Shown, Config):
     """Bits of the context that a model's answers prove it to hold, with a confidence interval over contexts.
 
     >>> bits = {"recalled_bits": 96, "low": 90, "high": 100, "context_bits": 120, "state_bits": 512}

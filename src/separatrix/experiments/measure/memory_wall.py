@@ -22,6 +22,7 @@ from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.measure.capacity import Symbols, batches, mean_and_margin, symbols
 from separatrix.models import state_numbers
+from separatrix.notebook import Shown
 from separatrix.tasks import Task
 
 PRECISIONS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
@@ -41,7 +42,7 @@ class WallPoint(Config):
     high: float = Field(description="upper end of the confidence interval over contexts")
 
 
-class MemoryWall(Config):
+class MemoryWall(Shown, Config):
     """The curve of one model.
 
     >>> task = sx.tasks.create("index-lookup", length=4, alphabet=2)

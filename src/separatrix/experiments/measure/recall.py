@@ -13,13 +13,14 @@ from separatrix.experiments.measure.capacity import Capacity, bits_recalled, sym
 from separatrix.experiments.measure.memory_wall import MemoryWall, memory_wall
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
 from separatrix.experiments.presets import Preset
-from separatrix.experiments.search.frontier import kept
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.tuning import known_choice, tuned
 from separatrix.experiments.store.folder import Store, folder_of
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.seeds import is_tuning
+from separatrix.tasks.base import context_task
 
 CONTEXTS = 128
 """Contexts measured, of those that training never saw."""
@@ -47,11 +48,11 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     if known is not None and known.capacity.contexts == contexts and known.wall is not None:
         return known
     config = trial_config(result.config)
-    model = load_trained(store, result.identity)
+    task, model = context_task(config.task), load_trained(store, result.identity)
     measured = Recall(
-        capacity=bits_recalled(model, config.task, config.seed, contexts),
-        rates=rate_curve(model, config.task, config.seed, contexts=contexts),
-        wall=memory_wall(model, config.task, config.seed, max(WALL_CONTEXTS, contexts)),
+        capacity=bits_recalled(model, task, config.seed, contexts),
+        rates=rate_curve(model, task, config.seed, contexts=contexts),
+        wall=memory_wall(model, task, config.seed, max(WALL_CONTEXTS, contexts)),
     )
     store.write_record(path, measured.model_dump(mode="json"))
     return measured
@@ -78,7 +79,7 @@ def recallable(results: Sequence[Result], lengths: Sequence[int] | None = None) 
 
 def _has_symbols(result: Result) -> bool:
     try:
-        symbols(trial_config(result.config).task)
+        symbols(context_task(trial_config(result.config).task))
     except InputError:
         return False
     return True

@@ -106,6 +106,7 @@ class FrontierPanel(Config):
     task: Settings
     models: list[Settings] = Field(min_length=1, description="models without their width")
     lengths: list[int] = Field(min_length=1)
+    own_lengths: dict[str, list[int]] = Field({}, description="lengths of single models, in place of those of all")
     widths: list[int] = list(WIDTHS)
     seeds: list[int] = [0, 1, 2]
     needed: int = 2
@@ -190,7 +191,8 @@ class Preset(Config):
         if section in ("lengths", "seeds") and not field:
             wanted = value if isinstance(value, list) else [value]
             panels = [_spread(panel, section, wanted) for panel in self.panels]
-            return self.replace(panels=panels, frontiers=[f.replace(**{section: wanted}) for f in self.frontiers])
+            everywhere: dict[str, Any] = {section: wanted} | ({"own_lengths": {}} if section == "lengths" else {})
+            return self.replace(panels=panels, frontiers=[f.replace(**everywhere) for f in self.frontiers])
         if section not in ("training", "task", "model") or not field:
             raise InputError(
                 f"no setting {name!r}: expected lengths, seeds, training.FIELD, task.FIELD or model.FIELD, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,24 @@ def estimated_cost(trials: Sequence[TrialConfig], paces: dict[str, _Pace] | None
             paces[kind] = _pace(trial)
         seconds += _seconds(trial, paces[kind])
     return Cost(len(trials), seconds)
+
+
+def by_model(trials: Sequence[TrialConfig], paces: dict[str, _Pace] | None = None) -> dict[str, Cost]:
+    """What the trials of each model and width cost at most, the dearest first: where the time of a sweep goes.
+
+    paces: as for `estimated_cost`
+
+    >>> config = sx.experiments.TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})
+    >>> from separatrix.experiments.search.cost import by_model
+    >>> {model: cost.trials for model, cost in by_model([config, config.replace(seed=1)]).items()}
+    {'gru-(1, 8)': 2}
+    """
+    paces = {} if paces is None else paces
+    groups: dict[str, list[TrialConfig]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.model_label].append(trial)
+    costs = {model: estimated_cost(group, paces) for model, group in groups.items()}
+    return dict(sorted(costs.items(), key=lambda one: -one[1].seconds))
 
 
 def _kind(trial: TrialConfig) -> str:

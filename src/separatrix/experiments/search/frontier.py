@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from separatrix.config import Config
-from separatrix.errors import InputError
+from separatrix.errors import InputError, unknown
 from separatrix.experiments.search.tuning import Choice, Tuning, tokens_at_most, tuned
-from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.ending import Ending
 from separatrix.experiments.trial.result import Result
-from separatrix.experiments.trial.seal import read_as
 
 WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 """The usual grid: powers of two and the halfway points between them."""
@@ -41,6 +38,11 @@ class FrontierPlan(Config):
     task: Settings = Field(description="the task's name and parameters, without its length")
     models: list[Settings] = Field(min_length=1, description="models without their width")
     lengths: list[int] = Field(min_length=1, description="context lengths N in tokens")
+    own_lengths: dict[str, list[int]] = Field(
+        {},
+        description="lengths of single models, by their names, in place of those of all",
+        exclude_if=lambda own: not own,  # plans older than the field keep their names
+    )
     widths: list[int] = Field(min_length=1, description="widths that may be tried")
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     needed: int = Field(2, ge=1, description="seeds that must reach the target")
@@ -64,6 +66,16 @@ class FrontierPlan(Config):
         return self
 
     @model_validator(mode="after")
+    def _known_models(self) -> FrontierPlan:
+        names = [settings["name"] for settings in self.models]
+        for name, own in self.own_lengths.items():
+            if name not in names:
+                raise unknown("model in own_lengths", name, names)
+            if not own:
+                raise ValueError(f"own_lengths of {name} must name a length")
+        return self
+
+    @model_validator(mode="after")
     def _enough_seeds(self) -> FrontierPlan:
         if self.needed > len(self.seeds):
             raise ValueError(f"{self.needed} seeds must reach the target, but only {len(self.seeds)} are trained")
@@ -80,7 +92,11 @@ class FrontierPlan(Config):
 
     def cells(self) -> list[FrontierCell]:
         """Every model at every length, nothing known of them."""
-        return [FrontierCell(self, model, length) for model, length in product(self.models, self.lengths)]
+        return [FrontierCell(self, model, length) for model in self.models for length in self.lengths_of(model)]
+
+    def lengths_of(self, model: Settings) -> list[int]:
+        """The lengths at which a model is searched, ascending."""
+        return sorted(set(self.own_lengths.get(model["name"], self.lengths)))
 
 
 class Tried(Config):
@@ -121,6 +137,11 @@ class Point(Config):
     high: float | None = Field(None, description="upper end")
     tried: list[Tried] = []
     predicted: int | None = Field(None, description="the width that the search began with")
+    floor: int | None = Field(
+        None,
+        description="the largest width that was not enough at a shorter length; none up to it is tried at this one",
+        exclude_if=lambda floor: floor is None,  # searches older than the field keep their form
+    )
     contradicted: bool = Field(False, description="whether a wider model did worse than a narrower one")
 
 
@@ -142,10 +163,12 @@ class FrontierCell:
     """The search for one model at one length: knows what was tried, and says which width comes next.
 
     start: the width that theory or neighbouring lengths predict; None to begin with the smallest
+    floor: the largest width that was not enough at a shorter length: none up to it is tried, since longer is no easier
     """
 
     def __init__(self, plan: FrontierPlan, model: Settings, length: int, start: int | None = None) -> None:
         self.plan, self.model, self.length, self.start = plan, model, length, start
+        self.floor: int | None = None
         self.tried: dict[int, Tried] = {}
 
     def trials(self, width: int, choice: Choice | None = None) -> list[TrialConfig]:
@@ -188,8 +211,9 @@ class FrontierCell:
         """
         grid = self.grid()
         low, high = self._bracket()
-        if low is None and high is None:
-            return grid[0] if self.start is None else min((w for w in grid if w >= self.start), default=grid[-1])
+        if not self.tried:
+            least = max(self.start or 0, (self.floor or 0) + 1)
+            return next((width for width in grid if width >= least), grid[-1])
         if low is None or high is None:
             return self._stride(grid, low, high)
         between = [width for width in grid if low < width < high]
@@ -223,8 +247,9 @@ class FrontierCell:
     def _bracket(self) -> tuple[int | None, int | None]:
         """The largest width below the frontier, and the smallest on it, as far as is known."""
         high = min(filter(self.enough, self.tried), default=None)
-        low = max((w for w in self.tried if not self.enough(w) and (high is None or w < high)), default=None)
-        return low, high
+        failed = [width for width in self.tried if not self.enough(width)]
+        failed += [] if self.floor is None else [self.floor]
+        return max((width for width in failed if high is None or width < high), default=None), high
 
     def point(self) -> Point:
         """What is known now."""
@@ -233,9 +258,10 @@ class FrontierCell:
         common: Settings = {
             "model": self.model,
             "length": self.length,
-            "below": low,
+            "below": low if low in self.tried else None,
             "tried": tried,
             "predicted": self.start,
+            "floor": self.floor,
             "contradicted": high is not None and any(width > high and not self.enough(width) for width in self.tried),
         }
         if self.next() is not None:
@@ -262,18 +288,3 @@ def seed_interval(reached: int, seeds: int, confidence: float = 0.95) -> tuple[f
 
     interval = stats.binomtest(reached, seeds).proportion_ci(confidence, method="exact")
     return float(interval.low), float(interval.high)
-
-
-def keep(store: Store, frontier: Frontier) -> None:
-    """Write a search's outcome into its store: `frontiers/<hash of the plan>.json`."""
-    store.write_record(f"frontiers/{frontier.plan.content_hash()}.json", frontier.model_dump(mode="json"))
-
-
-def kept(store: Store) -> list[Frontier]:
-    """The searches of a store; a notice names those that cannot be read."""
-    found: list[Frontier] = []
-    for path in (f"frontiers/{name}" for name in store.names("frontiers") if name.endswith(".json")):
-        with store.leaving_out(path):
-            if (record := store.read_record(path)) is not None:
-                found.append(read_as(Frontier, record))
-    return found

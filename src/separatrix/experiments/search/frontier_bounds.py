@@ -11,7 +11,7 @@ from separatrix.bounds.growth import Growth, growth_law
 from separatrix.bounds.known_upper import Upper, attention_upper, recurrent_upper, two_layer_upper
 from separatrix.errors import InputError
 from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
-from separatrix.tasks import Task, create
+from separatrix.tasks import Problem, create
 from separatrix.trust import Untrusted
 
 Class = Literal["recurrent", "attention", "deep attention"]
@@ -38,7 +38,7 @@ def model_class(model: dict[str, Any]) -> Class:
     return "attention" if model.get("layers", 1) == 1 else "deep attention"
 
 
-def known(task: Task, model: dict[str, Any]) -> Known:
+def known(task: Problem, model: dict[str, Any]) -> Known:
     """The lower bound on a model of this class at a task, and the best construction's size."""
     match model_class(model):
         case "recurrent":
@@ -51,7 +51,7 @@ def known(task: Task, model: dict[str, Any]) -> Known:
             return Known("width", None, two_layer_upper(task), "")
 
 
-def at(plan: FrontierPlan, length: int) -> Task:
+def at(plan: FrontierPlan, length: int) -> Problem:
     """A plan's task at one length."""
     return create(**{**plan.task, "length": length})
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from separatrix.experiments.engines.base import Engine
-from separatrix.experiments.search.frontier import Frontier, FrontierCell, FrontierPlan, Tried, keep
+from separatrix.experiments.search.frontier import Frontier, FrontierCell, FrontierPlan, Tried
+from separatrix.experiments.search.frontier_files import keep
 from separatrix.experiments.search.prediction import predicted
 from separatrix.experiments.search.tuning import Choice, Race, Run, choose_rates, chosen
 from separatrix.experiments.store.folder import Store
@@ -73,12 +74,20 @@ def _next_steps(cells: Sequence[FrontierCell], store: Store) -> list[Step]:
         if cell.model in busy:
             continue
         if not cell.tried:
-            cell.start = predicted(cell, cells)
+            cell.start, cell.floor = predicted(cell, cells), _floor(cell, cells)
             recollect([cell], store)
         if (width := cell.next()) is not None:
             steps.append((cell, width))
             busy.append(cell.model)
     return steps
+
+
+def _floor(cell: FrontierCell, cells: Sequence[FrontierCell]) -> int | None:
+    """The largest width that was not enough at a shorter length, while a wider one was."""
+    shorter = [other for other in cells if other.model == cell.model and other.length < cell.length and other.tried]
+    points = [other.point() for other in shorter]
+    floors = [bound for point in points if point.width for bound in (point.below, point.floor) if bound is not None]
+    return max(floors, default=None)
 
 
 def _choices(plan: FrontierPlan, store: Store, steps: Sequence[Step], train: Run) -> list[Choice | None]:
@@ -154,7 +163,7 @@ def probable_case(plan: FrontierPlan, store: Store | None = None) -> list[TrialC
     cells = _known(plan, store)
     for cell in cells:
         if not cell.tried:
-            cell.start = predicted(cell, cells)
+            cell.start, cell.floor = predicted(cell, cells), _floor(cell, cells)
         while (width := cell.next()) is not None:
             enough = width >= (cell.start or 0)
             steps = _all_of(cell, width) if enough else _tuned_in_vain(cell, width)

@@ -8,7 +8,7 @@ from separatrix.errors import InputError
 from separatrix.experiments.search.frontier import FrontierCell
 from separatrix.experiments.search.frontier_bounds import at, known, model_class
 from separatrix.models.sizing import measured_numbers
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 SCALARS_A_BIT = 2
 """Scalars of a trained recurrent state for each bit that it must hold: what training was seen to need, roughly. It only
@@ -34,7 +34,7 @@ def predicted(cell: FrontierCell, cells: Sequence[FrontierCell]) -> int:
     return grid[0] if upper is None else min((w for w in grid if w >= upper.size), default=grid[-1])
 
 
-def _scaled(cell: FrontierCell, task: Task, neighbour: Task, width: int) -> int:
+def _scaled(cell: FrontierCell, task: Problem, neighbour: Problem, width: int) -> int:
     """A neighbouring length's width, scaled as what is proved grows."""
     ours, theirs = (known(each, cell.model).lower for each in (task, neighbour))
     ratio = ours / theirs if ours and theirs else 1.0
@@ -43,7 +43,7 @@ def _scaled(cell: FrontierCell, task: Task, neighbour: Task, width: int) -> int:
     return min((w for w in cell.grid() if w >= ratio * width), default=cell.grid()[-1])
 
 
-def _width_of(cell: FrontierCell, task: Task, numbers: float) -> int:
+def _width_of(cell: FrontierCell, task: Problem, numbers: float) -> int:
     """The smallest width of the grid whose state holds so many scalars, by bisection; the largest where none does."""
     grid = cell.grid()
     low, high = 0, len(grid) - 1
@@ -53,7 +53,7 @@ def _width_of(cell: FrontierCell, task: Task, numbers: float) -> int:
     return grid[low]
 
 
-def _numbers(cell: FrontierCell, task: Task, width: int) -> int:
+def _numbers(cell: FrontierCell, task: Problem, width: int) -> int:
     options = {name: value for name, value in cell.model.items() if name not in ("name", "code")}
     try:
         return measured_numbers(cell.model["name"], task, **{**options, "width": width})

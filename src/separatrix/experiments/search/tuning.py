@@ -26,6 +26,7 @@ from separatrix.experiments.trial.ending import left_chance
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seal import read_as
 from separatrix.experiments.trial.seeds import TUNING_SEEDS, is_tuning
+from separatrix.notebook import Shown
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The usual grid of peak learning rates."""
@@ -72,7 +73,7 @@ def tokens_per_step(trial: TrialConfig) -> int:
     """Context and query tokens of one step of training, the mean where lengths are random."""
     training, task = trial.training, trial.task
     length = task.length if training.lengths == "full" else sum(task.lengths) / len(task.lengths)
-    return max(1, round(training.batch_size * (length + min(training.queries, task.query_count))))
+    return max(1, round(training.batch_size * task.tokens_read(length, training.queries)))
 
 
 def tokens_at_most(trial: TrialConfig) -> int:
@@ -90,7 +91,7 @@ class RateTried(Config):
     solved: int = Field(0, description="tuning seeds that had solved the task by then")
 
 
-class Choice(Config):
+class Choice(Shown, Config):
     """The rate of one cell, and how it was come by.
 
     >>> grid = sx.experiments.Tuning(rates=[0.001, 0.01, 0.1])

@@ -13,6 +13,7 @@ from separatrix.experiments.theorems.weighing import weighing
 from separatrix.models.state import tensors
 from separatrix.numerics import FORMATS, FloatingPoint
 from separatrix.tasks import stream
+from separatrix.tasks.base import context_task
 
 _E4M3 = FORMATS["e4m3"]
 assert isinstance(_E4M3, FloatingPoint)
@@ -52,7 +53,7 @@ def shift_register_protocol() -> Finding:
 def weighed(arithmetic: ArithmeticModel, width: int) -> Finding:
     """Equality by weighing, split after the first string: every answer right, every logit the model's own."""
     model = weighing(arithmetic, width)
-    task, half = model.task, model.task.length // 2
+    task, half = context_task(model.task), model.task.length // 2
     context = task.sample(64, stream(0, "test")).context
     context[:2] = torch.tensor([[0], [1]])  # nothing weighs, and everything
     context[2:4], context[2, half - 1], context[3, half] = 0, 1, 1
@@ -78,7 +79,7 @@ def weighed(arithmetic: ArithmeticModel, width: int) -> Finding:
 def narrowest(arithmetic: ArithmeticModel, width: int) -> Finding:
     """The width bound beside a model of that arithmetic which does the task."""
     model = weighing(arithmetic, width)
-    task = model.task
+    task = context_task(model.task)
     bound = arithmetic.smallest_width(arithmetic.needed(task) or 0.0, 1, task.length)
     return Finding(
         subject=f"equality, length {task.length}",

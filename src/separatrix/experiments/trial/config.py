@@ -10,7 +10,7 @@ from separatrix import trust
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.models import ModelConfig, architecture
-from separatrix.tasks import Task, create
+from separatrix.tasks import Problem, create
 
 
 class TrainingConfig(Config):
@@ -96,7 +96,7 @@ class TrialConfig(Config):
     False
     """
 
-    task: Annotated[SerializeAsAny[Task], BeforeValidator(_task)]
+    task: Annotated[SerializeAsAny[Problem], BeforeValidator(_task)]
     model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(_model)]
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0, description="seeds initial weights, training, validation and test data")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from separatrix.experiments.trial.result import Measurement
 from separatrix.models import SequenceModel
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 from separatrix.tasks.randomness import Split, stream
 
 CHUNK = 64
@@ -22,7 +22,13 @@ class NotFinite(ArithmeticError):
 
 @torch.no_grad()
 def evaluate(
-    model: SequenceModel, task: Task, seed: int, split: Split, contexts: int, queries: int, device: torch.device | str
+    model: SequenceModel,
+    task: Problem,
+    seed: int,
+    split: Split,
+    contexts: int,
+    queries: int,
+    device: torch.device | str,
 ) -> Measurement:
     """Accuracy and loss in bits on the first `contexts` contexts of a split, `queries` answers each, at full length.
 
@@ -36,10 +42,10 @@ def evaluate(
     for chunk, first in enumerate(range(0, contexts, CHUNK)):
         size = min(CHUNK, contexts - first)
         batch = task.sample(size, stream(seed, split, chunk), queries=queries).to(device)
-        logits = model(batch.context, batch.queries)
-        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="none").double() / math.log(2)
-        group = batch.groups.flatten().cpu()
-        hit = (logits.argmax(-1) == batch.targets).flatten().cpu()
+        answered = batch.ask(model)
+        loss = F.cross_entropy(answered.logits, answered.targets, reduction="none").double() / math.log(2)
+        group = answered.groups.cpu()
+        hit = (answered.logits.argmax(-1) == answered.targets).cpu()
         right.index_add_(0, group, hit.long())
         asked.index_add_(0, group, torch.ones_like(group))
         bits.index_add_(0, group, loss.cpu())

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from separatrix.config import Config, canonical_json
 from separatrix.experiments.trial.ending import Ending
+from separatrix.notebook import bits, facts
 
 
 class Measurement(Config):
@@ -64,6 +65,21 @@ class Result(Config):
     weights_sha256: str | None = Field(None, description="hash of the final weights")
     seconds: float = 0.0
     environment: dict[str, Any] = {}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: measured beside proved."""
+        task, model, training = self.config["task"], self.config["model"], self.config["training"]
+        said = {
+            "test accuracy (observed)": "not measured" if self.test is None else f"{self.test.accuracy:.2%}",
+            "ended": str(self.ending or self.status),
+            "learning rate": f"{training['learning_rate']:g}",
+            "trained on": f"{self.steps:,} steps, {self.tokens:,} tokens",
+            "state (measured)": bits(self.state_bits),
+            "an exact recurrent state needs (proved)": bits(self.recurrent_bits),
+            "ceiling of a state of this size (proved)": f"{self.accuracy_ceiling:.1%}",
+        }
+        title = f"{model['name']} of width {model.get('width', '?')}, {task['name']}, N = {task['length']:,}"
+        return facts(f"{title}, seed {self.config['seed']}", said | ({"error": self.error} if self.error else {}))
 
     @property
     def fingerprint(self) -> str:

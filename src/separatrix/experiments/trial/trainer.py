@@ -14,7 +14,7 @@ from separatrix.experiments.trial.evaluation import NotFinite, evaluate
 from separatrix.experiments.trial.initial_weights import start
 from separatrix.experiments.trial.result import Measurement
 from separatrix.ops.cross_entropy import cross_entropy
-from separatrix.tasks import Batch
+from separatrix.tasks import Examples
 from separatrix.tasks.randomness import Split, stream
 
 
@@ -74,19 +74,19 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate(self.training, step)
             self.optimizer.zero_grad(set_to_none=True)
-            logits = self.model(batch.context, batch.queries)
-            loss = cross_entropy(logits, batch.targets)
+            asked = batch.ask(self.model)
+            loss = cross_entropy(asked.logits, asked.targets)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
             self.optimizer.step()
             loss_sum += loss.detach().double()
-            self.progress.tokens += batch.context.shape[0] * (batch.context.shape[1] + batch.queries.shape[1])
+            self.progress.tokens += batch.tokens
         self.progress.step = end
         self.progress.train_loss_bits = float(loss_sum) / count / math.log(2)
         if not math.isfinite(self.progress.train_loss_bits):
             raise NotFinite(f"the training loss was not finite within the {count} steps up to step {end}")
 
-    def _batch(self, step: int) -> Batch:
+    def _batch(self, step: int) -> Examples:
         generator = stream(self.config.seed, "train", step)
         length = self.task.length
         if self.training.lengths == "random":

@@ -185,7 +185,7 @@ def _compare(real: Any, laws: Laws, places: list[str], length: int) -> str:
     why = ""
     try:
         reader = Reader(real, "meta", places)
-        for tokens in (*BRIEF, length):
+        for tokens in (*BRIEF, length) if length > BRIEF[-1] else (BRIEF[0], length):
             if len(took) > 2 and took[2] + (took[2] - took[1]) * (tokens / BRIEF[1]) > SECONDS:
                 break  # a loop over the tokens, in each layer
             begun = time.perf_counter()

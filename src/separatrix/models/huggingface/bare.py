@@ -6,7 +6,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from separatrix.errors import InputError
 from separatrix.models.huggingface.shrink import EVEN, EXPERT_COUNT, EXPERTS, GROUPS, HIDDEN, MLP, TOP, TOP_COUNT, WIDTH
+
+_MULTIPLES = {"xlstm": 128}
+"""What the width must be a multiple of: xLSTM's heads are rounded to 64 numbers in one place and not in another."""
 
 STATES = 16
 """The most numbers a channel of a bare hybrid's Mamba-2 layers keeps."""
@@ -36,11 +40,15 @@ def bare(defaults: dict[str, Any], width: int, layers: int, heads: int | None) -
     own = next((name for name in HIDDEN if isinstance(defaults.get(name), int)), "hidden_size")
     default_width = defaults.get(own) or width
     heads = heads or max(h for h in (1, 2, 4) if width % h == 0)
+    kind = defaults.get("model_type")
+    if width % (multiple := _MULTIPLES.get(str(kind), 1)):
+        raise InputError(f"hf:{kind}: Transformers needs a width that is a multiple of {multiple}, got {width}")
+    even = 8 if any(EXPERT_COUNT.search(name) for name in defaults) else 1  # experts' rows start at whole 16 bytes
     rules: list[tuple[re.Pattern[str], Callable[[int], int]]] = [
         (_LAYERS, lambda value: layers),
         (EVEN, lambda value: width // heads),
         (_HEADS, lambda value: heads),
-        (MLP, lambda value: max(1, round(value * width / default_width))),
+        (MLP, lambda value: max(1, round(value * width / default_width / even)) * even),
         (WIDTH, lambda value: max(1, round(value * width / default_width))),
         (_STATE, lambda value: min(value, STATES)),
         (_ONE, lambda value: 1),
@@ -55,18 +63,33 @@ def bare(defaults: dict[str, Any], width: int, layers: int, heads: int | None) -
     for name in _KINDS:
         if isinstance(kinds := defaults.get(name), list) and kinds:
             new[name] = [kinds[i % len(kinds)] for i in range(layers)]
-    return new | _derived(defaults, new, width, heads) | {own: width}
+    return new | _attention(defaults, new, layers) | _derived(defaults, new, width, heads) | {own: width}
 
 
 def fewest_layers(defaults: dict[str, Any], least: int) -> int:
     """How many layers a bare hybrid needs to have one of attention: Transformers counts tokens there."""
+    if "attn_layer_period" in defaults or "attn_layer_indices" in defaults:
+        return max(least, 2)
     kinds = next((defaults[name] for name in _KINDS[:2] if isinstance(defaults.get(name), list)), None)
     if kinds is None:
         return least
-    first = next(
-        (i for i, kind in enumerate(kinds) if ("attention" in kind and "linear" not in kind) or "hybrid" in kind), 0
-    )
-    return max(least, first + 1)
+    return max(least, next((i for i, kind in enumerate(kinds) if _attends(kind)), 1) + 1)
+
+
+def _attends(kind: str) -> bool:
+    return ("attention" in kind and "linear" not in kind) or "hybrid" in kind
+
+
+def _attention(defaults: dict[str, Any], new: dict[str, Any], layers: int) -> dict[str, Any]:
+    """Settings that make the last layer of a hybrid one of attention where the default's first few are none."""
+    if "attn_layer_period" in defaults:
+        return {"attn_layer_period": layers, "attn_layer_offset": layers - 1}
+    if "attn_layer_indices" in defaults:
+        return {"attn_layer_indices": [layers - 1]}
+    for name in _KINDS[:2]:
+        if (kinds := new.get(name)) and not any(map(_attends, kinds)) and not any(map(_attends, defaults[name])):
+            return {name: [*kinds[:-1], "full_attention"]}
+    return {}
 
 
 def _derived(defaults: dict[str, Any], new: dict[str, Any], width: int, heads: int) -> dict[str, Any]:

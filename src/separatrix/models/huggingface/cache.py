@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from separatrix.errors import InputError
+from separatrix.models.huggingface.configuration import one_line
 
 SLOTS = ("past_key_values", "cache_params", "state", "past_buckets_states", "mems")
 """What Transformers' models call their cache."""
@@ -84,6 +85,18 @@ def slot(body: nn.Module, what: str) -> str:
         if name in arguments:
             return name
     raise InputError(f"{what}: is no causal language model with a cache")
+
+
+def positions(kind: str, before: Any, tokens: Tensor) -> dict[str, Tensor]:
+    """Where tokens stand after what a cache has read, for models that count from 0 again unless they are told."""
+    if kind not in _UNTOLD or before is None:
+        return {}
+    past = one_line(kind, before.get_seq_length)
+    return {"position_ids": torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]}
+
+
+_UNTOLD = ("bamba",)
+"""Model types of Transformers that `generate` tells positions, and that are wrong by some thousandths without."""
 
 
 def held(body: nn.Module) -> Held:

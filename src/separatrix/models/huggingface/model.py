@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field, create_model
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
@@ -29,7 +29,7 @@ from separatrix.models.huggingface.configuration import (
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State, map_state, repeat_queries
-from separatrix.tasks.base import Task
+from separatrix.tasks.problem import Problem
 
 _FEWEST_LAYERS = {"rwkv": 2, "recurrent_gemma": 3}
 """Model types that Transformers cannot run with a single layer."""
@@ -44,8 +44,10 @@ class HuggingFace(SequenceModel):
     kernel = "Transformers"
     source = "Hugging Face Transformers"
 
-    def __init__(self, task: Task, config: ModelConfig) -> None:
+    def __init__(self, task: Problem, config: ModelConfig) -> None:
         nn.Module.__init__(self)
+        if config.tied:
+            raise InputError(f"{config.name} has a head of its own: tied is for models of this library")
         self.task, self.config, self.query_offset = task, config, task.query_offset
         from transformers import AutoModel
 
@@ -108,7 +110,8 @@ class HuggingFace(SequenceModel):
         cache.hold(self.body, self.places, held, self.fresh)
         before = visit(given.cache, given.batch, torch.clone)
         with torch.autograd.graph.saved_tensors_hooks(self.keeping(before, given.batch), lambda x: x):
-            output = self.body(**self.embed_tokens(tokens), **{self.slot: before}, use_cache=True, return_dict=True)
+            past = {self.slot: before, **cache.positions(self.model_type, before, tokens)}
+            output = self.body(**self.embed_tokens(tokens), **past, use_cache=True, return_dict=True)
         after = getattr(output, self.slot, None)
         after = before if after is None else after
         if after is None:
@@ -185,7 +188,16 @@ class HuggingFace(SequenceModel):
         self._check(context)
         return self.run(context, state)[1]
 
-    def decode(self, state: tuple[State, ...], queries: Tensor) -> Float[Tensor, "B Q answers"]:
+    def read(
+        self, inputs: Int[Tensor, "B T"], where: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T answers"] | Float[Tensor, "M answers"]:
+        self._check(inputs)
+        hidden, _ = self.run(inputs)
+        return self.head(hidden if where is None else hidden[where])
+
+    def decode(
+        self, state: tuple[State, ...], queries: Tensor, start: int | None = None
+    ) -> Float[Tensor, "B Q answers"]:
         tokens = queries + self.query_offset if self.project is None else queries
         batch, count = queries.shape[:2]
         single = tokens.flatten(0, 1)[:, None]

@@ -83,7 +83,7 @@ class Reader:
     @torch.no_grad()
     def call(self, tokens: Tensor, before: Any = None) -> Any:
         """The model's output on tokens, from a cache when there is one."""
-        given = {} if before is None else {self.slot: before}
+        given = {} if before is None else {self.slot: before, **cache.positions(self.kind, before, tokens)}
         with warnings.catch_warnings(), torch.device(self.device):
             warnings.simplefilter("ignore")
             try:

@@ -39,15 +39,15 @@ FEW = 12
 Path = tuple[str, ...]
 
 
-def numbers(settings: dict[str, Any], pattern: re.Pattern[str], path: Path = ()) -> Iterator[tuple[Path, int]]:
+def numbers(settings: dict[Any, Any], pattern: re.Pattern[str], path: Path = ()) -> Iterator[tuple[Path, int]]:
     """Where positive integers (also in lists, and in parts of a configuration) have a name like the pattern."""
     for name, value in settings.items():
         if isinstance(value, dict):
-            yield from numbers(value, pattern, (*path, name))
+            yield from numbers(value, pattern, (*path, str(name)))
         elif pattern.search(str(name)):
             for item in value if isinstance(value, list) else [value]:
                 if type(item) is int and item > 0:
-                    yield (*path, name), item
+                    yield (*path, str(name)), item
 
 
 def replaced(settings: dict[str, Any], pattern: re.Pattern[str], change: Callable[[int], int]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def replaced(settings: dict[str, Any], pattern: re.Pattern[str], change: Callabl
     return new
 
 
-def windows(settings: dict[str, Any]) -> list[int]:
+def windows(settings: dict[Any, Any]) -> list[int]:
     """The different lengths, in tokens, of a configuration's windows, ascending."""
     return sorted({value for _, value in numbers(settings, _WINDOW)})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from separatrix.experiments.card.card import SOLVED, Card, Question
@@ -11,6 +12,11 @@ from separatrix.report.html.labels import count, listed, percent, plural, short_
 CRITERION = (
     f"“Does”: a median over seeds of at least {SOLVED:.0%} right on sampled tests. What is not done was not found by "
     "this training; it is no proof that it cannot be done."
+)
+
+UNTUNED = (
+    "The references were trained at the battery's one learning rate and number of steps: a low number of theirs "
+    "measures that budget. A card made with --rates has no reference beside it."
 )
 
 GROWTH = {
@@ -94,6 +100,12 @@ def _score(field: Field, entrant: Entrant, question: Question) -> str:
         text += f" at width {found.model['width']}"
     if found.recalled:
         text += f", {count(round(found.recalled.recalled_bits, 1))} bits recalled"
+    ends = Counter(trial.ending for trial in found.measured if trial.ending)
+    if ends:
+        text += f", {', '.join(f'{number} {end}' for end, number in ends.items())}"
+    if found.choice:
+        window = ", ".join(f"{rate:g}" for rate in found.choice.window)
+        text += f", at rate {found.choice.rate:g} (within two points: {window})"
     return text
 
 
@@ -109,7 +121,7 @@ def _absent(card: Card, question: Question) -> str:
 
 def notes(field: Field) -> list[str]:
     """What a reader must know before trusting the numbers."""
-    found = []
+    found = [UNTUNED] if any(q.choice is None for e in field.references for q in e.card.questions) else []
     for entrant in field.subjects:
         card, label = entrant.card, entrant.label.removeprefix(MARK)
         if card.state.whole_past:

@@ -15,6 +15,9 @@ from separatrix.report.html.labels import percent, span
 BINS = 50
 """Positions are averaged in at most this many runs of neighbours."""
 
+UNFINISHED = " …"
+"""What follows a number of which a seed was cut off while it was still improving: it measures a budget."""
+
 Row = dict[str, Any]
 
 
@@ -33,6 +36,8 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
         row["ceiling"] = round(result.accuracy_ceiling, 4)
         if result.accuracy_ceiling < 0.995:
             row["small"] = "\n".join(filter(None, [row["small"], f"≤ {percent(result.accuracy_ceiling)}"]))
+        if cell.endings.get("cut off"):
+            row["text"] += UNFINISHED
         rows.append(row)
     return rows
 

@@ -15,6 +15,7 @@ from separatrix.models import SequenceModel
 from separatrix.models.trace import Trace
 from separatrix.report.figures import theme
 from separatrix.report.figures.export import png
+from separatrix.tasks.base import context_task
 
 WIDEST = 96
 """Places drawn at most: of longer contexts those that get the most weight, in their order."""
@@ -66,7 +67,7 @@ def svg(
 
 def _labels(model: SequenceModel, context: Tensor, query: Tensor) -> list[str]:
     """A name for each place, in order of places, and one for the query."""
-    task = model.task
+    task = context_task(model.task)
     if task.vector_size is not None:
         return [*(str(place) for place in range(len(context))), "query"]
     return [*(f"{place}: {task.show(context[place : place + 1])}" for place in range(len(context))), "query"]

@@ -13,6 +13,9 @@ from separatrix.report.figures.charts import ROWS
 from separatrix.report.figures.series import Row
 
 CERTIFIED = "construction, certified"
+ROOM = 1.25
+"""Factor that the axes reach beyond the outermost points, so that no mark is cut off."""
+
 PICTURE = (1200, 630)
 """Width and height of the picture in pixels: what pages that link here show."""
 
@@ -24,8 +27,8 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     whole: all there is to recall, in bits
     """
     sent = [row["x"] for row in rows]
-    low, high = min([whole / 4, *(row["y"] for row in rows)]), 2.5 * whole
-    left, right = min([whole / 4, *sent]), 1.25 * max([2 * whole, *sent])
+    low, high = min([whole / 4, *(row["y"] for row in rows)]) / ROOM, 2.5 * whole
+    left, right = min([whole / 4, *sent]) / ROOM, ROOM * max([2 * whole, *sent])
     x = alt.X("x:Q", title="bits sent", axis=alt.Axis(grid=False, format=",", tickCount=8),
               scale=alt.Scale(type="log", base=2, domain=[left, right], nice=False))  # fmt: skip
     y_scale = alt.Scale(type="log", base=2, domain=[low, high], nice=False, clamp=True)

@@ -25,6 +25,11 @@ def short_name(name: str) -> str:
     return FAMILIES.get(name, name.rpartition(".py:")[2])
 
 
+def family_name(name: str) -> str:
+    """An architecture's name where there is room for it: `Transformer`, not `TF`."""
+    return "Transformer" if name == "transformer" else short_name(name)
+
+
 def model_label(model: dict[str, Any]) -> str:
     """The field's name of a model: family, layers and width, e.g. `TF-(1, 64)`."""
     return f"{short_name(model['name'])}-({model.get('layers', '?')}, {model.get('width', '?')})"

@@ -12,7 +12,7 @@ from separatrix.bounds.in_words import sentence
 from separatrix.errors import InputError
 from separatrix.experiments.search.frontier import Frontier
 from separatrix.report.html.labels import short_name
-from separatrix.tasks import Task, create
+from separatrix.tasks import Problem, create
 from separatrix.trust import names_code
 
 LENGTHS = (8, 16, 32, 64, 100, 128, 256, 400, 512, 1024, 4096, 16384, 65536, 2**20)
@@ -66,7 +66,7 @@ def _task(name: str, fields: dict[str, Any], frontiers: Sequence[Frontier]) -> d
 
 
 @cache
-def _sizes(task: Task, precision: int) -> dict[str, Any]:
+def _sizes(task: Problem, precision: int) -> dict[str, Any]:
     """The rows of `table`, as far as they are shown, and the sentence they end in."""
     rows = table(task, of_precision(precision))
     shown = [[row["architecture class"], row["arithmetic"], row["lower bound"], row["status"], row["best known"],
@@ -74,7 +74,7 @@ def _sizes(task: Task, precision: int) -> dict[str, Any]:
     return {"rows": shown, "sentence": sentence(rows, precision)}
 
 
-def found_at(frontier: Frontier, task: Task) -> list[dict[str, Any]]:
+def found_at(frontier: Frontier, task: Problem) -> list[dict[str, Any]]:
     """The smallest models that a search found for exactly this task."""
     try:
         same = create(**{**frontier.plan.task, "length": task.length}) == task

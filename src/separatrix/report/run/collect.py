@@ -10,7 +10,8 @@ from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.measure.recall import recallable, stored
 from separatrix.experiments.presets import Panel, Preset
-from separatrix.experiments.search.frontier import Frontier, kept
+from separatrix.experiments.search.frontier import Frontier
+from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.tuning import Choice, known_choice, tuned
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.theorems.findings import kept as kept_theorems
@@ -65,7 +66,7 @@ def collect(store: Store) -> Collection:
             taken.update(result.identity for result in found)
         else:
             notes.append(f"“{panel.title}” is not drawn: none of its {plural(len(missing), 'trial')} has finished.")
-    searched = kept(store)
+    searched = _in_order(kept(store), preset)
     taken |= {identity for found in searched for identity in _searched(found)}
     others = [result for result in results.values() if result.identity not in taken]
     panels += [_panel(store, panel, group, [], {}) for panel, group in _by_task(others)]
@@ -75,6 +76,14 @@ def collect(store: Store) -> Collection:
     walls = [(result, recall.wall) for result, recall in held if recall is not None and recall.wall is not None]
     whole = list(results.values())
     return Collection(preset, _distinct_ids(panels), whole, notes, searched, theorems, tuned_with, walls)
+
+
+def _in_order(searched: Sequence[Frontier], preset: Preset | None) -> list[Frontier]:
+    """The searches, those of the preset first and in its order."""
+    asked = [plan.content_hash() for plan in preset.plans()] if preset else []
+    named = [(found.plan.content_hash(), found) for found in searched]
+    first = sorted((one for one in named if one[0] in asked), key=lambda one: asked.index(one[0]))
+    return [found for _, found in [*first, *(one for one in named if one[0] not in asked)]]
 
 
 def _searched(found: Frontier) -> list[str]:

@@ -11,7 +11,7 @@ from separatrix.experiments.search.frontier_bounds import Known, at, each_growth
 from separatrix.experiments.trial.ending import RULE
 from separatrix.report.figures.scaling import CONSTRUCTED, PROVED, scaling
 from separatrix.report.figures.series import Row
-from separatrix.report.html.labels import count, listed, plural, short_name, slug
+from separatrix.report.html.labels import count, family_name, listed, plural, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
 from separatrix.trust import Untrusted
 
@@ -21,9 +21,9 @@ WIDTH_BUILT, DEEP_BUILT = "one attention layer that suffices", "two attention la
 
 
 def label(model: Mapping[str, Any]) -> str:
-    """A model whose width is what is searched."""
-    layers = model.get("layers", 1)
-    return f"{short_name(model['name'])}, {plural(layers, 'layer')}"
+    """A model whose width is what is searched; the layers of a Transformer always said."""
+    layers, name = model.get("layers", 1), family_name(model["name"])
+    return f"{name}, {plural(layers, 'layer')}" if layers > 1 or model["name"] == "transformer" else name
 
 
 def section_id(frontier: Frontier) -> str:
@@ -63,7 +63,8 @@ def _span(frontier: Frontier, model: Mapping[str, Any]) -> str:
     first, last = points[0], points[-1]
     if first is last:
         return f"{label(model)} {first.width} at N = {first.length}"
-    return f"{label(model)} {first.width} at N = {first.length}, {last.width} at {last.length}"
+    widths = f"{first.width}" if first.width == last.width else f"{first.width} to {last.width}"
+    return f"{label(model)} {widths} from N = {first.length} to {last.length}"
 
 
 def section(frontier: Frontier, hues: Mapping[str, int]) -> Section:
@@ -77,7 +78,8 @@ def section(frontier: Frontier, hues: Mapping[str, int]) -> Section:
         kicker="Frontier",
         about=f"The smallest width of {plan.widths[0]} to {plan.widths[-1]} at which {plan.needed} of "
         f"{plural(len(plan.seeds), 'seed')} reach {plan.target:.0%} test accuracy. "
-        "Not reached means not reached within this training; it does not mean impossible.",
+        "Not reached means not reached within this training; it does not mean impossible. A width that was not enough "
+        "at a shorter length is not tried at a longer one.",
         measured=_measured(frontier),
         notes=_notes(frontier),
         figures=[figure for figure in drawn if figure is not None],
@@ -203,13 +205,20 @@ def _point(frontier: Frontier, point: Point) -> list[str]:
         label(point.model),
         count(point.length),
         words or count(point.width or 0),
-        "–" if point.below is None else count(point.below),
+        _below(point),
         seeds,
         *_protocol(point),
         "–" if point.state_bits is None else count(point.state_bits),
         _lower(sizes),
         "–" if sizes.upper is None else f"{count(sizes.upper.size)} {built}: {sizes.upper.construction}",
     ]
+
+
+def _below(point: Point) -> str:
+    """The largest width that was not enough: at this length, or at a shorter one, where it is not tried again."""
+    if point.below is not None:
+        return count(point.below)
+    return "–" if point.floor is None else f"{count(point.floor)}, at a shorter length"
 
 
 def _lower(sizes: Known) -> str:

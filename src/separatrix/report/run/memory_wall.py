@@ -14,7 +14,7 @@ from separatrix.experiments.trial.result import Result
 from separatrix.report.figures.panel_data import runs_code
 from separatrix.report.figures.series import Row
 from separatrix.report.figures.wall import CERTIFIED, wall_chart
-from separatrix.report.html.labels import count, plural, short_name, slug
+from separatrix.report.html.labels import count, family_name, plural, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
 from separatrix.tasks import create
 
@@ -42,7 +42,7 @@ def family(result: Result) -> str:
     """What joins the widths of one architecture."""
     model = result.config["model"]
     layers = model.get("layers", 1)
-    return short_name(model["name"]) + (f", {plural(layers, 'layer')}" if layers > 1 else "")
+    return family_name(model["name"]) + (f", {plural(layers, 'layer')}" if layers > 1 else "")
 
 
 def rows(group: Sequence[Measured]) -> list[Row]:

@@ -25,6 +25,8 @@ def _accuracy(panel: PanelTrials) -> Figure:
     see += "Colour: how far from guessing to always right."
     if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
+    if any(row["text"].endswith(series.UNFINISHED) for row in rows):
+        see += " Three dots: still improving when its training was cut off, a number of this budget."
     needs, holds = _needs(panel), _holds(panel)
     if needs:
         see += " Under each length: the bits any exact recurrent state needs (proved, in any arithmetic); under each "

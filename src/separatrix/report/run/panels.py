@@ -10,7 +10,7 @@ from separatrix.report.figures.panel_data import PanelCell, PanelTrials
 from separatrix.report.html.labels import count, listed, percent, plural, span
 from separatrix.report.html.section import Column, Section, Table
 from separatrix.report.run import bits_recalled as recalled
-from separatrix.report.run import panel_figures
+from separatrix.report.run import panel_figures, sizes
 
 UNKNOWN = "unknown: no closed form; `separatrix analyze` enumerates"
 """What stands where a task has no bound."""
@@ -23,7 +23,7 @@ def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
     """The section of one panel; hues: the colour of each model of the page."""
     drawn = []
     if panel.measured:
-        drawn = [*panel_figures.figures(panel, hues), *recalled.figures(panel, hues)]
+        drawn = [*sizes.figures(panel), *panel_figures.figures(panel, hues), *recalled.figures(panel, hues)]
     return Section(
         id=panel.id,
         title=panel.panel.title,
@@ -32,7 +32,7 @@ def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
         measured=_measured(panel),
         notes=_notes(panel),
         figures=drawn,
-        tables=[*_tables(panel), *recalled.tables(panel)] if panel.measured else [],
+        tables=[*sizes.tables(panel), *_tables(panel), *recalled.tables(panel)] if panel.measured else [],
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
+from separatrix.constructions.check.arguments.exactness import vanishes
 from separatrix.constructions.check.arguments.local import (
     Functions,
     Seen,
@@ -33,7 +34,6 @@ from separatrix.constructions.check.arguments.two_layers import (
     reading,
 )
 from separatrix.constructions.check.kernel.claims import Proved
-from separatrix.constructions.check.kernel.exact import vanishes
 from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.models import SequenceModel
 from separatrix.numerics import FloatingPoint

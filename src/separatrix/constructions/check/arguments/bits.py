@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from separatrix.constructions.certificate import CertificateError
-from separatrix.constructions.check.kernel.relu_network import ReluNetwork
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 
 HEARD = 12
 """Bits that one bit may hear, at most: its table has two to that power rows."""

@@ -22,6 +22,7 @@ from separatrix.constructions.check.kernel.exact import units
 from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.models import SequenceModel
 from separatrix.numerics import FloatingPoint
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "fetch and count"
 
@@ -56,7 +57,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             yield (said > 0).reshape([model.task.alphabet_size] * each.sources.shape[1]), each.sources
 
     found = collect(evaluated())
-    meant = meaning(model.task)
+    meant = meaning(context_task(model.task))
     require_same(found, meant.functions, repeated=True)
     if _said(weights, head, after).any():
         raise CertificateError("the end token must say nothing itself")
@@ -78,7 +79,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     said = {"value": value, "share": _share(weights, value, possible)}
     leak = 0.0 if weights.exact.rounds else drift.leak(len(weights.positions), read.gap)
     return Proved(
-        claim=claim(model.task),
+        claim=claim(context_task(model.task)),
         scope="length N",
         margin=margin,
         equal={

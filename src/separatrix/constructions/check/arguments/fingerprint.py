@@ -19,8 +19,8 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.bits import BitNetwork
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.kernel.claims import Proved, known
-from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 

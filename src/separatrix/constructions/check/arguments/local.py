@@ -128,7 +128,7 @@ def sizes(model: TwoLayers, read: Reading) -> dict[str, int]:
     """What certificates of these arguments say of sizes; of a sparse threshold, heads and bits a feature looks at."""
     if model.task.name != "sparse-threshold":
         return {"width": model.width}
-    widest = max(table.ndim for table, _ in _MEANINGS[model.task.name](model.task)[0])
+    widest = max((places.shape[1] for places in meaning(model.task).functions.values()), default=0)
     return {"width": model.width, "heads": read.targets.shape[1], "bits": widest}
 
 

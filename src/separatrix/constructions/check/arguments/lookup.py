@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.exactness import vanishes
 from separatrix.constructions.check.arguments.separation import separation, sign_group
 from separatrix.constructions.check.kernel.claims import Proved
-from separatrix.constructions.check.kernel.exact import carrier, vanishes
+from separatrix.constructions.check.kernel.exact import carrier
 from separatrix.models import SequenceModel
 from separatrix.models.transformer import Attention, TransformerConfig
 from separatrix.numerics import FORMATS, FloatingPoint, Format, Grid, parse
@@ -166,9 +167,12 @@ class LookupWeights:
             raise CertificateError("keys depend on the token: scores are no function of the positions")
         if not (values == values[0]).all():
             raise CertificateError("values depend on the position: what is fetched is no function of the token")
+        asked = _apply(self.mixer.query, self.asked, self.query)
+        held = _apply(key, self.positions, self.position) + (keys[0] - _bias(key))
+        common = torch.promote_types(asked.dtype, held.dtype)  # float32 may hold one of them and not the other
         return Tables(
-            queries=_apply(self.mixer.query, self.asked, self.query),
-            keys=_apply(key, self.positions, self.position) + (keys[0] - _bias(key)),
+            queries=asked.to(common),
+            keys=held.to(common),
             own_keys=_apply(key, self.asked, self.query),
             values=_apply(value, self.tokens, self.token) + (values[0] - _bias(value)),
             own_values=_apply(value, self.asked, self.query),

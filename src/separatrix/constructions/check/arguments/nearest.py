@@ -16,9 +16,9 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
+from separatrix.constructions.check.arguments.exactness import vanishes
 from separatrix.constructions.check.arguments.two_layers import HeadWeights, Reading, TwoLayers, reading
 from separatrix.constructions.check.kernel.claims import Proved
-from separatrix.constructions.check.kernel.exact import vanishes
 from separatrix.models import SequenceModel
 from separatrix.numerics import FixedPoint, FloatingPoint
 from separatrix.tasks.nearest_neighbor import NearestNeighbor

@@ -14,17 +14,20 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.kernel.claims import Proved, known
-from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "product of automata"
-BUDGET = 2**17
-"""Pairs visited at most."""
-NUMBERS = 2**30
-"""Numbers of all their state vectors at most."""
+BUDGET = 2**30
+"""Work at most: numbers of all state vectors that are reached, and STEP for each step of a block of them; that times
+the units where sums are rounded, one coordinate after the other."""
+STEP = 2**16
+SHOWN = 2**26
+"""Work spent on finding a string that is answered wrongly where units are no bits, of which nothing is proved."""
 BLOCK = 2**22
 """Numbers worked on at a time."""
 
@@ -41,7 +44,7 @@ class WrongAnswer(CertificateError):
 
 @dataclass(frozen=True)
 class Product:
-    """What the visit found. bits: whether states are of 0 and 1; margin: least gap of right and other logits."""
+    """What the visit found. margin: least gap of right and other logits."""
 
     pairs: int
     states: int
@@ -50,38 +53,35 @@ class Product:
     largest_activation: float
     largest_sum: float
     exact: bool
-    bits: bool
 
 
 def explore(model: SequenceModel, number_format: str | Format, budget: int = BUDGET) -> Product:
     """Visit every reachable pair. Raises WrongAnswer with the shortest string answered wrongly.
 
-    Raises CertificateError when there are more than `budget` pairs.
+    Raises CertificateError where units hold anything but 0 and 1, or where that takes more work than the budget.
     """
-    network, search = ReluNetwork(model, number_format), _Search(model.task, budget)
-    level = search.empty(network.units)
-    margin, most, bits = np.inf, 0.0, True
+    network, search, work = ReluNetwork(model, number_format), _Search(context_task(model.task)), _Work(budget)
+    level, margin, tokens = search.empty(network.units), np.inf, range(model.task.alphabet_size)
     while len(level):
         following = []
         for part in level.blocks(max(1, BLOCK // network.units)):
-            most, bits = max(most, float(part.vectors.max())), bits and bool(np.isin(part.vectors, (0, 1)).all())
             if part.numbers != [0]:  # the empty string is no input
                 margin = min(margin, _margin(network, search, part))
-            tokens = range(model.task.alphabet_size)
+            work.take(part.vectors, len(tokens) if network.exact else len(tokens) * network.units)
             for token, vectors in zip(tokens, network.steps(part.vectors, tokens), strict=True):
                 after = [search.definition.step(state, token) for state in part.definitions]
                 following.append(search.open(vectors, [(number, token) for number in part.numbers], after))
         level = _Level.joined(following)
+    work.require_bits()
     distinct = {key for key, _ in search.seen} | {bytes(network.units)}
     return Product(
         pairs=len(search.origins),
         states=len(distinct),
         definition_states=len({state for _, state in search.seen} | {search.definition.start}),
         margin=margin,
-        largest_activation=most,
+        largest_activation=work.largest,
         largest_sum=network.largest,
         exact=network.exact,
-        bits=bits,
     )
 
 
@@ -106,10 +106,8 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         raise CertificateError(
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
         )
-    if not found.bits:
-        raise CertificateError(f"units hold up to {found.largest_activation:g}, or fractions: they are no bits")
     return Proved(
-        claim=claim(model.task, certificate.construction),
+        claim=claim(context_task(model.task), certificate.construction),
         scope="all lengths",
         margin=found.margin,
         order="any" if found.exact else "sequential",
@@ -125,6 +123,30 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         },
         at_least=known(lower_bound_bits=model.task.recurrent_bits()),
     )
+
+
+class _Work:
+    """What a visit has cost so far, and whether all units were 0 or 1."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget, self.spent, self.largest, self.bits = budget, 0, 0.0, True
+
+    def take(self, vectors: np.ndarray, times: int) -> None:
+        """Vectors about to be stepped, and how many times each is gone over. CertificateError beyond the budget."""
+        self.largest = max(self.largest, float(vectors.max()))
+        self.bits = self.bits and bool(np.isin(vectors, (0, 1)).all())
+        self.spent += times * (vectors.size + STEP)
+        if self.spent > SHOWN:
+            self.require_bits()
+        if self.spent > self.budget:
+            raise CertificateError(
+                f"visiting all states the network reaches takes more than the {self.budget:,} numbers a check looks at"
+            )
+
+    def require_bits(self) -> None:
+        """CertificateError where a unit held anything but 0 and 1."""
+        if not self.bits:
+            raise CertificateError(f"units hold up to {self.largest:g}, or fractions: they are no bits")
 
 
 @dataclass
@@ -155,8 +177,8 @@ class _Level:
 class _Search:
     """The pairs met so far, each with the pair and the token that led there."""
 
-    def __init__(self, task: Task, budget: int) -> None:
-        self.task, self.budget = task, budget
+    def __init__(self, task: Task) -> None:
+        self.task = task
         self.definition = language(task)
         self.seen: dict[tuple[bytes, Hashable], int] = {}
         self.origins: list[tuple[int, int]] = []
@@ -178,10 +200,6 @@ class _Search:
                 self.seen[pair] = len(self.origins)
                 self.origins.append(origin)
                 fresh.append(row)
-        if len(self.seen) > self.budget or len(self.seen) * vectors.shape[1] > NUMBERS:
-            raise CertificateError(
-                f"the network has more than {len(self.seen) - 1:,} reachable states: too many to visit one by one"
-            )
         numbers = list(range(len(self.origins) - len(fresh), len(self.origins)))
         return _Level(vectors[fresh], [definitions[row] for row in fresh], numbers)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
+from separatrix.constructions.check.arguments.exactness import signed
 from separatrix.constructions.check.arguments.two_layers import (
     HeadWeights,
     Reading,
@@ -24,7 +25,7 @@ from separatrix.constructions.check.arguments.two_layers import (
     reading,
 )
 from separatrix.constructions.check.kernel.claims import Proved
-from separatrix.constructions.check.kernel.exact import signed, units
+from separatrix.constructions.check.kernel.exact import units
 from separatrix.models import SequenceModel
 from separatrix.tasks.associative_recall import AssociativeRecall
 

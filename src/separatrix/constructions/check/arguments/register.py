@@ -15,11 +15,12 @@ import numpy as np
 import torch
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.kernel.claims import Proved, known
-from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Arithmetic, Format
 from separatrix.tasks import Task
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "shift register"
 
@@ -78,7 +79,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     found = read(model, certificate.number_format)
     units = model.config.width
     return Proved(
-        claim=claim(model.task),
+        claim=claim(context_task(model.task)),
         scope="length N",
         margin=found.margin,
         order="any" if found.exact else "sequential",

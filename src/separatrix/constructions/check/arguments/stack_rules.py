@@ -19,10 +19,11 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.product import claim
+from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.kernel.claims import Proved, known
-from separatrix.constructions.check.kernel.relu_network import ReluNetwork
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
+from separatrix.tasks.base import context_task
 
 ARGUMENT = "stack rules"
 
@@ -57,7 +58,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         raise CertificateError("the certificate names no slots, violations, alive and begun")
     found, units = read(model, certificate.number_format, layout), model.config.width
     return Proved(
-        claim=claim(model.task, certificate.construction),
+        claim=claim(context_task(model.task), certificate.construction),
         scope="all lengths",
         margin=found.margin,
         equal={"units": units, "state_bits": units, "largest_sum": found.largest_sum},

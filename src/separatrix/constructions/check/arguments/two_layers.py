@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
-from separatrix.constructions.check.kernel.exact import Exactness, column_units, vanishes
+from separatrix.constructions.check.arguments.exactness import Exactness, vanishes
+from separatrix.constructions.check.kernel.exact import column_units
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
+from separatrix.tasks.base import context_task
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class TwoLayers:
         }
         if wrong := [f"{key}={told.get(key)}" for key, value in wanted.items() if told.get(key) != value]:
             raise CertificateError(f"the argument is about two plain layers of transformer, got {', '.join(wrong)}")
-        self.task, self.causal = model.task, bool(told.get("causal", True))
+        self.task, self.causal = context_task(model.task), bool(told.get("causal", True))
         self.format = parse(certificate.number_format)
         self.exact = Exactness(self.format)
         weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}

@@ -26,7 +26,7 @@ from separatrix.tasks import Task
 
 @dataclass(frozen=True)
 class Network:
-    """A Transformer without norms: its weights by name in float64, and the ranges of its tables' rows.
+    """A Transformer without norms: its maps by name in float64, and the ranges of its tables' rows.
 
     tokens, queries: what is embedded for context tokens and for queries, or, of vectors, what inputs are
     """

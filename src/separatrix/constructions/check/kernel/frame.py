@@ -1,8 +1,8 @@
 """What every check does: the certificate belongs to the model, the weights are the format's, the argument holds.
 
-The trusted base is this package (about 920 lines, 150 of them reading ReLU networks), the arguments' lemmas, `numerics`
-(what a format holds), the two model classes it names (what is computed), `models.files` (reading), and the tasks'
-definitions (what is right). Nothing here imports what builds weights.
+The trusted base is this package (about 510 lines of code), the arguments' lemmas, `numerics` (what a format holds),
+the two model classes it names (what is computed), `models.files` (reading), and the tasks' definitions (what is right).
+Nothing here imports what builds weights.
 
 The argument, a module of `check.arguments` with `verify(model, certificate) -> Proved`, proves its lemma in exact
 arithmetic. The ledger goes over all weights: one that no logit depends on is refused. The envelope goes over the whole
@@ -33,7 +33,9 @@ from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
 from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
+from separatrix.numerics.exact import columns
 from separatrix.tasks import family
+from separatrix.tasks.base import context_task
 
 _ARGUMENTS: dict[str, str] = {
     "attention lookup": "lookup",
@@ -47,6 +49,9 @@ _ARGUMENTS: dict[str, str] = {
     "stack rules": "stack_rules",
 }
 """Argument, as certificates name it → module of `check.arguments`."""
+
+LARGE = 2**12
+"""Rows of a table whose numbers are not rounded one by one where its grid tells that none of them needs to be."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +95,16 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
     _same_model(model, certificate)
     number_format, state = parse(certificate.number_format), model.state_dict()
     for name, weight in state.items():
-        if weight.dtype != torch.float32 or not bool(weight.isfinite().all()) or not _held(number_format, weight):
+        if weight.dtype != torch.float32 or not _held(number_format, weight):
             raise CertificateError(f"{name} holds numbers that are none of {number_format}, or not as fp32")
     argument = import_module(f"separatrix.constructions.check.arguments.{_ARGUMENTS[certificate.argument]}")
-    weights = {name: value.detach().double().numpy() for name, value in state.items()}
+    weights = {name: value.numpy() for name, value in state.items()}
     _plain(model)
     proved = argument.verify(model, certificate)
     if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
         ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
         _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
-    compare(certificate, proved, model.task)
+    compare(certificate, proved, context_task(model.task))
     return Verdict(certificate, proved)
 
 
@@ -144,7 +149,10 @@ def _envelope(
 ) -> Envelope:
     tokens, queries = _inputs(model, certificate)
     config, positions = model.config.model_dump(), _rows(model.state_dict()["positions.table.weight"])
-    network = Network(model.task, weights, config["layers"], config["heads"], tokens, queries, positions)
+    task = context_task(model.task)
+    tables = {"positions.table.weight", *(["embed.weight"] if task.vector_size is None else [])}
+    maps = {name: value.astype(np.float64) for name, value in weights.items() if name not in tables}
+    network = Network(task, maps, config["layers"], config["heads"], tokens, queries, positions)
     return Envelope(network, parse(certificate.number_format), certificate.order, allowed, proved)
 
 
@@ -166,10 +174,15 @@ def _inputs(model: SequenceModel, certificate: Certificate) -> tuple[Range, Rang
 
 def _rows(table: Tensor) -> Range:
     """What is known of the rows of a table."""
-    low, high = table.amin(dim=0).double().numpy(), table.amax(dim=0).double().numpy()
-    return Range(low, high, Grid.of(table).unit.numpy())
+    ends = [(block.amin(dim=1).double(), block.amax(dim=1).double()) for block in columns(table)]
+    low, high = (torch.stack(each) for each in zip(*ends, strict=True))
+    return Range(low.amin(dim=0).numpy(), high.amax(dim=0).numpy(), Grid.of(table).unit.numpy())
 
 
 def _held(number_format: Format, weight: Tensor) -> bool:
-    """Whether all of these are values of the format; large tables of few values are recognised by their grid."""
-    return (weight.ndim == 2 and Grid.of(weight).exact_in(number_format)) or number_format.holds(weight)
+    """Whether all of these are numbers of the format; large tables of few values are recognised by their grid."""
+    if weight.ndim == 2 and len(weight) > LARGE:
+        found = Grid.of(weight)
+        if bool(found.bound.isfinite().all()) and found.exact_in(number_format):
+            return True
+    return bool(weight.isfinite().all()) and number_format.holds(weight)

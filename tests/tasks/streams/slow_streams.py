@@ -1,0 +1,71 @@
+"""Slow, obviously right versions of every stream's oracle: one stream, token by token; None: nothing asked."""
+
+from __future__ import annotations
+
+from separatrix.tasks import StreamTask
+
+Labels = list[int | None]
+
+
+def mqar(task: StreamTask, inputs: list[int]) -> Labels:
+    said: Labels = [None] * (2 * task.pairs)
+    book = {inputs[2 * i]: inputs[2 * i + 1] for i in range(task.pairs)}
+    return said + [book.get(token) for token in inputs[2 * task.pairs :]]
+
+
+def transduction(task: StreamTask, inputs: list[int]) -> Labels:
+    string = inputs[: inputs.index(task.alphabet)]
+    said = {
+        "copy": string,
+        "reverse": string[::-1],
+        "sort": sorted(string),
+        "duplicate": [token for token in string for _ in range(2)],
+    }[task.rule]
+    return [None] * len(string) + said
+
+
+def state_tracking(task: StreamTask, inputs: list[int]) -> Labels:
+    state, said = 0, []
+    for token in inputs:
+        state = (state + token) % task.counts if task.counts else task.elements[state][token]
+        said.append(state)
+    return said
+
+
+def flip_flop(task: StreamTask, inputs: list[int]) -> Labels:
+    bit, said = None, []
+    for instruction, value in zip(inputs[::2], inputs[1::2], strict=True):
+        if instruction == 2:
+            bit = value
+        said += [bit if instruction == 3 else None, None]
+    return said
+
+
+def next_bracket(task: StreamTask, inputs: list[int]) -> Labels:
+    stack, said = [], []
+    for token in inputs:
+        if token < task.kinds:
+            stack.append(token)
+        else:
+            assert stack.pop() == token - task.kinds
+        said.append((stack[-1] if stack else task.kinds) + (task.kinds + 1) * (len(stack) < task.depth))
+    return said
+
+
+def selective_copying(task: StreamTask, inputs: list[int]) -> Labels:
+    shown = inputs[: inputs.index(task.alphabet + 1)]
+    return [None] * len(shown) + [token for token in shown if token < task.alphabet]
+
+
+def induction(task: StreamTask, inputs: list[int]) -> Labels:
+    return [None] * (len(inputs) - 1) + [inputs[inputs.index(task.alphabet) + 1]]
+
+
+def composition(task: StreamTask, inputs: list[int]) -> Labels:
+    table, said = inputs[: task.values], []
+    for start in inputs[task.values :]:
+        place = start
+        for _ in range(task.hops):
+            place = table[place]
+        said.append(place)
+    return [None] * task.values + said

@@ -1,0 +1,134 @@
+"""Streams: oracles, worked examples, lengths, reproducibility, padding, bad input."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tasks.streams import slow_streams
+
+import separatrix as sx
+from separatrix import InputError
+from separatrix.tasks import UNLABELLED, pad, stream
+
+SETTINGS = [
+    ("mqar", {"length": 16, "pairs": 3, "vocabulary_size": 16}),
+    ("mqar", {"length": 16, "pairs": 2, "vocabulary_size": 64, "random_non_queries": False}),
+    *[("transduction", {"length": 12, "alphabet": 4, "rule": rule}) for rule in ("copy", "reverse", "sort")],
+    ("transduction", {"length": 12, "alphabet": 4, "rule": "duplicate", "fed": "blanks"}),
+    *[("state-tracking", {"length": 13, "machine": machine}) for machine in ("parity", "counter", "S3", "A5", "S5")],
+    ("state-tracking", {"length": 5, "machine": "table", "table": ((0, 1), (1, 0))}),
+    ("flip-flop", {"length": 20, "ignore": 0.3}),
+    ("next-bracket", {"length": 14, "kinds": 2, "depth": 3}),
+    ("selective-copying", {"length": 12, "kept": 3, "alphabet": 4}),
+    ("induction", {"length": 9, "alphabet": 4}),
+    ("composition", {"length": 9, "values": 5, "hops": 3}),
+]
+
+EXAMPLES = [  # what the docstrings say
+    ("mqar", {"length": 8, "pairs": 2, "vocabulary_size": 8}, [1, 6, 3, 4, 3, 0, 1, 2], "· · · · 4 · 6 ·"),
+    ("transduction", {"length": 6, "alphabet": 3}, [2, 0, 1, 3, 2, 0], "· · · 2 0 1"),
+    ("state-tracking", {"length": 4, "machine": "parity"}, [1, 0, 1, 1], "1 1 0 1"),
+    ("flip-flop", {"length": 10}, [2, 1, 4, 0, 3, 1, 4, 1, 3, 1], "· · · · 1 · · · 1 ·"),
+    ("next-bracket", {"length": 4, "kinds": 2, "depth": 2}, [0, 1, 3, 2], "3 1 3 5"),
+    ("selective-copying", {"length": 7, "kept": 2, "alphabet": 3}, [3, 2, 3, 0, 3, 4, 2], "· · · · · 2 0"),
+    ("induction", {"length": 6, "alphabet": 4}, [2, 4, 3, 0, 1, 4], "· · · · · 3"),
+    ("composition", {"length": 4, "values": 3, "hops": 2}, [1, 2, 0, 0], "· · · 2"),
+]
+
+
+@pytest.mark.parametrize(("name", "fields"), SETTINGS)
+def test_drawn_streams_are_valid_and_labelled_right(name, fields):
+    task = sx.tasks.create(name, **fields)
+    oracle = getattr(slow_streams, name.replace("-", "_"))
+    for length in {task.length, task.lengths[0]}:
+        drawn = task.sample(40, stream(0, "train"), length=length)
+        at = task.at_length(length)
+        assert drawn.inputs.shape == (40, length)
+        assert at.valid(drawn.inputs).all()
+        for inputs, labels in zip(drawn.inputs.tolist(), at.answer(drawn.inputs).tolist(), strict=True):
+            assert labels == [UNLABELLED if said is None else said for said in oracle(at, inputs)]
+            assert all(token in at.position_alphabet(place) for place, token in enumerate(inputs))
+        asked = drawn.labels != UNLABELLED
+        assert asked.any(dim=1).all()
+        assert torch.equal(drawn.labels[asked], at.answer(drawn.inputs)[asked])
+        assert 0 <= drawn.labels[asked].min() <= drawn.labels.max() < task.answers
+        assert 0 <= drawn.inputs.min() <= drawn.inputs.max() < task.vocabulary
+    again = task.sample(40, stream(0, "train"), length=task.lengths[0])
+    first = task.sample(40, stream(0, "train"), length=task.lengths[0])
+    assert torch.equal(again.inputs, first.inputs)
+
+
+@pytest.mark.parametrize(("name", "fields", "inputs", "shown"), EXAMPLES)
+def test_worked_examples(name, fields, inputs, shown):
+    task = sx.tasks.create(name, **fields)
+    assert bool(task.valid(torch.tensor([inputs])))
+    assert task.show_labels(task.answer(torch.tensor([inputs]))[0]) == shown
+
+
+def test_every_stream_has_an_example():
+    assert {name for name, *_ in EXAMPLES} == {name for name, _ in SETTINGS} == set(sx.tasks.stream_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("mqar", [1, 6, 1, 4, 3, 0, 1, 2]),  # a key twice
+        ("transduction", [2, 0, 1, 1, 3, 2, 0, 0]),  # fed what it should not have said
+        ("flip-flop", [2, 1, 4, 0, 4, 1, 3, 0]),  # read as what was not written
+        ("next-bracket", [0, 0, 0, 2, 2, 2, 0, 2]),  # too deep
+        ("selective-copying", [16, 2, 16, 16, 17, 2, 0, 0]),  # a token too few
+        ("induction", [2, 16, 3, 0, 1, 3, 3, 4]),  # never asked
+    ],
+)
+def test_streams_outside_the_domain(name, inputs):
+    fields = {"mqar": {"pairs": 2, "vocabulary_size": 8}, "transduction": {"alphabet": 3}}.get(name, {})
+    assert not bool(sx.tasks.create(name, length=8, **fields).valid(torch.tensor([inputs])))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("transduction", {"length": 7}, "must be a multiple of 2, got 7"),
+        ("state-tracking", {"length": 4, "machine": "table"}, "a table goes with machine='table'"),
+        ("state-tracking", {"length": 4, "machine": "table", "table": ((0, 1), (1, 1))}, "state-tracking"),
+        ("flip-flop", {"length": 5}, "must be even and at least 4, got 5"),
+        ("next-bracket", {"length": 5}, "must be even"),
+        ("selective-copying", {"length": 7}, "need a length of 8, got 7"),
+        ("induction", {"length": 2}, "length"),
+        ("composition", {"length": 8}, "need a length of 9, got 8"),
+    ],
+)
+def test_sizes_that_clash_are_one_clear_line(name, fields, message):
+    with pytest.raises(InputError, match=message) as caught:
+        sx.tasks.create(name, **fields)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_requests():
+    task = sx.tasks.create("flip-flop", length=8)
+    for request, message in (({"batch_size": 0}, "batch_size"), ({"batch_size": 1, "length": 5}, "at length 5")):
+        with pytest.raises(InputError, match=message):
+            task.sample(generator=stream(0, "train"), **request)
+    with pytest.raises(InputError, match="got none"):
+        pad([])
+    with pytest.raises(InputError, match="flip-flop answers on the way; this needs a task with answers after"):
+        sx.tasks.base.context_task(task)
+
+
+def test_padding_asks_nothing():
+    task = sx.tasks.create("state-tracking", length=6, machine="parity")
+    short, long = (task.sample(2, stream(0, "train"), length=length) for length in (3, 6))
+    both = pad([short, long])
+    assert torch.equal(both.inputs[:2, :3], short.inputs)
+    assert torch.equal(both.inputs[2:], long.inputs)
+    assert (both.labels[:2, 3:] == UNLABELLED).all()
+
+
+def test_streams_are_data_sets(tmp_path):
+    task = sx.tasks.create("induction", length=6)
+    rows = sx.tasks.as_dataset(task, examples=10).rows(3, 5)
+    assert {name: tuple(tensor.shape) for name, tensor in rows.items()} == dict.fromkeys(
+        ("inputs", "labels", "groups"), (2, 6)
+    )
+    assert len(list(sx.tasks.as_dataset(task, examples=10))) == 10
+    assert sx.tasks.write(sx.tasks.as_dataset(task, examples=10), tmp_path / "streams.npz").is_file()
