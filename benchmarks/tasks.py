@@ -75,6 +75,10 @@ STREAMS: list[tuple[str, dict[str, Any]]] = [
     ("selective-copying", {}),
     ("induction", {}),
     ("composition", {}),
+    ("noisy-recall", {}),
+    ("compression", {}),
+    ("memorisation", {}),
+    ("stack-manipulation", {}),
 ]
 """Streams, at even lengths."""
 

@@ -17,7 +17,7 @@ C = TypeVar("C", bound="Config")
 class Config(BaseModel):
     """A frozen pydantic model whose constructor raises `InputError` (one line) instead of `ValidationError`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def __init__(self, **data: Any) -> None:
         try:

@@ -5,9 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMES = 40
+"""Valid names that a message lists."""
+
 
 class InputError(ValueError):
     """Input that cannot be used. The message is one line, fit to be shown to a user as it is."""
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """A user's text as a message can carry it.
+
+    >>> from separatrix.errors import shortened
+    >>> shortened("9" * 5000)
+    '999999999999999999999999999999999999999999999999999999999999 … (5000 characters)'
+    """
+    return text if len(text) <= most else f"{text[:most]} … ({len(text)} characters)"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
@@ -21,4 +34,5 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
     names = sorted(valid)
     guess = nearest(name, names)
     hint = f": did you mean {guess!r}?" if guess else ""
-    return InputError(f"unknown {what} {name!r}{hint} (valid: {', '.join(names)})")
+    shown = names if len(names) <= MOST_NAMES else [*names[:MOST_NAMES], f"and {len(names) - MOST_NAMES} more"]
+    return InputError(f"unknown {what} {shortened(name)!r}{hint} (valid: {', '.join(shown)})")

@@ -32,8 +32,17 @@ EXACT = [
     ("induction", {"length": 5, "alphabet": 2}),
     ("induction", {"length": 6, "alphabet": 3}),
     ("composition", {"length": 4, "values": 3, "hops": 1}),
+    ("compression", {"length": 6, "alphabet": 3}),
+    ("memorisation", {"length": 3, "keys": 3, "values": 3}),
+    *[("stack-manipulation", {"length": length, "alphabet": 2}) for length in (1, 2, 3, 5, 6)],
+    ("stack-manipulation", {"length": 3, "alphabet": 3}),
+    ("stack-manipulation", {"length": 5, "alphabet": 1}),
 ]
 LOWER = [
+    ("noisy-recall", {"length": 6, "keys": 2, "values": 2, "noise_tokens": 1}),
+    ("noisy-recall", {"length": 6, "keys": 1, "values": 3, "noise_tokens": 1}),
+    ("mqar", {"length": 6, "pairs": 1, "vocabulary_size": 6, "updates": 1}),
+    ("mqar", {"length": 6, "pairs": 1, "vocabulary_size": 4, "passes": 2}),
     ("composition", {"length": 4, "values": 3, "hops": 2}),
     ("composition", {"length": 4, "values": 3, "hops": 3}),
     ("composition", {"length": 5, "values": 4, "hops": 2}),
@@ -64,7 +73,7 @@ def test_attention_bits_are_never_above_the_best_cut(name, fields):
     table = StreamTable(task)
     cuts = [
         (held, place)
-        for place in range(1, task.length)
+        for place in range(task.length)
         for r in range(place + 1)
         for held in combinations(range(place), r)
     ]

@@ -15,6 +15,7 @@ from separatrix.models.hub import SeparatrixModel, export_huggingface
 from separatrix.models.onnx import export_onnx
 
 TASK = tasks.create("index-lookup", length=12, alphabet=4)
+STREAM = tasks.create("mqar", length=16, pairs=2, vocabulary_size=16)
 
 
 @pytest.fixture
@@ -44,6 +45,19 @@ def test_onnx_answers_at_any_batch_length_and_number_of_queries(tmp_path, tracea
     assert '"width":8' in session.get_modelmeta().custom_metadata_map["separatrix.model"]
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("transformer", {"positions": "rope", "layers": 2}), ("gru", {"tied": True})]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_stream_is_read_at_any_batch_and_length(tmp_path, traceable, name, options):
+    model = models.create(name, STREAM, width=8, **options).eval()
+    session = onnxruntime.InferenceSession(str(export_onnx(model, tmp_path / "model.onnx")))
+    for size, length in ((3, 16), (1, 8)):
+        inputs = STREAM.sample(size, torch.Generator().manual_seed(length), length=length).inputs
+        (logits,) = session.run(None, {"inputs": inputs.numpy()})
+        np.testing.assert_allclose(logits, model.read(inputs).detach().numpy(), atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_what_onnx_cannot_say_is_refused_in_one_line(tmp_path, traceable):
     with pytest.raises(InputError, match="dss cannot be written as ONNX: .*complex numbers"):
@@ -68,6 +82,17 @@ def test_model_directories_load_through_automodel(tmp_path, name, options):
     assert torch.equal(answers.logits, model(batch.context, batch.queries))
     expected = torch.nn.functional.cross_entropy(answers.logits.flatten(0, 1), batch.targets.flatten())
     assert torch.equal(answers.loss, expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_directory_of_a_stream_answers_at_every_token(tmp_path):
+    model = models.create("lstm", STREAM, width=8, tied=True).eval()
+    back = AutoModel.from_pretrained(export_huggingface(model, tmp_path / "stream"))
+    drawn = STREAM.sample(3, torch.Generator().manual_seed(0))
+    said = back(drawn.inputs, labels=drawn.labels)
+    assert torch.equal(said.logits, model.read(drawn.inputs))
+    asked = drawn.ask(model)
+    torch.testing.assert_close(said.loss, torch.nn.functional.cross_entropy(asked.logits, asked.targets))
 
 
 def test_a_model_directory_executes_no_python_file(tmp_path):

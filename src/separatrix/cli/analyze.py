@@ -10,6 +10,7 @@ import typer
 
 from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
+from separatrix.errors import shortened
 
 if TYPE_CHECKING:
     from separatrix.bounds import RowGrowth
@@ -47,6 +48,10 @@ def analyze(
 
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
+    if "length" in given:
+        raise InputError("analyze enumerates several lengths: give --lengths 2..8, or --lengths 8 for one")
+    if draw is not None and draw.suffix not in (".svg", ".dot"):
+        raise InputError(f"expected a drawing ending in .svg or .dot, got {draw.name!r}")
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
     if draw is not None:
         context_task(largest)
@@ -70,6 +75,9 @@ def analyze(
         print(f"{side} bits ({ARITHMETIC[side]}) grow: {law}")
     print(conclusion)
 
+
+MOST = 1000
+"""Lengths of one table at most."""
 
 ARITHMETIC = {
     "recurrent": "any arithmetic",
@@ -118,11 +126,14 @@ def parse_lengths(text: str) -> list[int]:
 
     try:
         first, dots, last = text.partition("..")
-        found = list(range(int(first), int(last) + 1)) if dots else [int(part) for part in text.split(",")]
+        asked = range(int(first), int(last) + 1) if dots else [int(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"expected lengths such as 2..8 or 2,4,8, got {text!r}") from None
+        raise InputError(f"expected lengths such as 2..8 or 2,4,8, got {shortened(text)!r}") from None
+    if (count := asked.stop - asked.start if isinstance(asked, range) else len(asked)) > MOST:
+        raise InputError(f"at most {MOST} lengths are enumerated at a time, got {count:,}: ask for fewer")
+    found = list(asked)
     if not found or min(found) < 1:
-        raise InputError(f"lengths must be at least 1 and in order, got {text!r}")
+        raise InputError(f"lengths must be at least 1 and in order, got {shortened(text)!r}")
     return found
 
 
@@ -141,13 +152,10 @@ def last_admissible(task: str, given: dict[str, Any], lengths: list[int]) -> int
 
 
 def write_automaton(task: Any, path: Path) -> None:
-    """Write the residual automaton. Raises InputError for endings other than .svg and .dot."""
+    """Write the residual automaton into an .svg or .dot file."""
     from separatrix.bounds import residual_automaton
-    from separatrix.errors import InputError
 
     automaton = residual_automaton(task)
-    if path.suffix not in (".svg", ".dot"):
-        raise InputError(f"expected a drawing ending in .svg or .dot, got {path.name!r}")
     path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot(), encoding="utf-8")
 
 

@@ -50,18 +50,17 @@ def card(
     from separatrix.cli.options import assign
     from separatrix.experiments.card import make_card, references, write_card
     from separatrix.experiments.card.probes import load, standard
-    from separatrix.experiments.store.folder import Store
     from separatrix.models import architecture
     from separatrix.report.card.write import write_card_page
 
     options = assign(context, {"model": architecture(model).Config})["model"]
     begun = time.perf_counter()
-    store, asked = Store(output), standard() if battery is None else load(battery)
+    engines.chosen("local", None, workers, 1.0, gpus)  # refuses what the machine lacks before anything is written
+    asked = standard() if battery is None else load(battery)
     if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
         asked = asked.replace(tuning=tuning)
-    if force:
-        trials = asked.trials({"name": model, **options})
-        engines.forget(store, [planned.config for planned in trials], force)
+    trials = asked.trials({"name": model, **options})
+    store = engines.opened(str(output), [planned.config for planned in trials], force)
     with watching(json) as watcher:
         try:
             time_given = None if thorough else minutes

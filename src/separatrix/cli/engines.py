@@ -28,31 +28,46 @@ Force = Annotated[
 Track = Annotated[str | None, typer.Option("--track", help="tell tensorboard or wandb of each trial that ends")]
 
 
-def forget(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str] | None) -> None:
-    """Forget the trials that --force names, so that they run anew. Raises InputError for a name that means none."""
-    for trial in _forced(store, trials, wanted or []):
-        store.forget(trial.identity())
+def opened(
+    url: str, trials: Sequence[TrialConfig], force: Sequence[str] | None = None, track: str | None = None
+) -> Store:
+    """The store of a run, in which the trials that --force names are forgotten, so that they run anew.
+
+    Raises InputError, before anything is written, for a name that means no trial, and for an unknown tracker.
+    """
+    from separatrix.experiments.engines.trackers import check_name
+    from separatrix.experiments.store.folder import Store
+
+    wanted, failed = _forced(trials, force or [])
+    if track is not None:
+        check_name(track)
+    store = Store(url)
+    for identity in wanted | failed:
+        result = store.result(identity) if identity in failed - wanted else None
+        if identity in wanted or (result is not None and result.status == "failed"):
+            store.forget(identity)
+    return store
 
 
-def _forced(store: Store, trials: Sequence[TrialConfig], wanted: Sequence[str]) -> list[TrialConfig]:
+def _forced(trials: Sequence[TrialConfig], names: Sequence[str]) -> tuple[set[str], set[str]]:
+    """The trials that --force names, and those that it names if they have failed."""
     from separatrix.errors import unknown
     from separatrix.experiments.search.sweep import select
 
     by_identity = {trial.identity(): trial for trial in trials}
-    found: dict[str, TrialConfig] = {}
-    for name in wanted:
+    wanted, failed = set[str](), set[str]()
+    for name in names:
         if name == "all":
-            found |= by_identity
+            wanted |= set(by_identity)
         elif name == "failed":
-            ended = {identity: store.result(identity) for identity in by_identity}
-            found |= {i: by_identity[i] for i, result in ended.items() if result and result.status == "failed"}
+            failed |= set(by_identity)
         elif "=" in name:
-            found |= {trial.identity(): trial for trial in select(trials, [name])}
+            wanted |= {trial.identity() for trial in select(trials, [name])}
         elif name in by_identity:
-            found[name] = by_identity[name]
+            wanted.add(name)
         else:
             raise unknown("trial to --force", name, [*by_identity, "all", "failed"])
-    return list(found.values())
+    return wanted, failed
 
 
 def chosen(name: str, address: str | None, workers: int | None, cpus: float, gpus: float) -> Engine:

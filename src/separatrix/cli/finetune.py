@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ def finetune(
     name: names.Construction,
     noise: Annotated[str, typer.Option(help="relative noise on the weights")] = "0,0.01,0.1,0.3",
     seeds: Annotated[str, typer.Option(help="seeds of noise and data")] = "0,1,2",
-    output: Annotated[Path, typer.Option(help="folder (or fsspec URL) of the results")] = Path("runs/finetune"),
+    output: Annotated[str, typer.Option(help="folder (or fsspec URL) of the results")] = "runs/finetune",
     engine: engines.Name = "local",
     address: engines.Address = None,
     workers: engines.Workers = None,
@@ -37,7 +36,6 @@ def finetune(
     from separatrix.config import Config
     from separatrix.experiments.engines.run_trial import load_trained
     from separatrix.experiments.measure.attention_overlap import likeness
-    from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrainingConfig
     from separatrix.experiments.trial.evaluation import evaluate
     from separatrix.experiments.trial.initial_weights import finetuning, start
@@ -53,8 +51,8 @@ def finetune(
     parameters = {**given["task"], **given["construction"]}
     shares, runs = numbers(noise, float), numbers(seeds, int)
     trials = [finetuning(name, parameters, share, seed, given["training"]) for share in shares for seed in runs]
-    runner, store = engines.chosen(engine, address, workers, cpus, gpus), Store(output)
-    engines.forget(store, trials, force)
+    runner = engines.chosen(engine, address, workers, cpus, gpus)
+    store = engines.opened(output, trials, force)
     results = run_with_progress(store, trials, runner, quiet=json)
     built = constructions.create(name, **parameters).model
     rows: list[dict[str, Any]] = []
@@ -87,9 +85,9 @@ def finetune(
 
 def numbers(text: str, kind: type) -> list[Any]:
     """`0,0.1` as numbers. Raises InputError for anything else."""
-    from separatrix.errors import InputError
+    from separatrix.errors import InputError, shortened
 
     try:
         return [kind(part) for part in text.split(",")]
     except ValueError:
-        raise InputError(f"expected numbers such as 0,1,2, got {text!r}") from None
+        raise InputError(f"expected numbers such as 0,1,2, got {shortened(text)!r}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,9 +9,13 @@ import typer
 from separatrix.cli import engines, names
 from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
+from separatrix.errors import shortened
 
 if TYPE_CHECKING:
     from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
+
+DIGITS = 18
+"""Digits of a whole number on the command line, at most."""
 
 
 def frontier(
@@ -27,7 +30,7 @@ def frontier(
     rates: tunes.Rates = None,
     tokens: tunes.Tokens = None,
     output: Annotated[
-        Path | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/frontier-TASK]")
+        str | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/frontier-TASK]")
     ] = None,
     engine: engines.Name = "local",
     address: engines.Address = None,
@@ -48,20 +51,17 @@ def frontier(
     Example: separatrix frontier bounded-dyck --models lstm,transformer --lengths 8,16,32 --depth 2 --steps 500
     """
     from separatrix.experiments.search.frontier_search import every_trial, find_frontier
-    from separatrix.experiments.store.folder import Store
     from separatrix.report import write_report
 
     plan = _plan(context, task, models, lengths, widths, seeds, needed, target, rates, tokens)
-    url = str(output or f"runs/frontier-{task.rpartition(':')[2]}")
+    url = output or f"runs/frontier-{task.rpartition(':')[2]}"
     if dry_run:
         _describe(plan, url, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     if not json:
         _describe(plan, url, as_json=False)
-    store = Store(url)
-    if force:
-        engines.forget(store, every_trial(plan), force)
+    store = engines.opened(url, every_trial(plan) if force else [], force)
     with tunes.training(store, runner, json) as run:
         found = find_frontier(plan, store, run)
     page = write_report(store)
@@ -85,7 +85,6 @@ def _plan(
     tokens: int | None,
 ) -> FrontierPlan:
     from separatrix.cli.options import assign
-    from separatrix.config import Config
     from separatrix.errors import InputError
     from separatrix.experiments.search.frontier import WIDTHS, FrontierPlan
     from separatrix.experiments.search.tuning import RATES
@@ -96,17 +95,15 @@ def _plan(
     chosen: list[dict[str, Any]] = []
     for word in filter(None, (part.strip() for part in models.split(","))):
         name, _, layers = word.partition(":") if ".py:" not in word else (word, "", "")
-        if layers and not layers.isdigit():
-            raise InputError(f"expected a model such as transformer or transformer:2, got {word!r}")
+        if layers and not (layers.isdecimal() and len(layers) <= DIGITS):
+            raise InputError(f"expected a model such as transformer or transformer:2, got {shortened(word)!r}")
         architecture(name)
         chosen.append({"name": name, "layers": int(layers or 1)})
     if not chosen:
         raise InputError("name at least one model, such as --models lstm,transformer")
-    sections: dict[str, type[Config]] = {"task": family(task), "training": TrainingConfig}
-    sections |= {name: architecture(name).Config for name in {model["name"] for model in chosen}}
-    given = assign(context, sections)
-    fields = {name: given[name] for name in sections if name not in ("task", "training")}
-    every = {field: value for own in fields.values() for field, value in own.items()}
+    of_models = [field for model in chosen for field in architecture(model["name"]).Config.model_fields]
+    given = assign(context, {"task": family(task), "training": TrainingConfig, "model": of_models})
+    every = given["model"]
     for model in chosen:
         known = architecture(model["name"]).Config.model_fields
         model |= {field: value for field, value in every.items() if field in known}
@@ -136,8 +133,8 @@ def _numbers(name: str, text: str) -> list[int]:
     from separatrix.errors import InputError
 
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or not all(word.isdigit() for word in words):
-        raise InputError(f"expected --{name} as whole numbers by commas, such as 20,50,100, got {text!r}")
+    if not words or not all(word.isdecimal() and len(word) <= DIGITS for word in words):
+        raise InputError(f"expected --{name} as whole numbers by commas, such as 20,50,100, got {shortened(text)!r}")
     return [int(word) for word in words]
 
 

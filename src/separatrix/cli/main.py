@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -41,8 +42,8 @@ from separatrix.cli import (
 from separatrix.cli import list_ as list_command
 from separatrix.cli.encoding import forgive
 from separatrix.cli.fields import listing
-from separatrix.cli.options import FREE_OPTIONS, trusting
-from separatrix.errors import InputError, nearest
+from separatrix.cli.options import FREE_OPTIONS, checked, trusting
+from separatrix.errors import InputError, nearest, shortened
 from separatrix.machine import machine_failure
 from separatrix.notices import as_lines
 from separatrix.trust import command_line
@@ -57,6 +58,9 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+
+LONGEST_WORD = 300
+"""Characters of a word that a message shows: an integer of 5,000 digits would bury it."""
 
 # typer carries its parser's exceptions under names of its own; these are the same classes in every version
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -81,7 +85,7 @@ def root(
 def command(name: str, run: Callable[..., None], group: str, *fields: str, trust: bool = False) -> None:
     """Register a command under a heading of the help; fields: of which configurations its further options are."""
     kind, settings = (listing(*fields), FREE_OPTIONS) if fields else (None, None)
-    app.command(name, cls=kind, context_settings=settings, rich_help_panel=group)(trusting(run) if trust else run)
+    app.command(name, cls=kind, context_settings=settings, rich_help_panel=group)((trusting if trust else checked)(run))
 
 
 PROVED, CONSTRUCTED = "Proved: what no smaller model can do", "Constructed: what suffices, with a certificate"
@@ -149,15 +153,19 @@ def _run(arguments: list[str]) -> int:
 def interrupted_by_signals() -> Iterator[list[int]]:
     """Inside, SIGTERM and SIGHUP do what Ctrl-C does; yields those that came. What ignores them goes on ignoring them.
 
-    A cluster sends SIGTERM when the time is up, a terminal SIGHUP when it closes.
+    A cluster sends SIGTERM when the time is up, a terminal SIGHUP when it closes. A signal that comes while a module is
+    being imported ends the process there and then: some modules are not fit to be left half imported.
     """
     came: list[int] = []
 
-    def interrupt(number: int, _: Any) -> None:
-        came.append(number)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if importing(frame):
+            os._exit(INTERRUPTED if number == signal.SIGINT else 128 + number)
+        if number != signal.SIGINT:
+            came.append(number)
         raise KeyboardInterrupt
 
-    kinds = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    kinds = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     main_thread = threading.current_thread() is threading.main_thread()
     before = {kind: signal.getsignal(kind) for kind in kinds} if main_thread else {}
     before = {kind: handler for kind, handler in before.items() if handler is not signal.SIG_IGN}
@@ -170,9 +178,19 @@ def interrupted_by_signals() -> Iterator[list[int]]:
             signal.signal(kind, handler)
 
 
+def importing(frame: FrameType | None) -> bool:
+    """Whether a frame runs on behalf of an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def fail(message: str) -> int:
     """Print the one line, of printable characters; returns the exit code."""
-    line = " ".join(message.encode("utf-8", "backslashreplace").decode().split())
+    words = message.encode("utf-8", "backslashreplace").decode().split()
+    line = " ".join(shortened(word, LONGEST_WORD) for word in words)
     print("separatrix: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
     return 2
 

@@ -1,11 +1,14 @@
-"""Options that belong to configurations: `--width 64 --alphabet 8` goes to whichever configuration has the field."""
+"""Options that belong to configurations: `--width 64 --alphabet 8` goes to the one configuration that has the field."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -23,11 +26,17 @@ ELSEWHERE = {"device": "gpus", "lr": "learning_rate", "epochs": "steps", "exampl
 """What other tools call an option, and what it is called here."""
 
 
-def assign(context: typer.Context, sections: Mapping[str, type[BaseModel]]) -> dict[str, dict[str, Any]]:
+Fields = type[BaseModel] | Sequence[str]
+"""The fields of a section: those of a configuration, or their names."""
+
+
+def assign(context: typer.Context, sections: Mapping[str, Fields]) -> dict[str, dict[str, Any]]:
     """Sort a command's further `--field value` pairs into the sections whose configuration has that field.
 
-    `--section.field value` names the section outright. The first section that has the field wins.
-    Raises InputError, naming the nearest valid option, for fields that no section has.
+    `--section.field value` names the section outright; the short form is for fields that only one section has. A
+    command's own option of that name hides the field, which then needs the long form.
+    Raises InputError, naming the nearest valid option, for fields that no section has, and for short forms that several
+    have.
     """
     assigned: dict[str, dict[str, Any]] = {section: {} for section in sections}
     options = [parameter.opts[0] for parameter in context.command.params]
@@ -35,15 +44,18 @@ def assign(context: typer.Context, sections: Mapping[str, type[BaseModel]]) -> d
     for name, value in pairs(context.args):
         section, _, field = name.rpartition(".")
         wanted = [section] if section else list(sections)
-        home = next((s for s in wanted if s in sections and field in _fields(sections[s])), None)
-        if home is None:
+        homes = [s for s in wanted if s in sections and field in _fields(sections[s])]
+        if len(homes) > 1:
+            said = " or ".join(f"--{home}.{_dashed(field)}" for home in homes)
+            raise InputError(f"--{_dashed(field)} is a field of the {' and of the '.join(homes)}: say {said}")
+        if not homes:
             fields = [field for config in sections.values() for field in _fields(config)]
             valid = [_dashed(option) for option in [*fields, *own]]
             known = _dashed(ELSEWHERE.get(field, ""))
             guess = known if known in valid else nearest(_dashed(field), valid)
             hint = f"did you mean '--{guess}'?" if guess else f"valid are --{', --'.join(valid)}"
             raise InputError(f"no option '--{_dashed(name)}': {hint}")
-        assigned[home][field] = value
+        assigned[homes[0]][field] = value
     return assigned
 
 
@@ -83,13 +95,28 @@ def _no_number(text: str) -> Any:
     raise InputError(f"expected a finite number, got {text}")
 
 
+def checked(command: Callable[..., None]) -> Callable[..., None]:
+    """The same command; raises InputError for infinite numbers, and for URLs where a local path is meant."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"--{_dashed(name)} must be a finite number, got {value}")
+            if isinstance(value, Path) and re.match(r"\w{2,}:/", str(value)):
+                raise InputError(f"{_dashed(name)} must be a path on this machine, got the URL {str(value)!r}")
+        command(*arguments, **options)
+
+    return run
+
+
 def trusting(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with the option `--trust`."""
+    """The same command with the option `--trust`, and `checked`."""
 
     @wraps(command)
     def run(*arguments: Any, trust: bool, **options: Any) -> None:
         everything(trust)
-        command(*arguments, **options)
+        checked(command)(*arguments, **options)
 
     hints = get_type_hints(command, include_extras=True)
     own = [each.replace(annotation=hints[name]) for name, each in inspect.signature(command).parameters.items()]
@@ -103,5 +130,6 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _fields(config: type[BaseModel]) -> list[str]:
-    return [field for field in config.model_fields if field != "name"]
+def _fields(config: Fields) -> list[str]:
+    named = list(dict.fromkeys(config)) if isinstance(config, Sequence) else list(config.model_fields)
+    return [field for field in named if field != "name"]

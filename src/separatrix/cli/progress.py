@@ -117,6 +117,10 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
     else:
         early = f" ({given_up} more were given up early, see {store.url}/halving.json)" if given_up else ""
         done = f"{len(results) - len(failed)} of {len(results)}" if failed else len(results)
+        if seen := [result.overlap for result in results if result.overlap]:
+            print(
+                f"{len(seen)} trials have few contexts: up to {max(seen):.0%} of those tested had occurred in training"
+            )
         print(f"{done} trials in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
     for result in failed:
         print(f"separatrix: trial {result.identity} failed: {result.error}", file=sys.stderr)

@@ -35,8 +35,7 @@ def recall(
 
     store = Store(folder, create=False)
     chosen = _chosen(store, identities or [], length)
-    measured = recall_all(store, chosen, contexts, None if json else _said)
-    pairs = list(zip(chosen, measured, strict=True))
+    pairs = recall_all(store, chosen, contexts, None if json else _said)
     if json:
         print_json([{"identity": result.identity, **one.model_dump(mode="json")} for result, one in pairs])
         return

@@ -67,7 +67,6 @@ def reproduce(
     from separatrix.experiments.search.frontier_search import find_frontier
     from separatrix.experiments.search.sweep import select
     from separatrix.experiments.search.tuning import tune_all
-    from separatrix.experiments.store.folder import Store
 
     shipped = presets.load(preset)
     whole = _with_rates(shipped.changed(_assignments(settings or [])), rates)
@@ -81,8 +80,7 @@ def reproduce(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     own = "" if whole == shipped else f"-{whole.content_hash()[:6]}"  # other settings, other page
-    store = Store(output or f"runs/{plan.name}{own}")
-    engines.forget(store, trials, force)
+    store = engines.opened(output or f"runs/{plan.name}{own}", trials, force, track)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     wanted = {trial.identity() for trial in trials}
     fixed = {trial.identity(): trial for trial in trials}

@@ -43,7 +43,6 @@ def sweep(
     from separatrix.experiments.search.halving import contests, halve
     from separatrix.experiments.search.sweep import load_sweep, select
     from separatrix.experiments.search.tuning import tune_all
-    from separatrix.experiments.store.folder import Store
 
     plan = load_sweep(file)
     trials = select(plan.trials(), only or [])
@@ -56,8 +55,7 @@ def sweep(
         _describe(url, trials, plan, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
-    store = Store(url)
-    engines.forget(store, trials, force)
+    store = engines.opened(url, trials, force, track)
     chosen = trials
     if plan.tuning:
         with tunes.training(store, runner, json) as run:

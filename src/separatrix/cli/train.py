@@ -36,7 +36,6 @@ def train(
     from separatrix.config import Config
     from separatrix.errors import InputError
     from separatrix.experiments.search.tuning import choose_rates, tuned
-    from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
     from separatrix.models import architecture
     from separatrix.tasks import family
@@ -60,8 +59,7 @@ def train(
     if tokens is not None and tuning is None:
         raise InputError("--tokens is the budget of a tuned trial: give --rates too, or --steps instead")
     runner = engines.chosen(engine, address, 1 if tuning is None else None, cpus, gpus)
-    store, choice = Store(output), None
-    engines.forget(store, [trial], force)
+    store, choice = engines.opened(output, [trial], force, track), None
     with tunes.training(store, runner, json, track) as run:
         if tuning is not None:
             (choice,) = choose_rates(store, [trial], tuning, run)
@@ -77,6 +75,7 @@ def train(
             ["state, measured (bits)", result.state_bits],
             ["exact recurrent models need (bits, any arithmetic)", bits_needed(result.recurrent_bits)],
             ["parameters", result.parameters],
+            *([["test contexts that occurred in training", result.overlap]] if result.overlap is not None else []),
             ["ended", result.ending or result.status],
             ["tokens trained on", result.tokens],
             *([["learning rate", tunes.in_words(choice)]] if choice else []),

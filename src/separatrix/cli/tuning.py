@@ -25,7 +25,7 @@ def tuning(rates: str | None, tokens: int | None = None, steps: int | None = Non
 
     Raises InputError for rates that are no numbers.
     """
-    from separatrix.errors import InputError
+    from separatrix.errors import InputError, shortened
     from separatrix.experiments.search.tuning import Tuning
 
     if rates is None:
@@ -33,7 +33,9 @@ def tuning(rates: str | None, tokens: int | None = None, steps: int | None = Non
     try:
         numbers = [float(word) for word in rates.split(",") if word.strip()]
     except ValueError:
-        raise InputError(f"expected --rates as numbers by commas, such as 1e-3,3e-3,1e-2, got {rates!r}") from None
+        raise InputError(
+            f"expected --rates as numbers by commas, such as 1e-3,3e-3,1e-2, got {shortened(rates)!r}"
+        ) from None
     if not numbers:
         raise InputError("expected --rates as numbers by commas, such as 1e-3,3e-3,1e-2, got none")
     return Tuning(rates=numbers, tokens=tokens, **({} if steps is None else {"first": max(1, steps // 16)}))

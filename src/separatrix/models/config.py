@@ -32,6 +32,12 @@ class ModelConfig(Config):
         1.0, gt=0, description="standard deviation of initial embeddings, learned positions too"
     )
 
+    tied: bool = Field(
+        False,
+        description="the head's weights are the embedding's, where answers are tokens (Press and Wolf 2017)",
+        exclude_if=lambda tied: not tied,  # configurations older than the field keep their identities
+    )
+
     @property
     def mlp_width(self) -> int:
         """Hidden width of each MLP, 0 for none. A gated MLP of 8/3 has as many weights as a plain one of 4."""

@@ -31,9 +31,9 @@ class SeparatrixConfig(PretrainedConfig):
 
 @dataclass
 class Answers(ModelOutput):
-    """What a model says to each query.
+    """What a model says to each query, or at each token of a stream.
 
-    logits: Float[B, Q, answers]; loss: mean cross-entropy in nats, where labels were given
+    logits: Float[B, Q, answers], or Float[B, T, answers]; loss: mean cross-entropy in nats, where labels were given
     """
 
     logits: Tensor | None = None
@@ -76,14 +76,15 @@ class SeparatrixModel(PreTrainedModel):
                 getattr(module, name).copy_(getattr(again, name))
 
     def forward(
-        self, input_ids: Tensor, queries: Tensor, labels: Int[Tensor, "B Q"] | None = None, **_: Any
+        self, input_ids: Tensor, queries: Tensor | None = None, labels: Int[Tensor, "B Q"] | None = None, **_: Any
     ) -> Answers:
-        """Answer queries about contexts.
+        """Answer queries about contexts; or, without queries, say at every token what a stream asks there.
 
         input_ids: Int[B, N] tokens, or Float[B, N, d] for vector tasks; queries: Int[B, Q] or Float[B, Q, d]
-        labels:    right answers, for a loss; -100 where there is none
+        labels:    right answers, for a loss; -100 where there is none. Those of a token stand at its own place.
         """
-        logits: Float[Tensor, "B Q answers"] = self.model(input_ids, queries)
+        logits: Float[Tensor, "B Q answers"]
+        logits = self.model.read(input_ids) if queries is None else self.model(input_ids, queries)
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return Answers(logits=logits, loss=loss)
 

@@ -1,4 +1,4 @@
-"""Models as ONNX files, for any batch size, context length and number of queries.
+"""Models as ONNX files, for any batch size, context length and number of queries; of streams, for any length.
 
 Attention is exported as it is; every other mixer as a loop over its `step`, which agrees with its `scan` to rounding.
 """
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from separatrix import ops
@@ -27,13 +27,14 @@ from separatrix.models.mixer import Mixer, ask
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.models.transformer import Attention
-from separatrix.tasks.base import context_task
+from separatrix.tasks.examples import Batch, Stream
 
 
 def export_onnx(model: SequenceModel, path: str | Path) -> Path:
     """Write a model as ONNX, atomically: inputs `context` and `queries`, output `logits`. Returns the path.
 
-    The task's and the model's configurations stand in the file's metadata. Needs the extra `onnx`.
+    A model of a stream has one input, `inputs`, and its `logits` are those at every token. The task's and the model's
+    configurations stand in the file's metadata. Needs the extra `onnx`.
     Raises InputError without the extra, for a path that does not end in .onnx, and for models with complex numbers or
     code of their own that ONNX has no operators for.
     """
@@ -45,18 +46,17 @@ def export_onnx(model: SequenceModel, path: str | Path) -> Path:
         import onnxscript  # noqa: F401, PLC0415
     except ImportError:
         raise InputError("exporting to ONNX needs the extra `onnx`: pip install 'separatrix[onnx]'") from None
-    exported = _stepwise(model)
-    example = context_task(model.task).sample(2, torch.Generator().manual_seed(0), queries=2)
+    exported, names, example = _graph(model)
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     try:
         with _calm(), torch.no_grad(), ops.native.use("reference"):
             program: Any = torch.onnx.export(
                 exported,
-                (example.context, example.queries),
+                example,
                 dynamo=True,
-                input_names=["context", "queries"],
+                input_names=names,
                 output_names=["logits"],
-                dynamic_shapes=(free, free),
+                dynamic_shapes=(free,) * len(names),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
@@ -70,6 +70,26 @@ def export_onnx(model: SequenceModel, path: str | Path) -> Path:
         for name in sorted(os.listdir(folder), key=lambda name: name == path.name):  # weights kept apart come first
             os.replace(os.path.join(folder, name), path.parent / name)
     return path
+
+
+def _graph(model: SequenceModel) -> tuple[nn.Module, list[str], tuple[Tensor, ...]]:
+    """What is exported, the names of its inputs, and an example of them."""
+    drawn = model.task.sample(2, torch.Generator().manual_seed(0), queries=2)
+    if isinstance(drawn, Stream):
+        return _Reading(_stepwise(model)), ["inputs"], (drawn.inputs,)
+    assert isinstance(drawn, Batch)
+    return _stepwise(model), ["context", "queries"], (drawn.context, drawn.queries)
+
+
+class _Reading(nn.Module):
+    """A model as a function of a stream."""
+
+    def __init__(self, model: SequenceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Int[Tensor, "B T"]) -> Float[Tensor, "B T answers"]:
+        return self.model.read(inputs)
 
 
 @contextmanager

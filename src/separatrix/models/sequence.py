@@ -16,6 +16,7 @@ from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
+from separatrix.models.tied_head import TiedHead
 from separatrix.ops.alternatives import spread
 from separatrix.ops.gated_norm import rms_norm
 from separatrix.ops.swiglu import swiglu
@@ -138,7 +139,15 @@ class SequenceModel(nn.Module):
             self.positions = SinusoidalPositions(task.length, width)
         self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
         self.norm = _NORMS[config.norm](width)
-        self.head = nn.Linear(width, task.answers)
+        self.head = self.build_head()
+
+    def build_head(self) -> nn.Linear:
+        """What turns the last layer's outputs into logits. Raises InputError where tied answers are no tokens."""
+        if not self.config.tied:
+            return nn.Linear(self.config.width, self.task.answers)
+        if not isinstance(self.embed, nn.Embedding) or self.task.answers != self.task.vocabulary:
+            raise InputError(f"tied: the answers of {self.task.name} are not its tokens, so it has a head of its own")
+        return TiedHead(self.embed)
 
     @classmethod
     @abstractmethod

@@ -9,6 +9,7 @@ from separatrix.tasks.randomness import stream
 from separatrix.tasks.registry import create, family, names, stream_names
 from separatrix.tasks.streams.contract import StreamTask, pad
 from separatrix.tasks.user import task
+from separatrix.tasks.user_stream import stream_task
 
 __all__ = [
     "UNLABELLED",
@@ -27,6 +28,7 @@ __all__ = [
     "pad",
     "stream",
     "stream_names",
+    "stream_task",
     "task",
     "write",
 ]

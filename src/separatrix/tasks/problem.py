@@ -102,19 +102,19 @@ class Problem(Config):
         """The same task at another context length."""
         return self.replace(length=length)
 
-    @abstractmethod
     def recurrent_bits(self) -> float | None:
         """Proved lower bound, in bits, on the state of any exact recurrent model (the recurrent cut).
 
-        None where no closed form is known (`separatrix analyze` enumerates).
+        None, unless a family says more: no closed form is known, and `separatrix analyze` enumerates.
         """
+        return None
 
-    @abstractmethod
     def attention_bits(self) -> float | None:
         """Proved lower bound, in bits, on the one message that tells the answer, any part of the context held.
 
-        The attention cut: log2 of its rows, the query public. None where no closed form is known.
+        The attention cut: log2 of its rows, the query public. None, unless a family says more.
         """
+        return None
 
     def two_way_bits(self, prefix: bool = False) -> float | None:
         """Proved lower bound, in bits, on all messages, both ways, that tell the answer across an attention cut.

@@ -31,6 +31,10 @@ _STREAMS = {
     "selective-copying": "streams.selective:SelectiveCopying",
     "induction": "streams.induction:Induction",
     "composition": "streams.composition:Composition",
+    "noisy-recall": "streams.noisy_recall:NoisyRecall",
+    "compression": "streams.compression:Compression",
+    "memorisation": "streams.memorisation:Memorisation",
+    "stack-manipulation": "streams.stack:StackManipulation",
 }
 
 

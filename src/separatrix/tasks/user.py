@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from operator import index
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 import torch
 from jaxtyping import Bool, Int
@@ -20,6 +20,8 @@ from torch import Tensor
 from separatrix import trust
 from separatrix.errors import InputError, unknown
 from separatrix.tasks.base import Batch, Task
+from separatrix.tasks.problem import Problem
+from separatrix.tasks.user_stream import stream_base
 
 Answer = Callable[[tuple[int, ...], int], int]
 F = TypeVar("F", bound=Answer)
@@ -57,7 +59,7 @@ def task(
     return decorate
 
 
-class FromFile(Task):
+class FromFile(Problem):
     """What tasks from files have besides: the file's hash, and pickling by name, for the workers of a data loader."""
 
     source_sha256: str = Field(description="hash of the file the task stands in")
@@ -66,11 +68,11 @@ class FromFile(Task):
         return _again, (self.name, {name: getattr(self, name) for name in type(self).model_fields})
 
 
-def _again(name: str, fields: dict[str, Any]) -> Task:
+def _again(name: str, fields: dict[str, Any]) -> Problem:
     return user_family(name)(**fields)
 
 
-class UserTask(FromFile):
+class UserTask(FromFile, Task):
     """A task whose answers come from a user's function. Contexts and queries are uniform."""
 
     summary: ClassVar[str] = "a function of your own"
@@ -176,12 +178,6 @@ class UserTask(FromFile):
             )
         return answer
 
-    def recurrent_bits(self) -> None:
-        """None: nothing is known without enumeration (`separatrix analyze`)."""
-
-    def attention_bits(self) -> None:
-        """None: nothing is known without enumeration (`separatrix analyze`)."""
-
 
 @lru_cache(maxsize=32)
 def _table(task: UserTask, length: int) -> Tensor:
@@ -204,7 +200,7 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def user_family(name: str) -> type[Task]:
+def user_family(name: str) -> type[Problem]:
     """The task class of `path/to/file.py:function` (or `:TaskSubclass`). The file is executed.
 
     Raises InputError when there is no such file or name, or the function says nothing of its alphabet, and Untrusted
@@ -220,7 +216,7 @@ def user_family(name: str) -> type[Task]:
 
 
 @lru_cache(maxsize=64)
-def _family(name: str, path: str, attribute: str, digest: str) -> type[Task]:
+def _family(name: str, path: str, attribute: str, digest: str) -> type[Problem]:
     """Made once while the file is the same, so that equal tasks have one class."""
     members = _members(path)
     if attribute not in members:
@@ -228,19 +224,32 @@ def _family(name: str, path: str, attribute: str, digest: str) -> type[Task]:
     found: Any = members[attribute]
     identity: dict[str, Any] = {"name": (Literal[name], name), "source_sha256": (Literal[digest], digest)}
     if inspect.isclass(found):
-        if not issubclass(found, Task):
-            raise InputError(f"{name} is a class, but no Task: subclass separatrix.tasks.Task, or name a function")
+        if not issubclass(found, Problem):
+            raise InputError(
+                f"{name} is a class, but no Task: subclass separatrix.tasks.Task or StreamTask, or name a function"
+            )
         return create_model(found.__name__, __base__=(FromFile, found), __doc__=found.__doc__, **identity)
+    told = getattr(found, "__separatrix__", {})
+    if told.get("stream"):
+        return _from_function(found, stream_base(name, found), identity)
     if len(inspect.signature(found).parameters) != 2:
         raise InputError(f"{name} must take (context, query), got {inspect.signature(found)}")
-    told = getattr(found, "__separatrix__", {})
-    inherited, fields = UserTask.model_fields, dict(identity)
-    fields |= {field: (inherited[field].rebuild_annotation(), value) for field, value in told.get("fields", {}).items()}
-    family = create_model("UserTask", __base__=UserTask, **fields)
-    family.function = staticmethod(found)
+    family = _from_function(found, UserTask, identity)
     family.valid_context = staticmethod(told["valid"]) if told.get("valid") else None
-    family.summary = (inspect.getdoc(found) or UserTask.summary).splitlines()[0]
     return family
+
+
+def _from_function(function: Any, base: Any, identity: dict[str, Any]) -> Any:
+    """The class of a decorated function: the fields it says are defaults."""
+    said = getattr(function, "__separatrix__", {}).get("fields", {})
+    fields: dict[str, Any] = {
+        field: (base.model_fields[field].rebuild_annotation(), value) for field, value in said.items()
+    }
+    bases = base if issubclass(base, FromFile) else (FromFile, base)
+    made = cast(Any, create_model(base.__name__, __base__=bases, **(identity | fields)))
+    made.function = staticmethod(function)
+    made.summary = (inspect.getdoc(function) or base.summary).splitlines()[0]
+    return made
 
 
 def _members(path: str) -> dict[str, Any]:

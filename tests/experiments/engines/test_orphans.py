@@ -11,6 +11,10 @@ import time
 import psutil
 import pytest
 
+from separatrix.experiments.engines.run_trial import run_trial
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial.config import trial_config
+
 SWEEP = """
 [base]
 task = { name = "index-lookup", length = 16, alphabet = 8 }
@@ -37,9 +41,9 @@ def wait_until(true, seconds: float) -> bool:
     return bool(true())
 
 
-def start(tmp_path, every: int, *more: str) -> tuple[subprocess.Popen, list[int]]:
+def start(tmp_path, every: int, *more: str, steps: int = 1_000_000) -> tuple[subprocess.Popen, list[int]]:
     """A sweep with one worker that trains; the process, and the workers' ids."""
-    (tmp_path / "mine.toml").write_text(SWEEP.replace("EVERY", str(every)))
+    (tmp_path / "mine.toml").write_text(SWEEP.replace("EVERY", str(every)).replace("1000000", str(steps)))
     command = [sys.executable, "-c", "from separatrix.cli.main import main; main()", "sweep", "mine.toml", *more]
     sweep = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
 
@@ -79,3 +83,23 @@ def test_signals_say_how_to_go_on_and_leave_nobody(tmp_path, kind):
     assert "nothing is lost: run the same command again to go on" in said
     assert "Traceback" not in said
     assert wait_until(lambda: not any(map(running, workers)), 5)
+
+
+@pytest.mark.slow
+def test_a_killed_driver_of_ray_leaves_nobody_and_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEPARATRIX_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    sweep, _ = start(tmp_path, 5, "--engine", "ray", "--workers", "1", steps=2000)
+    assert wait_until(lambda: list(tmp_path.glob("runs/mine/trials/*/checkpoint.safetensors")), 90)
+    everybody = [process.pid for process in psutil.Process(sweep.pid).children(recursive=True)]
+    assert len(everybody) > 2  # the cluster's own processes and a worker
+    sweep.kill()
+    sweep.communicate()
+    assert wait_until(lambda: not any(map(running, everybody)), 30)
+    store = Store(tmp_path / "runs" / "mine")
+    (identity,) = store.identities()
+    assert store.result(identity) is None
+    assert 0 < store.progress(identity)["step"] < 2000
+    trial = trial_config(store.read_json(f"trials/{identity}/config.json"))
+    resumed = run_trial(store, trial)
+    assert resumed.fingerprint == run_trial(Store(tmp_path / "whole"), trial).fingerprint

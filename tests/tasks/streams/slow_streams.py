@@ -8,9 +8,10 @@ Labels = list[int | None]
 
 
 def mqar(task: StreamTask, inputs: list[int]) -> Labels:
-    said: Labels = [None] * (2 * task.pairs)
-    book = {inputs[2 * i]: inputs[2 * i + 1] for i in range(task.pairs)}
-    return said + [book.get(token) for token in inputs[2 * task.pairs :]]
+    shown, book = 2 * (task.pairs * task.passes + task.updates), {}
+    for i in range(0, shown, 2):
+        book[inputs[i]] = inputs[i + 1]
+    return [None] * shown + [book.get(token) for token in inputs[shown:]]
 
 
 def transduction(task: StreamTask, inputs: list[int]) -> Labels:
@@ -69,3 +70,33 @@ def composition(task: StreamTask, inputs: list[int]) -> Labels:
             place = table[place]
         said.append(place)
     return [None] * task.values + said
+
+
+def compression(task: StreamTask, inputs: list[int]) -> Labels:
+    n = len(inputs) // 2
+    return [None] * n + [inputs[place - task.alphabet] for place in inputs[n:]]
+
+
+def memorisation(task: StreamTask, inputs: list[int]) -> Labels:
+    return [int(task.table[key]) for key in inputs]
+
+
+def stack_manipulation(task: StreamTask, inputs: list[int]) -> Labels:
+    stack, said = [], []
+    for token in inputs:
+        if token < task.alphabet:
+            stack.append(token)
+        elif stack:
+            stack.pop()
+        said.append(stack[-1] if stack else task.alphabet)
+    return said
+
+
+def noisy_recall(task: StreamTask, inputs: list[int]) -> Labels:
+    book, said = {}, []
+    for key, value in zip(inputs[::2], inputs[1::2], strict=True):
+        known = key < task.keys
+        said += [book.get(key) if known else None, None]
+        if known:
+            book.setdefault(key, value - task.keys)
+    return said

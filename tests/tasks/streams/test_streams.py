@@ -13,6 +13,9 @@ from separatrix.tasks import UNLABELLED, pad, stream
 SETTINGS = [
     ("mqar", {"length": 16, "pairs": 3, "vocabulary_size": 16}),
     ("mqar", {"length": 16, "pairs": 2, "vocabulary_size": 64, "random_non_queries": False}),
+    ("mqar", {"length": 20, "pairs": 2, "vocabulary_size": 16, "passes": 3}),
+    ("mqar", {"length": 22, "pairs": 3, "vocabulary_size": 8, "passes": 2, "updates": 2}),
+    ("mqar", {"length": 12, "pairs": 2, "vocabulary_size": 6, "updates": 2, "power": 1.0}),
     *[("transduction", {"length": 12, "alphabet": 4, "rule": rule}) for rule in ("copy", "reverse", "sort")],
     ("transduction", {"length": 12, "alphabet": 4, "rule": "duplicate", "fed": "blanks"}),
     *[("state-tracking", {"length": 13, "machine": machine}) for machine in ("parity", "counter", "S3", "A5", "S5")],
@@ -22,6 +25,12 @@ SETTINGS = [
     ("selective-copying", {"length": 12, "kept": 3, "alphabet": 4}),
     ("induction", {"length": 9, "alphabet": 4}),
     ("composition", {"length": 9, "values": 5, "hops": 3}),
+    ("noisy-recall", {"length": 12, "keys": 3, "values": 2, "noise": 0.4}),
+    ("noisy-recall", {"length": 4, "keys": 2, "values": 2, "noise": 1.0}),
+    ("compression", {"length": 12, "alphabet": 4}),
+    ("memorisation", {"length": 7, "keys": 5, "values": 3}),
+    ("stack-manipulation", {"length": 30, "alphabet": 3}),
+    ("stack-manipulation", {"length": 9, "alphabet": 1, "pops": 0.9}),
 ]
 
 EXAMPLES = [  # what the docstrings say
@@ -33,6 +42,10 @@ EXAMPLES = [  # what the docstrings say
     ("selective-copying", {"length": 7, "kept": 2, "alphabet": 3}, [3, 2, 3, 0, 3, 4, 2], "· · · · · 2 0"),
     ("induction", {"length": 6, "alphabet": 4}, [2, 4, 3, 0, 1, 4], "· · · · · 3"),
     ("composition", {"length": 4, "values": 3, "hops": 2}, [1, 2, 0, 0], "· · · 2"),
+    ("noisy-recall", {"length": 6, "keys": 2, "values": 2}, [1, 2, 4, 9, 1, 2], "· · · · 0 ·"),
+    ("compression", {"length": 6, "alphabet": 3}, [2, 0, 1, 4, 5, 3], "· · · 0 1 2"),
+    ("memorisation", {"length": 3, "keys": 4, "values": 4, "map_seed": 29}, [3, 1, 3], "0 2 0"),
+    ("stack-manipulation", {"length": 5, "alphabet": 2}, [1, 0, 2, 2, 2], "1 0 1 empty empty"),
 ]
 
 
@@ -78,6 +91,10 @@ def test_every_stream_has_an_example():
         ("next-bracket", [0, 0, 0, 2, 2, 2, 0, 2]),  # too deep
         ("selective-copying", [16, 2, 16, 16, 17, 2, 0, 0]),  # a token too few
         ("induction", [2, 16, 3, 0, 1, 3, 3, 4]),  # never asked
+        ("compression", [2, 0, 1, 3, 16, 17, 17, 18]),  # a place twice
+        ("noisy-recall", [1, 8, 20, 21, 2, 9, 1, 9]),  # another value than before
+        ("noisy-recall", [1, 8, 20, 21, 2, 9, 3, 9]),  # a key never met
+        ("noisy-recall", [1, 8, 20, 9, 2, 9, 1, 8]),  # half of a pair of noise
     ],
 )
 def test_streams_outside_the_domain(name, inputs):
@@ -96,6 +113,10 @@ def test_streams_outside_the_domain(name, inputs):
         ("selective-copying", {"length": 7}, "need a length of 8, got 7"),
         ("induction", {"length": 2}, "length"),
         ("composition", {"length": 8}, "need a length of 9, got 8"),
+        ("noisy-recall", {"length": 2}, "must be even and at least 4, two pairs, got 2"),
+        ("compression", {"length": 7}, "length must be even, a place for every token, got 7"),
+        ("mqar", {"length": 40, "pairs": 8, "passes": 2}, "need a length of 48, got 40"),
+        ("mqar", {"length": 64, "pairs": 2, "updates": 3}, "of 2 pairs at most so many get another value, got 3"),
     ],
 )
 def test_sizes_that_clash_are_one_clear_line(name, fields, message):
@@ -113,6 +134,31 @@ def test_bad_requests():
         pad([])
     with pytest.raises(InputError, match="flip-flop answers on the way; this needs a task with answers after"):
         sx.tasks.base.context_task(task)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [1, 6, 3, 4, 1, 6, 2, 4, 1, 7],  # the second pass is not the first
+        [1, 6, 3, 4, 1, 6, 3, 4, 2, 7],  # an update of no key
+        [1, 6, 3, 4, 1, 6, 3, 4, 1, 6],  # an update to the value it had
+    ],
+)
+def test_passes_and_updates_outside_the_domain(inputs):
+    task = sx.tasks.create("mqar", length=14, pairs=2, vocabulary_size=8, passes=2, updates=1)
+    asking = [3, 0, 1, 0]
+    assert bool(task.valid(torch.tensor([[1, 6, 3, 4, 1, 6, 3, 4, 1, 7, *asking]])))
+    assert not bool(task.valid(torch.tensor([inputs + asking])))
+
+
+def test_a_key_is_asked_for_its_latest_value():
+    task = sx.tasks.create("mqar", length=32, pairs=4, vocabulary_size=64, updates=2)
+    drawn = task.sample(200, stream(0, "train"))
+    before, asked = drawn.inputs[:, 1:8:2], drawn.labels != UNLABELLED
+    assert (asked.sum(dim=1) == 4).all()
+    said = drawn.labels[asked].view(200, 4)
+    kept = (said[:, :, None] == before[:, None]).any(dim=2).sum(dim=1)
+    assert kept.min() >= 2 and float(kept.float().mean()) < 2.3  # the two others moved, to a shown value now and then
 
 
 def test_padding_asks_nothing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from abc import ABC, abstractmethod
@@ -83,7 +84,7 @@ class Resources:
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.cpus < 0 or self.gpus < 0 or self.cpus + self.gpus == 0:
+        if not (0 <= self.cpus < math.inf and 0 <= self.gpus < math.inf and self.cpus + self.gpus > 0):
             raise InputError(f"a trial needs cores or GPUs, got {self.cpus:g} and {self.gpus:g}: give --cpus 1")
 
     @property

@@ -180,6 +180,7 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
         recurrent_bits=task.recurrent_bits(),
         attention_bits=task.attention_bits(),
         accuracy_ceiling=task.accuracy_ceiling(state_bits(state)),
+        overlap=trainer.overlap(),
         weights_sha256=weights_sha256(trainer.model),
         seconds=round(progress.seconds, 3),
         environment=environment(trainer.device),

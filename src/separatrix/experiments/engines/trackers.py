@@ -92,9 +92,14 @@ def create(name: str, store: Store) -> Tracker:
 
     Raises InputError for an unknown name, or when what it needs is not installed.
     """
+    check_name(name)
+    return _TRACKERS[name](store)
+
+
+def check_name(name: str) -> None:
+    """InputError for an unknown tracker."""
     if name not in _TRACKERS:
         raise unknown("tracker", name, _TRACKERS)
-    return _TRACKERS[name](store)
 
 
 def tell(tracker: Tracker, store: Store, config: TrialConfig, result: Result) -> None:

@@ -15,11 +15,12 @@ from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
 from separatrix.experiments.presets import Preset
 from separatrix.experiments.search.frontier_files import kept
 from separatrix.experiments.search.tuning import known_choice, tuned
-from separatrix.experiments.store.folder import Store, folder_of
+from separatrix.experiments.store.folder import CHECKPOINT, Store, folder_of
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
-from separatrix.experiments.trial.seal import read_as
+from separatrix.experiments.trial.seal import Damaged, read_as
 from separatrix.experiments.trial.seeds import is_tuning
+from separatrix.notices import notice
 from separatrix.tasks.base import context_task
 
 CONTEXTS = 128
@@ -41,13 +42,17 @@ class Recall(Config):
 def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     """Measure a trial's model, or return what was measured before with as many contexts.
 
-    Raises InputError when its task has no independent symbols to recall, or the store no weights of it.
+    Raises InputError when its task has no independent symbols to recall, and Damaged when its weights are not whole.
     """
     path = f"{folder_of(result.identity)}/recall.json"
     known = stored(store, result)
     if known is not None and known.capacity.contexts == contexts and known.wall is not None:
         return known
     config = trial_config(result.config)
+    if store.checkpoint(result.identity) is None:
+        place = f"{folder_of(result.identity)}/{CHECKPOINT}"
+        what = "damaged" if place in store.left_out else "missing"
+        raise Damaged(f"{store.url}/{place} is {what}: run the trial again")
     task, model = context_task(config.task), load_trained(store, result.identity)
     measured = Recall(
         capacity=bits_recalled(model, task, config.seed, contexts),
@@ -87,13 +92,24 @@ def _has_symbols(result: Result) -> bool:
 
 def recall_all(
     store: Store, results: Sequence[Result], contexts: int = CONTEXTS, finished: Callable[[Result], None] | None = None
-) -> list[Recall]:
-    """Measure several trials' models, in their order; `finished` is called after each."""
+) -> list[tuple[Result, Recall]]:
+    """Measure several trials' models, in their order; `finished` is called after each.
+
+    A trial whose weights are damaged or gone is named in a notice and left out. Raises InputError when all are.
+    """
     measured = []
     for result in results:
-        measured.append(recall(store, result, contexts))
+        try:
+            measured.append((result, recall(store, result, contexts)))
+        except Damaged as error:
+            if len(results) == 1:
+                raise
+            notice(f"{error}: not measured")
+            continue
         if finished:
             finished(result)
+    if results and not measured:
+        raise InputError(f"{store.url} has no whole weights of any of {len(results)} trials: run them again")
     return measured
 
 

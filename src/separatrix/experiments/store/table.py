@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 PLAIN = ("identity", "status", "ending", "steps", "tokens", "seconds", "parameters", "state_numbers", "state_bits",
-         "recurrent_bits", "attention_bits", "accuracy_ceiling", "error")  # fmt: skip
+         "recurrent_bits", "attention_bits", "accuracy_ceiling", "overlap", "error")  # fmt: skip
 """Columns that are fields of a result."""
 
 SAID = {"task.name", "model.name", "task.length", "model.width", "model.layers", "seed"}
@@ -31,6 +31,7 @@ def results(url: str | Path) -> pl.DataFrame:
     Columns: identity, status, ending (solved, plateau or cut off), tuning (whether the trial chose a learning rate and
     is no result), task, model, length, width, layers, seed, accuracy (test, in [0, 1]), loss_bits, steps,
     tokens, seconds, parameters, state_numbers, state_bits, recurrent_bits, attention_bits, accuracy_ceiling,
+    overlap (share of the test contexts that occurred in training, null where their space is large),
     fingerprint, error and config (JSON); then one column for every field of the configurations that varies over the
     store, by its path, such as `training.learning_rate` (numbers as numbers, anything else as text).
     Raises InputError when there is no store at `url`.
@@ -74,7 +75,8 @@ def _frame(records: Iterable[dict[str, Any]]) -> pl.DataFrame:
         "width": pl.Int64, "layers": pl.Int64, "seed": pl.Int64, "accuracy": pl.Float64, "loss_bits": pl.Float64,
         "steps": pl.Int64, "tokens": pl.Int64, "seconds": pl.Float64, "parameters": pl.Int64,
         "state_numbers": pl.Int64, "state_bits": pl.Int64, "recurrent_bits": pl.Float64, "attention_bits": pl.Float64,
-        "accuracy_ceiling": pl.Float64, "fingerprint": pl.String, "error": pl.String, "config": pl.String,
+        "accuracy_ceiling": pl.Float64, "overlap": pl.Float64, "fingerprint": pl.String,
+        "error": pl.String, "config": pl.String,
     }  # fmt: skip
     kept = list(records)
     table = pl.DataFrame([_row(record) for record in kept], schema=schema)

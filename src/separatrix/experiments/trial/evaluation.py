@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 from separatrix.experiments.trial.result import Measurement
 from separatrix.models import SequenceModel
-from separatrix.tasks import Problem
+from separatrix.tasks import Examples, Problem
 from separatrix.tasks.randomness import Split, stream
 
 CHUNK = 64
@@ -18,6 +19,12 @@ CHUNK = 64
 
 class NotFinite(ArithmeticError):
     """A loss became NaN or infinite."""
+
+
+def sampled(task: Problem, seed: int, split: Split, contexts: int, queries: int) -> Iterator[Examples]:
+    """The first `contexts` contexts of a split, `queries` of each, at full length."""
+    for chunk, first in enumerate(range(0, contexts, CHUNK)):
+        yield task.sample(min(CHUNK, contexts - first), stream(seed, split, chunk), queries=queries)
 
 
 @torch.no_grad()
@@ -39,10 +46,8 @@ def evaluate(
     asked = torch.zeros(groups, dtype=torch.int64)
     bits = torch.zeros(groups, dtype=torch.float64)
     model.eval()
-    for chunk, first in enumerate(range(0, contexts, CHUNK)):
-        size = min(CHUNK, contexts - first)
-        batch = task.sample(size, stream(seed, split, chunk), queries=queries).to(device)
-        answered = batch.ask(model)
+    for examples in sampled(task, seed, split, contexts, queries):
+        answered = examples.to(device).ask(model)
         loss = F.cross_entropy(answered.logits, answered.targets, reduction="none").double() / math.log(2)
         group = answered.groups.cpu()
         hit = (answered.logits.argmax(-1) == answered.targets).cpu()

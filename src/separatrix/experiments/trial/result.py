@@ -62,6 +62,11 @@ class Result(Config):
         None, description="proved lower bound on one message across a cut of one attention layer, in bits; null: none"
     )
     accuracy_ceiling: float = Field(1.0, description="proved ceiling on the accuracy of a state of that many bits")
+    overlap: float | None = Field(
+        None,
+        description="share of the test contexts that had occurred in training; null where the space of contexts is too "
+        "large to count, and of older trials",
+    )
     weights_sha256: str | None = Field(None, description="hash of the final weights")
     seconds: float = 0.0
     environment: dict[str, Any] = {}
@@ -93,7 +98,7 @@ NOT_REPRODUCED = ("seconds", "environment", "ending", "overlap", "fingerprint", 
 def fingerprint(record: dict[str, Any]) -> str:
     """Hash of what a rerun must reproduce, of a result as JSON: fields that a later version adds do not change it.
 
-    `ending` follows from the rest, and results older than it keep their fingerprint.
+    `ending` and `overlap` follow from the rest, and results older than them keep their fingerprint.
     """
     reproducible = {name: value for name, value in record.items() if name not in NOT_REPRODUCED}
     return hashlib.sha256(canonical_json(reproducible).encode()).hexdigest()

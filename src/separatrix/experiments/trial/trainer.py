@@ -10,8 +10,9 @@ import torch
 
 from separatrix.experiments.trial.checkpoint import Progress, pack, unpack
 from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
-from separatrix.experiments.trial.evaluation import NotFinite, evaluate
+from separatrix.experiments.trial.evaluation import NotFinite, evaluate, sampled
 from separatrix.experiments.trial.initial_weights import start
+from separatrix.experiments.trial.overlap import overlap
 from separatrix.experiments.trial.result import Measurement
 from separatrix.ops.cross_entropy import cross_entropy
 from separatrix.tasks import Examples
@@ -65,12 +66,20 @@ class Trainer:
         """The final measurement, on examples that neither training nor validation has seen."""
         return self._evaluate("test", self.training.test_contexts)
 
+    def overlap(self) -> float | None:
+        """The share of the test contexts that training has seen, see `trial.overlap`."""
+        tested = (
+            batch.past
+            for batch in sampled(self.task, self.config.seed, "test", self.training.test_contexts, self.queries)
+        )
+        return overlap(self.task, tested, (self.batch(step).past.cpu() for step in range(self.progress.step)))
+
     def train_to(self, end: int) -> None:
         """Train up to step `end`. Raises NotFinite when the loss stops being a number."""
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         count = end - self.progress.step
         for step in range(self.progress.step, end):
-            batch = self._batch(step)
+            batch = self.batch(step)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate(self.training, step)
             self.optimizer.zero_grad(set_to_none=True)
@@ -86,7 +95,8 @@ class Trainer:
         if not math.isfinite(self.progress.train_loss_bits):
             raise NotFinite(f"the training loss was not finite within the {count} steps up to step {end}")
 
-    def _batch(self, step: int) -> Examples:
+    def batch(self, step: int) -> Examples:
+        """The examples of one training step."""
         generator = stream(self.config.seed, "train", step)
         length = self.task.length
         if self.training.lengths == "random":

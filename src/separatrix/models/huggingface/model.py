@@ -46,6 +46,8 @@ class HuggingFace(SequenceModel):
 
     def __init__(self, task: Problem, config: ModelConfig) -> None:
         nn.Module.__init__(self)
+        if config.tied:
+            raise InputError(f"{config.name} has a head of its own: tied is for models of this library")
         self.task, self.config, self.query_offset = task, config, task.query_offset
         from transformers import AutoModel
 
@@ -108,8 +110,8 @@ class HuggingFace(SequenceModel):
         cache.hold(self.body, self.places, held, self.fresh)
         before = visit(given.cache, given.batch, torch.clone)
         with torch.autograd.graph.saved_tensors_hooks(self.keeping(before, given.batch), lambda x: x):
-            given = {self.slot: before, **cache.positions(self.model_type, before, tokens)}
-            output = self.body(**self.embed_tokens(tokens), **given, use_cache=True, return_dict=True)
+            past = {self.slot: before, **cache.positions(self.model_type, before, tokens)}
+            output = self.body(**self.embed_tokens(tokens), **past, use_cache=True, return_dict=True)
         after = getattr(output, self.slot, None)
         after = before if after is None else after
         if after is None:

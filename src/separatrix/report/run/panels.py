@@ -120,9 +120,12 @@ def _reading(cell: PanelCell) -> str:
     if _below(cell):
         return "too small to be exact: proved"
     if solved == len(cell.trials):
-        return f"done in all {solved} seeds" if solved > 1 else "done"
-    part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "did not learn it"
-    return f"{part}; still improving when cut off" if cell.endings.get("cut off") else part
+        part = f"done in all {solved} seeds" if solved > 1 else "done"
+    else:
+        part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "did not learn it"
+        part += "; still improving when cut off" if cell.endings.get("cut off") else ""
+    met = max((trial.result.overlap or 0 for trial in cell.trials), default=0)
+    return f"{part}; {percent(met)} of the test contexts had occurred in training" if met else part
 
 
 def _below(cell: PanelCell) -> bool:

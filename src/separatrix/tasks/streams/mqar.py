@@ -24,6 +24,9 @@ class MultiQueryRecall(StreamTask):
     Keys are tokens 1 … vocabulary/2 - 1, values vocabulary/2 … vocabulary - 1, both without repetition. The label
     stands at the place of the key, where the model is to say the value. The gap g before a query has weight
     g^(power - 1). Places that ask nothing hold uniform tokens, or token 0.
+
+    The pairs may be shown in several passes (Arora et al. 2024, "Just read twice"); then `updates` of the keys get
+    another value, and a key is asked for its latest.
     """
 
     summary: ClassVar[str] = "which value stood beside this key, asked of many keys on the way?"
@@ -31,6 +34,8 @@ class MultiQueryRecall(StreamTask):
     length: int = Field(64, ge=4, le=2**24, description="tokens of a stream, even")
     pairs: int = Field(8, ge=1, description="key-value pairs at its start; the rest has room for as many queries")
     vocabulary_size: int = Field(8192, ge=4, description="tokens: half of them keys and fillers, half of them values")
+    passes: int = Field(1, ge=1, description="times that all pairs are shown, in the same order")
+    updates: int = Field(0, ge=0, description="keys that are shown once more, with another value, before any is asked")
     power: float = Field(0.01, description="a: the gap g before a query has weight g^(a - 1)")
     random_non_queries: bool = Field(True, description="uniform tokens at the places that ask nothing, else token 0")
 
@@ -38,16 +43,21 @@ class MultiQueryRecall(StreamTask):
     def _fits(self) -> MultiQueryRecall:
         if self.length % 2 or self.vocabulary_size % 2:
             raise ValueError(f"length and vocabulary_size must be even, got {self.length} and {self.vocabulary_size}")
-        if self.length < 4 * self.pairs:
-            raise ValueError(
-                f"{self.pairs} pairs and as many queries need a length of {4 * self.pairs}, got {self.length}"
-            )
+        if self.updates > self.pairs:
+            raise ValueError(f"of {self.pairs} pairs at most so many get another value, got {self.updates} updates")
+        if self.length < (least := self.shown + 2 * self.pairs):
+            raise ValueError(f"{self.pairs} pairs and as many queries need a length of {least}, got {self.length}")
         if self.vocabulary_size // 2 - 1 < self.pairs:
             raise ValueError(
                 f"{self.pairs} distinct keys need a vocabulary_size of {2 * self.pairs + 2} at least, got "
                 f"{self.vocabulary_size}"
             )
         return self
+
+    @property
+    def shown(self) -> int:
+        """Tokens before the first place that may ask."""
+        return 2 * (self.pairs * self.passes + self.updates)
 
     @property
     def alphabet_size(self) -> int:
@@ -59,13 +69,13 @@ class MultiQueryRecall(StreamTask):
 
     @property
     def lengths(self) -> Sequence[int]:
-        return range(4 * self.pairs, self.length + 1, 2)
+        return range(self.shown + 2 * self.pairs, self.length + 1, 2)
 
     def draw(
         self, batch_size: int, generator: torch.Generator, length: int
     ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
         half, device, pairs = self.vocabulary_size // 2, generator.device, self.pairs
-        room = (length - 2 * pairs) // 2
+        room = (length - self.shown) // 2
         keys = 1 + distinct(half - 1, pairs, batch_size, generator)
         values = half + distinct(half, pairs, batch_size, generator)
         weights = torch.arange(1, room + 1, device=device, dtype=torch.float64) ** (self.power - 1)
@@ -75,28 +85,48 @@ class MultiQueryRecall(StreamTask):
             inputs = torch.randint(self.vocabulary_size, shape, generator=generator, device=device)
         else:
             inputs = torch.zeros(shape, dtype=torch.int64, device=device)
-        inputs[:, 0 : 2 * pairs : 2], inputs[:, 1 : 2 * pairs : 2] = keys, values
-        places = 2 * pairs + 2 * gaps
+        pass_ = torch.stack([keys, values], dim=2).flatten(1)  # (B, 2k)
+        inputs[:, : 2 * pairs * self.passes] = pass_.repeat(1, self.passes)
+        if self.updates:
+            again = distinct(pairs, self.updates, batch_size, generator)
+            other = torch.randint(1, half, again.shape, generator=generator, device=device)
+            changed = half + (values.gather(1, again) - half + other) % half  # any value but the one before
+            latest = torch.stack([keys.gather(1, again), changed], dim=2).flatten(1)
+            inputs[:, 2 * pairs * self.passes : self.shown] = latest
+        places = self.shown + 2 * gaps
         asked = torch.zeros(shape, dtype=torch.bool, device=device)
         return inputs.scatter_(1, places, keys), asked.scatter_(1, places, True)
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        begin = 2 * self.pairs
-        keys, order = inputs[:, 0:begin:2].sort(dim=1)  # (B, k)
+        begin = self.shown
+        keys, order = inputs[:, 0:begin:2].sort(dim=1, stable=True)  # (B, pairs shown); the latest of a key comes last
         values = inputs[:, 1:begin:2].gather(1, order)
         later = inputs[:, begin:].contiguous()
-        place = torch.searchsorted(keys, later).clamp(max=self.pairs - 1)
+        place = (torch.searchsorted(keys, later, right=True) - 1).clamp(min=0)
         found = torch.where(keys.gather(1, place) == later, values.gather(1, place), UNLABELLED)
         return torch.cat([torch.full_like(inputs[:, :begin], UNLABELLED), found], dim=1)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
-        begin, half = 2 * self.pairs, self.vocabulary_size // 2
-        keys, values = inputs[:, 0:begin:2], inputs[:, 1:begin:2]
+        begin, half, first = self.shown, self.vocabulary_size // 2, 2 * self.pairs
+        keys, values = inputs[:, 0:first:2], inputs[:, 1:first:2]
         apart = ~(repeated(keys) | repeated(values)).any(dim=1)
-        return apart & ((keys >= 1) & (keys < half)).all(dim=1) & (values >= half).all(dim=1)
+        kinds = ((keys >= 1) & (keys < half)).all(dim=1) & (values >= half).all(dim=1)
+        passes = inputs[:, : first * self.passes].unflatten(1, (self.passes, first))
+        same = (passes == passes[:, :1]).flatten(1).all(dim=1)
+        if not self.updates:
+            return apart & kinds & same
+        latest = inputs[:, first * self.passes : begin]
+        key, value = latest[:, 0::2], latest[:, 1::2]
+        match = key[:, :, None] == keys[:, None]  # (B, updates, k)
+        known = match.any(dim=2).all(dim=1) & ~repeated(key).any(dim=1)
+        before = values.gather(1, match.to(torch.uint8).argmax(dim=2))
+        return apart & kinds & same & known & ((value >= half) & (value != before)).all(dim=1)
 
     def recurrent_bits(self) -> float:
-        """log2 of V (V - 1) … (V - k + 1), V values and k pairs: of any two tables of the same keys one key tells."""
+        """log2 of V (V - 1) … (V - k + 1), V values and k pairs: of any two tables of the same keys one key tells.
+
+        A lower bound where keys are updated: before that if one of them is left as it was, and after it if none is.
+        """
         half = self.vocabulary_size // 2
         return sum(math.log2(half - i) for i in range(self.pairs))
 

@@ -1,0 +1,129 @@
+"""Streams: reading beside the scans alone, the labelled loss beside the whole one, and a public cell of MQAR, trained.
+
+    python benchmarks/streams.py [read] [loss] [cell] [--json]
+
+Seconds are processor seconds of one thread, so that other work on the machine counts less; the two sides of a ratio are
+timed in turn. The cell is width 64, one head, two layers of attention, length 64, 4 pairs, vocabulary 8192.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+
+from separatrix import models, tasks
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.trainer import Trainer
+from separatrix.ops.cross_entropy import cross_entropy
+from separatrix.tasks import stream
+
+LENGTH, WIDTH, BATCH = 512, 128, 16
+TARGET, BUDGET = 0.99, 600.0
+CELL = {
+    "task": {"name": "mqar", "length": 64, "pairs": 4, "vocabulary_size": 8192},
+    "model": {
+        "name": "transformer",
+        "width": 64,
+        "layers": 2,
+        "heads": 1,
+        "positions": "learned",
+        "tied": True,
+        "embedding_std": 0.125,
+    },
+    "training": {"steps": 20000, "warmup": 100, "learning_rate": 3e-3, "decay": "constant", "validation_contexts": 256},
+}
+
+
+def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int = 7) -> tuple[float, float]:
+    """Median processor seconds of each, run one after the other."""
+    spent: tuple[list[float], list[float]] = ([], [])
+    for repeat in range(repeats + 1):
+        for action, times in zip((first, second), spent, strict=True):
+            begun = time.process_time()
+            action()
+            if repeat:
+                times.append(time.process_time() - begun)
+    return median(spent[0]), median(spent[1])
+
+
+def read_beside_scans() -> dict[str, float]:
+    """Seconds of `read` over seconds of its layers' scans, of every family, two layers deep, without MLPs."""
+    task = tasks.create("state-tracking", length=LENGTH)
+    inputs = task.sample(BATCH, stream(0, "train")).inputs
+    found = {}
+    for name in models.names():
+        model = models.create(name, task, width=WIDTH, layers=2, mlp=0).eval()
+        x = torch.randn(BATCH, LENGTH, WIDTH)
+        with torch.no_grad():
+
+            def scans(model: Any = model, x: torch.Tensor = x) -> None:
+                for block in model.blocks:
+                    block.mixer.scan(x)
+
+            whole, alone = in_turn(lambda model=model: model.read(inputs), scans)
+        found[name] = whole / alone
+    return found
+
+
+def labelled_loss() -> dict[str, float]:
+    """Forward and backward of the head and loss: 64 labelled of 512 places at vocabulary 8192, and all of them."""
+    task = tasks.create("mqar", length=LENGTH, pairs=64)
+    drawn = task.sample(BATCH, stream(0, "train"))
+    model = models.create("gru", task, width=WIDTH)
+    every = drawn.labels.masked_fill(drawn.labels == tasks.UNLABELLED, 0).flatten()
+
+    def labelled() -> None:
+        asked = drawn.ask(model)
+        cross_entropy(asked.logits, asked.targets).backward()
+
+    def whole() -> None:
+        cross_entropy(model.read(drawn.inputs).flatten(0, 1), every).backward()
+
+    some, all_ = in_turn(labelled, whole, repeats=3)
+    return {"labelled places alone (s)": some, "every place (s)": all_, "ratio": all_ / some}
+
+
+def cell() -> dict[str, float]:
+    """Train the public cell until its validation accuracy is the target."""
+    trainer = Trainer(TrialConfig(**CELL))
+    trainer.model.train()
+    begun, wall, accuracy = time.process_time(), time.perf_counter(), 0.0
+    while accuracy < TARGET and time.process_time() - begun < BUDGET:
+        trainer.train_to(trainer.progress.step + 100)
+        accuracy = trainer._evaluate("validation", 256).accuracy
+    return {
+        "accuracy": accuracy,
+        "steps": trainer.progress.step,
+        "processor seconds": time.process_time() - begun,
+        "seconds": time.perf_counter() - wall,
+        "test accuracy": trainer._evaluate("test", 1024).accuracy,
+    }
+
+
+PARTS: dict[str, Callable[[], dict[str, float]]] = {"read": read_beside_scans, "loss": labelled_loss, "cell": cell}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    found = {name: PARTS[name]() for name in asked.parts or PARTS}
+    if asked.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, rows in found.items():
+        print(name)
+        for row, value in rows.items():
+            print(f"  {row:<32}{value:10.4g}")
+
+
+if __name__ == "__main__":
+    main()
