@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow lint types browser sanitize attack chaos fuzz gpu-check benchmark references lock mutants clean
+.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark references lock mutants clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -16,6 +16,9 @@ test: $(READY)  ## the whole test suite but the browser tests and those of minut
 
 slow: $(READY)  ## the tests of minutes: every family compiled, engines on a cluster
 	$(BIN)/pytest -n auto -m slow
+
+docs: $(READY)  ## the manual into build/manual, warnings as errors; opens from disk
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,6 +14,8 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.environment import environment
 from separatrix.experiments.trial.result import Measurement, Result
+from separatrix.report.figures.panel_data import Collection, PanelTrial, PanelTrials
+from separatrix.report.html.labels import model_label
 
 INDEX_LOOKUP: dict[str, Any] = {
     "id": "index-lookup",
@@ -72,8 +74,31 @@ def fill(store: Store, plan: Preset, skip: int = 0) -> list[TrialConfig]:
     return configs
 
 
+def collection(plan: Preset) -> Collection:
+    """What a store of the preset's trials holds, without one: for thousands of them."""
+    told = environment()
+    panels = []
+    for panel in plan.panels:
+        trials = []
+        for config in panel.trials(plan.training):
+            result, history = finished(config, told)
+            trials.append(PanelTrial(result, model_label(config.model.model_dump()), history))
+        panels.append(PanelTrials(panel.id, panel, trials, [], []))
+    return Collection(plan, panels, [trial.result for panel in panels for trial in panel.measured], [])
+
+
 def write(store: Store, config: TrialConfig) -> Result:
-    """A finished trial: Transformers look up, recurrent models close brackets, the others fall short."""
+    """A finished trial in a store."""
+    result, history = finished(config, environment())
+    buffer = io.BytesIO()
+    pl.DataFrame(history).write_parquet(buffer)
+    store.write(f"trials/{result.identity}/history.parquet", buffer.getvalue())
+    store.write_result(result)
+    return result
+
+
+def finished(config: TrialConfig, told: dict[str, Any]) -> tuple[Result, list[dict[str, float]]]:
+    """A result and its history: Transformers look up, recurrent models close brackets, the others fall short."""
     rng = random.Random(config.identity())
     task, model = config.task, config.model
     lookup, attention = task.name == "index-lookup", model.name == "transformer"
@@ -105,7 +130,7 @@ def write(store: Store, config: TrialConfig) -> Result:
         accuracy_ceiling=min(1.0, 0.05 + 32 * numbers / task.recurrent_bits()) if lookup else 1.0,
         weights_sha256="0" * 64,
         seconds=round(rng.uniform(4, 40), 3),
-        environment=environment(),
+        environment=told,
     )
     pace = rng.uniform(200, 500)
     history = [
@@ -118,11 +143,7 @@ def write(store: Store, config: TrialConfig) -> Result:
         }
         for step in range(100, config.training.steps + 1, 100)
     ]
-    buffer = io.BytesIO()
-    pl.DataFrame(history).write_parquet(buffer)
-    store.write(f"trials/{result.identity}/history.parquet", buffer.getvalue())
-    store.write_result(result)
-    return result
+    return result, history
 
 
 def fail(store: Store, config: TrialConfig, error: str) -> Result:

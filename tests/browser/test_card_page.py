@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import synthetic_cards
+from axe_playwright_python.sync_playwright import Axe
 
 from separatrix.report.card.write import write_card_page
 
@@ -31,7 +32,11 @@ def test_it_opens_quietly_fits_and_runs_nothing_foreign(chromium, page_file, wid
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(page_file.as_uri())
-    page.wait_for_function(f"document.querySelectorAll('figure.drawn .live svg').length == {CHARTS}")
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    for chart in page.locator("figure").all():
+        chart.scroll_into_view_if_needed()
+    page.wait_for_function(f"() => document.querySelectorAll('figure.drawn .live svg').length == {CHARTS}")
+    assert Axe().run(page).response["violations"] == []
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import synthetic
+from axe_playwright_python.sync_playwright import Axe
 
+from separatrix.bounds.classes import table
+from separatrix.bounds.formats import of_precision
+from separatrix.bounds.in_words import sentence
 from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
+from separatrix.report.html import planner
+from separatrix.report.run.write import write_collection
+from separatrix.tasks import create
 
 pytestmark = pytest.mark.browser
 
 HOSTILE = "NotFinite: <script>window.hacked = 1</script> </script><img src=x onerror='window.hacked = 2'>"
 CHARTS = 7
+SLACK = 3
+"""How much slower than a quiet machine the one that tests may be."""
 
 
 @dataclass
@@ -36,6 +46,15 @@ def index(tmp_path_factory) -> Path:
     return Path(write_report(store))
 
 
+def unfold(page, charts: int = CHARTS) -> None:
+    """Open all the evidence and wait until every figure is drawn; each is when it comes near the screen."""
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    for chart in page.locator("figure").all():
+        chart.scroll_into_view_if_needed()
+    page.wait_for_function(f"() => document.querySelectorAll('figure.drawn .live svg').length == {charts}")
+    page.evaluate("scrollTo(0, 0)")
+
+
 @pytest.fixture
 def visit(chromium, index):
     """Opens the page in a fresh window: width, colour scheme, and a part of the page after #."""
@@ -52,7 +71,7 @@ def visit(chromium, index):
         page.on("pageerror", lambda error: seen.complaints.append(str(error)))
         page.on("request", lambda request: seen.requests.append(request.url))
         page.goto(index.as_uri() + part)
-        page.wait_for_function(f"document.querySelectorAll('figure.drawn .live svg').length == {CHARTS}")
+        unfold(page)
         return seen
 
     yield opened
@@ -166,6 +185,102 @@ def test_the_theme_is_followed_while_open(visit):
     page.wait_for_function(f"light => {colour} != light", arg=light)
 
 
+def test_the_picture_comes_first_and_the_evidence_is_folded(chromium, index):
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, offline=True)
+    page = context.new_page()
+    page.goto(index.as_uri())
+    figure = page.locator("figure").first
+    page.wait_for_function("() => document.querySelector('figure.drawn')")
+    assert figure.bounding_box()["y"] + figure.bounding_box()["height"] < 900
+    assert page.locator("details[open]").count() == 0
+    assert page.locator("figure.drawn").count() < CHARTS  # what is folded costs nothing
+    page.locator(".answers a").first.click()
+    assert page.locator("details.panel[open]").count() == 1
+    page.goto(index.as_uri() + "#bounded-dyck")
+    page.wait_for_function("() => document.getElementById('bounded-dyck').open")
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(visit, width, scheme):
+    page = visit(width, scheme).page
+    found = Axe().run(page, options={"rules": {"scrollable-region-focusable": {"enabled": True}}})
+    said = [(each["id"], [node["target"] for node in each["nodes"]][:3]) for each in found.response["violations"]]
+    assert said == []
+    assert "landmark-unique" in {each["id"] for each in found.response["passes"]}
+
+
+def test_a_phone_sees_that_a_figure_goes_on(visit):
+    wide = visit(1280).page
+    assert wide.locator(".sideways.goes-on").count() == 0
+    page = visit(360).page
+    region = page.locator("#figure-index-lookup-accuracy .sideways")
+    assert "goes-on" in region.get_attribute("class") and region.get_attribute("tabindex") == "0"
+    assert "goes on to the right" in page.evaluate(
+        "getComputedStyle(document.querySelector('#figure-index-lookup-accuracy .sideways'), '::before').content"
+    )
+    region.evaluate("region => { region.scrollLeft = region.scrollWidth }")
+    page.wait_for_function(
+        "() => !document.querySelector('#figure-index-lookup-accuracy .sideways').matches('.goes-on')"
+    )
+
+
+def test_the_planner_shows_the_librarys_numbers_and_has_a_permalink(visit):
+    page = visit().page
+    for name, fields, length, precision in (
+        ("index-lookup", {"alphabet": 64}, 400, 16),
+        ("bounded-dyck", {"kinds": 8, "depth": 16}, 1024, 32),
+        ("equality", {"layout": "concatenated"}, 65536, 8),
+    ):
+        page.locator("#plan-task").select_option(planner.title(name, fields))
+        page.locator("#plan-length").select_option(str(length))
+        page.locator("#plan-precision").select_option(str(precision))
+        rows = table(create(name, **fields, length=length), of_precision(precision))
+        shown = page.locator("#plan-table tbody tr").all()
+        assert len(shown) == len(rows)
+        for row, line in zip(rows, shown, strict=True):
+            who, lower, arithmetic, best = line.locator("th, td").all_inner_texts()
+            assert (who, arithmetic) == (row["architecture class"], row["arithmetic"])
+            assert lower == row["status"] if row["lower bound"] is None else number(lower) == row["lower bound"]
+            assert best == "–" if row["best known"] is None else number(best) == row["best known"]
+        assert page.locator("#plan-sentence").inner_text() == sentence(rows, precision)
+    link = page.locator("#plan-link").get_attribute("href")
+    again = visit(part=link).page
+    assert again.locator("#plan-sentence").inner_text() == sentence(rows, 8)
+    assert again.locator("#plan-length").input_value() == "65536"
+
+
+def number(shown: str) -> float:
+    return float(shown.replace(",", ""))
+
+
+def test_ten_thousand_trials_take_six_megabytes_and_two_seconds(chromium, tmp_path):
+    store = Store(tmp_path / "many")
+    lookup = {
+        **synthetic.INDEX_LOOKUP,
+        "lengths": [20, 50, 100, 200, 400],
+        "seeds": list(range(200)),
+        "models": [{"name": name, "width": width} for name in ("lstm", "elman") for width in (8, 16, 32, 64, 128)],
+    }
+    plan = synthetic.preset(lookup)
+    collection = synthetic.collection(plan)
+    assert len(collection.results) == 10_000
+    page_file = Path(write_collection(store, collection))
+    assert page_file.stat().st_size <= 6e6
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    begun = time.perf_counter()
+    page.goto(page_file.as_uri() + "#trials")
+    page.wait_for_function("() => document.querySelectorAll('#trial-table tbody tr').length >= 200")
+    assert time.perf_counter() - begun <= 2 * SLACK
+    page.locator("#find").fill("elman-(1, 128)")
+    assert page.locator("#shown").inner_text() == "1000 of 10000 trials"
+    page.locator("#trial-table .identity").first.click()
+    assert "Accuracy by position" in page.locator("dialog[open]").inner_text()
+    context.close()
+
+
 def test_figures_and_results_can_be_saved(visit, index):
     page = visit().page
     files = page.locator("#figure-index-lookup-accuracy .files")
@@ -185,6 +300,7 @@ def test_figures_and_results_can_be_saved(visit, index):
 def test_print_shows_the_still_figures(visit):
     page = visit(scheme="dark").page
     page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = false; })")
     assert page.locator(".live:visible").count() == 0
     assert page.locator(".still:visible").count() == CHARTS
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -194,8 +310,10 @@ def test_without_scripts_figures_and_numbers_are_there(chromium, index):
     context = chromium.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(index.as_uri())
+    for summary in page.locator("details.panel > summary").all():
+        summary.click()
     assert page.locator("figure .still:visible").count() == CHARTS
-    assert page.locator("#trial-table tbody tr").count() == 49
+    assert page.locator("noscript p").is_visible()  # what it says is text that scripts do not see
     context.close()
 
 

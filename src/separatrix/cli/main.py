@@ -27,8 +27,10 @@ from separatrix.cli import (
     convert,
     doctor,
     export,
+    figure,
     finetune,
     frontier,
+    plan,
     protocol,
     recall,
     report,
@@ -92,6 +94,7 @@ MEASURED, LOOKING = "Measured: what training finds", "Looking: what there is, an
 command("bounds", bounds.bounds, PROVED, "task")
 command("analyze", analyze.analyze, PROVED, "task")
 command("audit", audit.audit, PROVED, "model")
+command("plan", plan.plan, PROVED, "task", trust=True)
 command("protocol", protocol.protocol, PROVED, trust=True)
 command("construct", construct.construct, CONSTRUCTED, "construction")
 command("certify", certify.certify, CONSTRUCTED, trust=True)
@@ -108,6 +111,7 @@ command("recall", recall.recall, MEASURED, trust=True)
 command("list", list_command.list_, LOOKING)
 command("sample", sample.sample, LOOKING, "task")
 command("report", report.report, LOOKING, trust=True)
+command("figure", figure.figure, LOOKING, trust=True)
 command("export", export.export, LOOKING, trust=True)
 command("doctor", doctor.doctor, LOOKING)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from separatrix.config import canonical_json, short_hash
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
+from separatrix.report.html.trials import shortened
 
 HOSTILE = "NotFinite: <script>alert(1)</script> </script> <!-- <img src=x onerror=alert(2)> ${alert(3)}"
 
@@ -37,7 +40,8 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.text: list[str] = []
         self.policy = ""
-        self.data = ""
+        self.packed: dict[str, str] = {}
+        self.properties: dict[str, str] = {}
         self._inside: dict[str, str | None] = {}
         self._tag = ""
         self.feed(html)
@@ -51,17 +55,22 @@ class Page(HTMLParser):
             self.ids.append(attributes["id"])
         if attributes.get("http-equiv") == "Content-Security-Policy":
             self.policy = attributes["content"]
+        if attributes.get("property"):
+            self.properties[attributes["property"]] = attributes["content"]
 
     def handle_endtag(self, tag):
         self._tag = ""
 
     def handle_data(self, data):
-        if self._tag == "script" and self._inside.get("type") == "application/json":
-            self.data += data
+        if self._tag == "script" and self._inside.get("type") == "application/gzip":
+            self.packed[self._inside["id"].removeprefix("data-")] = data
         elif self._tag == "script":
             self.scripts.append(data)
         elif self._tag != "style":
             self.text.append(data)
+
+    def unpacked(self, name: str) -> str:
+        return gzip.decompress(base64.b64decode(self.packed[name])).decode()
 
     @property
     def words(self) -> str:
@@ -84,7 +93,8 @@ def page(partial) -> Page:
 
 
 def test_every_figure_is_beside_the_page_as_svg_and_png(partial):
-    assert {path.stem for path in partial.glob("*.svg")} == FIGURES == {path.stem for path in partial.glob("*.png")}
+    assert {path.stem for path in partial.glob("*.svg")} == FIGURES
+    assert {path.stem for path in partial.glob("*.png")} == FIGURES | {"picture"}
     for path in partial.glob("*.svg"):
         root = ElementTree.parse(path).getroot()
         assert root.tag.endswith("svg")
@@ -104,7 +114,7 @@ def test_the_page_loads_nothing_from_anywhere(page):
         if tag in ("script", "img", "link", "iframe", "source"):
             assert address.startswith("data:"), (tag, address[:80])
         else:
-            assert re.match(r"#|data:|[a-z0-9-]+\.(svg|png)$", address), (tag, address[:80])
+            assert re.match(r"#|data:|[a-z0-9-]+\.(svg|png|csv)$", address), (tag, address[:80])
 
 
 def test_its_policy_admits_only_its_own_scripts_and_no_network(page):
@@ -119,7 +129,7 @@ def test_its_policy_admits_only_its_own_scripts_and_no_network(page):
 def test_hostile_words_stay_words(page, partial):
     assert "<script>alert(1)</script>" in page.words
     assert len(page.scripts) == 2
-    assert "</script" not in page.data
+    assert "alert(1)" in page.unpacked("details")
     assert "alert" not in "".join(page.scripts)
     html = (partial / "index.html").read_text()
     assert "<script>alert" not in html
@@ -146,12 +156,22 @@ def test_proved_stands_beside_measured_and_is_labelled(page):
 
 def test_ids_are_distinct_and_every_trial_can_be_opened(page):
     assert len(page.ids) == len(set(page.ids))
-    opened = [address.removeprefix("#trial-") for tag, address in page.addresses if address.startswith("#trial-")]
-    assert len(opened) == 24
-    assert all(f'"{identity}"' in page.data for identity in opened)
+    shown = json.loads(page.unpacked("page"))
+    opened = [dict(zip(shown["columns"], trial, strict=False))["Identity"] for trial in shown["trials"]]
+    assert len(set(opened)) == 24
+    assert set(opened) == set(json.loads(page.unpacked("details")))
+    assert all(address[1:] in page.ids for _, address in page.addresses if address.startswith("#"))
 
 
-def test_the_table_is_beside_the_page(partial):
+def test_what_links_to_the_page_shows_its_first_figure(page, partial):
+    assert page.properties["og:image"] == "picture.png"
+    assert page.properties["og:description"] in page.words
+    picture = (partial / "picture.png").read_bytes()
+    assert [int.from_bytes(picture[at : at + 4], "big") for at in (16, 20)] == [1200, 630]
+
+
+def test_the_table_is_beside_the_page(partial, page):
+    assert page.unpacked("csv") == (partial / "results.csv").read_text()
     lines = (partial / "results.csv").read_text().splitlines()
     assert lines[0].startswith("identity,status,ending,tuning,task,model,length")
     assert sum(line.split(",")[1] == "failed" for line in lines[1:]) == 1
@@ -188,6 +208,7 @@ def test_only_failures_make_a_page_that_says_so(tmp_path):
     assert "Every trial failed, so nothing was measured." in page.words
     assert "No trial of this panel has a measurement" in page.words
     assert not list((tmp_path / "run" / "report").glob("*.svg"))
+    assert "og:image" not in page.properties
 
 
 def test_without_a_preset_trials_are_grouped_by_task(tmp_path):
@@ -279,3 +300,22 @@ def test_the_same_results_give_the_same_page(tmp_path):
 def test_importing_separatrix_imports_no_figures():
     code = "import sys, separatrix; assert not {'altair', 'jinja2', 'vl_convert', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_seed_has_no_spread_and_no_ceiling_no_column(tmp_path):
+    store = Store(tmp_path / "run")
+    synthetic.fill(store, synthetic.preset({**synthetic.EQUALITY, "seeds": [0]}))
+    words = Page(Path(write_report(store)).read_text()).words
+    assert "the one seed that was run, whose spread is not known" in words
+    assert "Band:" not in words
+    assert "ceiling" not in words and "none below 100%" not in words
+
+
+def test_pages_of_many_trials_stay_small():
+    positions = {"groups": [], "accuracy": [0.5] * 400, "loss_bits": [1.0] * 400}
+    few = {str(i): dict(positions) for i in range(250)}
+    assert shortened(few) == few
+    many = shortened({str(i): dict(positions) for i in range(251)})
+    assert {len(each["accuracy"]) for each in many.values()} == {50}
+    kinds = {"groups": ["yes", "no"], "accuracy": [1.0, 0.5], "loss_bits": [0.0, 1.0]}
+    assert shortened({**many, **{str(i): dict(positions) for i in range(251)}, "kinds": kinds})["kinds"] == kinds

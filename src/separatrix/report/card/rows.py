@@ -9,7 +9,7 @@ from functools import cached_property
 
 from separatrix.experiments.card.card import Card, CardTrial, Question
 from separatrix.experiments.card.compare import same_conditions
-from separatrix.report.figures.series import Row
+from separatrix.report.figures.series import Row, gain
 from separatrix.report.html.labels import count, model_label, percent, span
 
 DRAWN = ("transformer", "lstm", "mamba")
@@ -104,6 +104,7 @@ def _cell(question: Question, middle: float) -> Row:
     small += [f"≤ {question.accuracy_ceiling:.0%}"] if question.accuracy_ceiling < 1 else []
     return {
         "median": round(middle, 4),
+        "gain": gain(middle, question.chance),
         "low": round(low, 4),
         "high": round(high, 4),
         "text": percent(middle),

@@ -13,10 +13,10 @@ from separatrix.report.card import words as card_words
 from separatrix.report.card.rows import MARK, Entrant, Field, field
 from separatrix.report.card.sections import sections
 from separatrix.report.figures import export, theme
-from separatrix.report.html import document
+from separatrix.report.html import document, trials
 from separatrix.report.html.labels import count, model_label, percent
 from separatrix.report.html.section import MEANING, Figure, Section
-from separatrix.report.run.write import DrawnPanels
+from separatrix.report.run.write import DrawnPanels, lead_figures
 
 
 def write_card_page(cards: Sequence[Card], references: Sequence[Card], path: str | Path) -> Path:
@@ -34,6 +34,10 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
     hues = theme.hues([[entrant.label for entrant in everything.drawn]])
     parts = sections(everything, hues)
     drawn = {part.id: [_drawn(part, figure) for figure in part.figures] for part in parts}
+    charts = {one.id: one.specification for group in drawn.values() for one in group}
+    lead = lead_figures(parts, drawn, ("recall",))
+    for section, one in lead:
+        drawn[section.id] = [each for each in drawn[section.id] if each is not one]
     scripts = document.scripts()
     return document.template("card.html").render(
         title=card_words.title(everything),
@@ -47,26 +51,28 @@ def card_page(cards: Sequence[Card], references: Sequence[Card]) -> str:
         ],
         facts=_facts(everything),
         notes=card_words.notes(everything),
+        lead=lead,
+        preview=None,
+        files=False,
         sections=parts,
         drawn=drawn,
         meaning=MEANING,
         labels={label for part in parts for label in part.labels},
-        trials=[_trial_row(*found) for found in everything.trials],
         references=[model_label(card.model) for card in references],
         reference_machines=_machines(references),
         environments=[_environment(entrant) for entrant in everything.subjects],
-        csv=document.data_uri("text/csv", _csv(everything)),
         style=document.asset("style.css"),
         scripts=scripts,
         policy=document.policy(scripts),
-        data={
-            "charts": {one.id: one.specification for group in drawn.values() for one in group},
-            "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
-            "trials": {
+        **trials.of_page(
+            charts,
+            [_trial_row(*found) for found in everything.trials],
+            {
                 _key(entrant, trial): _details(entrant, question, trial)
                 for entrant, question, trial in everything.trials
             },
-        },
+            _csv(everything),
+        ),
     )
 
 

@@ -31,6 +31,8 @@ def grid(
 ) -> alt.LayerChart:
     """Accuracy by model (rows) and by length or kind (columns): median large; range and ceiling small.
 
+    Colours go by `gain`, the share of the way from chance to always right, so that guessing looks alike in every task.
+
     pick: the name of a field of `rows` to choose a value of, the greatest one at first; none when empty
     needs, holds: what stands under the names of columns and of models
     """
@@ -73,9 +75,9 @@ def grid(
             alt.Tooltip("ceiling:Q", title="ceiling of that state (proved)", format=".1%"),
         ]
     cells = base.mark_rect(cornerRadius=3).encode(
-        color=alt.Color("median:Q", scale=alt.Scale(domain=[0, 1]), legend=None), tooltip=tooltip
+        color=alt.Color("gain:Q", scale=alt.Scale(domain=[0, 1], clamp=True), legend=None), tooltip=tooltip
     )
-    color = alt.expr("datum.median > turn ? onDeep : onPale")
+    color = alt.expr("datum.gain > turn ? onDeep : onPale")
     below = r"(!datum.small ? 0 : length(split(datum.small, '\n')))"  # lines under the median
     large = base.mark_text(
         fontSize=14, fontWeight="bold", color=color, dy=alt.expr(f"{below} == 2 ? -13 : {below} == 1 ? -7 : 0")
@@ -131,12 +133,12 @@ def curves(
         scale=y_scale,
         axis=alt.Axis(format="%", tickCount=5, domain=False, ticks=False),
     )
-    band = base.mark_area(interpolate="monotone").encode(
+    band = base.mark_area().encode(
         y=alt.Y("low:Q", title="accuracy", scale=y_scale),
         y2="high:Q",
         opacity=alt.when(highlighted).then(alt.value(0.16)).otherwise(alt.value(0.02)),
     )
-    line = base.mark_line(strokeWidth=2.4, interpolate="monotone", clip=False).encode(
+    line = base.mark_line(strokeWidth=2, clip=False).encode(
         y=y,
         strokeDash=alt.StrokeDash("model:N", scale=strokes, legend=legend),
         opacity=alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12)),
@@ -156,9 +158,10 @@ def curves(
         )
         .add_params(highlighted)
     )
-    layers: list[Any] = [band, line, points]
+    faded = alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12))
+    seen = base.mark_circle(size=14).encode(y=y, opacity=faded)
+    layers: list[Any] = [band, line, seen, points]
     if any(row.get("end") for row in rows):
-        faded = alt.when(highlighted).then(alt.value(1.0)).otherwise(alt.value(0.12))
         layers.append(base.transform_filter("datum.end").mark_circle(size=46).encode(y=y, opacity=faded))
     if any("ceiling" in row for row in rows):
         tops = chart.transform_filter("isValid(datum.ceiling)").mark_rule(strokeDash=[8, 4], strokeWidth=1.5)

@@ -13,6 +13,9 @@ from separatrix.report.figures.theme import HUES, dash
 PROVED, CONSTRUCTED = "proved", "constructed"
 """What a line may be besides a model's: drawn in ink, dashed and dotted."""
 
+TICKS = 8
+"""Values on the axis that are all marked; of more, round ones are."""
+
 _INK = {PROVED: [8, 4], CONSTRUCTED: [2, 3]}
 
 
@@ -49,8 +52,11 @@ def scaling(
     chart, menu = choosing(rows, pick)
     y_scale = alt.Scale(domain=[0, 1]) if share else _scale(log[1])
     y_axis = alt.Axis(format="%" if share else ",~s", tickCount=5, domain=False, ticks=False)
+    met = sorted({row["x"] for row in rows})
+    ticks = {"values": met} if len(met) <= TICKS else {"tickCount": 6}
+    axis = alt.Axis(grid=False, format=",~s", labelOverlap=True, **ticks)
     base = chart.encode(
-        x=alt.X("x:Q", title=x, axis=alt.Axis(grid=False, format=",~s", tickCount=6), scale=_scale(log[0])),
+        x=alt.X("x:Q", title=x, axis=axis, scale=_scale(log[0])),
         color=alt.Color("model:N", scale=colours, legend=legend),
     )
     height = alt.Y("y:Q", title=y, scale=y_scale, axis=y_axis)
@@ -72,7 +78,9 @@ def scaling(
         ),
     )
     ruled = base.transform_filter("datum.kind != 'observed'").mark_circle(size=90, opacity=0)
-    layered = alt.LayerChart(layer=[band, line, marks, ruled.encode(y=height, tooltip=tooltip)], height=LINE_HEIGHT)
+    layers = [band, line, marks] if any("low" in row for row in rows) else [line, marks]
+    layers += [ruled.encode(y=height, tooltip=tooltip)] if known else []
+    layered = alt.LayerChart(layer=layers, height=LINE_HEIGHT)
     return with_menu(layered, menu)
 
 

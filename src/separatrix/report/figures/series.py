@@ -23,9 +23,13 @@ Row = dict[str, Any]
 
 def grid_rows(panel: PanelTrials) -> list[Row]:
     """One row for each model and length: test accuracy, and the ceiling proved for the state measured."""
-    rows = []
+    rows, chance = [], 1 / panel.answers if panel.answers else 0.0
     for (label, length), cell in panel.cells.items():
-        row = _spread(cell.accuracies) | {"model": label, "column": str(length), "length": length}
+        row = (
+            _spread(cell.accuracies)
+            | {"gain": gain(median(cell.accuracies), chance)}
+            | {"model": label, "column": str(length), "length": length}
+        )
         result = cell.one.result
         row["state"] = result.state_bits
         row["bound"] = result.recurrent_bits if cell.one.kind != "attention" else None
@@ -40,12 +44,13 @@ def grid_rows(panel: PanelTrials) -> list[Row]:
 
 def kind_rows(panel: PanelTrials) -> list[Row]:
     """One row for each model, length and kind of example."""
-    rows = []
+    rows, chance = [], 1 / panel.answers if panel.answers else 0.0
     for (label, length), cell in panel.cells.items():
         groups = [trial.result.test.accuracy_by_group for trial in cell.trials if trial.result.test]
         for kind in dict.fromkeys(kind for group in groups for kind in group):
             values = [group[kind] for group in groups if kind in group]
-            rows.append(_spread(values) | {"model": label, "column": kind, "length": length})
+            told = {"model": label, "column": kind, "length": length, "gain": gain(median(values), chance)}
+            rows.append(_spread(values) | told)
     return rows
 
 
@@ -89,6 +94,15 @@ def by_position(result: Result) -> dict[int, float]:
     groups = result.test.accuracy_by_group if result.test else {}
     found = {re.fullmatch(r"position (\d+)", name): value for name, value in groups.items()}
     return {int(match[1]): value for match, value in found.items() if match}
+
+
+def gain(accuracy: float, chance: float) -> float:
+    """How far from guessing to always right: (accuracy - chance) / (1 - chance), not below 0.
+
+    >>> gain(0.75, chance=0.5), gain(0.4, chance=0.5)
+    (0.5, 0.0)
+    """
+    return 0.0 if chance >= 1 else round(max(0.0, (accuracy - chance) / (1 - chance)), 4)
 
 
 def _spread(values: Sequence[float]) -> Row:

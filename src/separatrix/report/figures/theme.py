@@ -10,10 +10,11 @@ Mode = Literal["light", "dark"]
 
 FONT = "Inter, Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 
-# Okabe and Ito's hues, darkened or lightened until each keeps 3 : 1 against its background
+# Okabe and Ito's hues, moved until each keeps 3 : 1 against its background and any two are 15 apart (CIE 1976) for
+# normal, protan, deutan and tritan eyes
 _PALETTE: dict[Mode, list[str]] = {
-    "light": ["#0067a5", "#c44e00", "#007a5a", "#a8428a", "#8a6a00", "#3a8fc0", "#5b4bb3", "#55606b"],
-    "dark": ["#58a6ff", "#ff8f4d", "#2fc79b", "#e48ac4", "#e0b62e", "#a5dcff", "#b3a4ff", "#aab4bf"],
+    "light": ["#186cab", "#e16b18", "#005e3d", "#9b377c", "#7e5f00", "#3a95c7", "#5249b5", "#6f6f6c"],
+    "dark": ["#2d92f9", "#ff8f4e", "#2fc79b", "#e594d7", "#e3b828", "#bce8ff", "#b6a3ff", "#879ea4"],
 }
 HUES = len(_PALETTE["light"])
 _DASHES = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [5, 2, 1, 2], [12, 4], [3, 5], [1, 3]]

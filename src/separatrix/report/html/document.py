@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
 from separatrix.report.html.labels import count
+from separatrix.report.html.typeset import typeset
 
 
 def template(name: str) -> jinja2.Template:
@@ -25,11 +29,11 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {
         "data_uri": lambda text, kind: data_uri(kind, text.encode()),
         "count": count,
         "unbroken": _unbroken,
+        "typeset": typeset,
     }
     return environment.get_template(name)
 
@@ -37,6 +41,16 @@ def template(name: str) -> jinja2.Template:
 def _unbroken(text: str) -> Markup:
     """Escaped text in which labels such as `TF-(1, 64)` stay on one line."""
     return Markup(re.sub(r"\S+-\(\d+, \d+\)", r'<span class="nobr">\g<0></span>', str(escape(text))))
+
+
+def packed(content: bytes) -> str:
+    """Content compressed, as base64: what the page's script unpacks when it needs it. The same for the same content."""
+    return base64.b64encode(gzip.compress(content, compresslevel=9, mtime=0)).decode()
+
+
+def packed_json(value: Any) -> str:
+    """A value as compressed JSON."""
+    return packed(json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import altair as alt
@@ -59,6 +59,12 @@ class Table:
     rows: Sequence[Sequence[str]]
     folded: bool = False
     """Shown only when asked for."""
+
+    def without(self, title: str | None) -> Table:
+        """The table without a column of that title; itself for None."""
+        kept = [index for index, column in enumerate(self.columns) if column.title != title]
+        rows = [[row[index] for index in kept] for row in self.rows]
+        return replace(self, columns=[self.columns[index] for index in kept], rows=rows)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
 "use strict";
-const data = JSON.parse(document.getElementById("data").textContent);
+
+// what the page carries, compressed: figures and trials at once, a trial's details and the CSV when asked for
+const bytes = (name) => Uint8Array.from(atob(document.getElementById(`data-${name}`).textContent), (letter) => letter.charCodeAt(0));
+const unpack = (name) => new Response(new Blob([bytes(name)]).stream().pipeThrough(new DecompressionStream("gzip")));
+const data = await unpack("page").json();
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // figures: drawn when near the screen, again when the theme changes
@@ -30,50 +34,155 @@ async function draw(place) {
 }
 
 const places = [...document.querySelectorAll("[data-chart]")];
-for (const place of places) draw(place);
-dark.addEventListener("change", () => places.forEach(draw));
+const near = new IntersectionObserver((seen) => seen.forEach(({ isIntersecting, target }) => {
+  if (!isIntersecting) return;
+  near.unobserve(target);
+  draw(target.querySelector("[data-chart]"));
+}), { rootMargin: "600px" });
+for (const place of places) near.observe(place.closest("figure"));
+dark.addEventListener("change", () => places.filter((place) => views.has(place.dataset.chart)).forEach(draw));
+
+// what goes on beyond the edge says so, and answers the keyboard
+function edges(region) {
+  const hidden = region.scrollWidth - region.clientWidth;
+  region.classList.toggle("goes-on", hidden > 1 && region.scrollLeft < hidden - 1);
+  if (region.matches(".sideways")) {
+    const attributes = hidden > 1 ? { tabindex: "0", role: "region", "aria-label": `${region.dataset.name}, ${region.firstElementChild.dataset.chart}` } : { tabindex: null, role: null, "aria-label": null };
+    for (const [name, value] of Object.entries(attributes)) value === null ? region.removeAttribute(name) : region.setAttribute(name, value);
+  }
+}
+const resized = new ResizeObserver((seen) => seen.forEach(({ target }) => edges(target.matches(".sideways, .scroll") ? target : target.parentElement)));
+for (const region of document.querySelectorAll(".sideways, .scroll")) {
+  region.addEventListener("scroll", () => edges(region), { passive: true });
+  resized.observe(region);
+  resized.observe(region.firstElementChild);
+}
+
+// evidence is folded: a link to it, the address, and printing open it
+function reveal(id) {
+  for (let part = document.getElementById(id); part; part = part.parentElement) if (part.matches("details")) part.open = true;
+  if (id) document.getElementById(id)?.scrollIntoView();
+}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[href^='#']");
+  if (link && !link.dataset.trial && link.id !== "plan-link") reveal(link.hash.slice(1));
+});
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
 
 // a page opened from disk may not save the files beside it, but it carries each SVG itself
 for (const link of document.querySelectorAll(".files a[download$='.svg']")) {
   link.href = link.closest("figure").querySelector(".still").src;
 }
 
-// trials: sorting and filtering
+// trials: sorted and filtered as data; rows are made as far down as one has scrolled
+const AT_A_TIME = 200;
+
 function list(table) {
-  const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[0].cells];
-  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
-
-  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") === "ascending";
-    const numeric = head.classList.contains("number");
-    const order = new Intl.Collator(undefined, { numeric: true });
-    const rows = [...body.rows].sort((a, b) => numeric ? value(a, column) - value(b, column) : order.compare(value(a, column), value(b, column)));
-    heads.forEach((other) => other.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    body.append(...(down ? rows.reverse() : rows));
-  }));
-
+  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells], region = table.closest(".scroll");
   const find = document.getElementById("find"), task = document.getElementById("task"), status = document.getElementById("status");
+  const order = new Intl.Collator(undefined, { numeric: true });
+  const all = data.trials.map((cells) => ({ cells, text: cells.join(" ").toLowerCase() }));
+  const names = Object.fromEntries(data.columns.map((name, index) => [name, index]));
+  let shown = all;
 
-  function filter() {
-    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of body.rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !(words.every((word) => text.includes(word)) && (!task.value || row.dataset.task === task.value) && (!status.value || row.dataset.status === status.value));
-      shown += !row.hidden;
-    }
-    document.getElementById("shown").textContent = shown === body.rows.length ? `${shown} trials` : `${shown} of ${body.rows.length} trials`;
+  function row({ cells }) {
+    const made = document.createElement("tr");
+    heads.forEach((head, column) => {
+      const value = cells[column], cell = element(column ? "td" : "th", "");
+      if (!column) cell.scope = "row";
+      if (head.classList.contains("number")) { cell.className = "number"; cell.dataset.value = value ?? -1; }
+      if (column === names.Identity) {
+        const link = element("a", value.slice(0, 8), "identity");
+        link.href = `#trial-${value}`;
+        link.dataset.trial = value;
+        cell.append(link);
+      } else if (column === names.Status) {
+        const word = element("span", value, `status ${value}`);
+        if (cells.at(-1)) word.title = cells.at(-1);
+        cell.append(word);
+      } else cell.textContent = column === names.Accuracy ? cells.at(-2) : typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 1, useGrouping: column !== names.N }) : value ?? "–";
+      made.append(cell);
+    });
+    return made;
   }
-  for (const field of [find, task, status]) field.addEventListener("input", filter);
+  const more = () => body.append(...shown.slice(body.rows.length, body.rows.length + AT_A_TIME).map(row));
+  function show() {
+    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+    shown = all.filter(({ cells, text }) => words.every((word) => text.includes(word)) && (!task.value || cells[names.Task] === task.value) && (!status.value || cells[names.Status] === status.value));
+    body.replaceChildren();
+    more();
+    region.scrollTop = 0;
+    document.getElementById("shown").textContent = shown.length === all.length ? `${all.length} trials` : `${shown.length} of ${all.length} trials`;
+  }
+  region.addEventListener("scroll", () => { if (region.scrollTop + 2 * region.clientHeight > region.scrollHeight) more(); }, { passive: true });
+  addEventListener("beforeprint", () => { while (body.rows.length < Math.min(shown.length, 2000)) more(); });
+  heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+    const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    const numeric = head.classList.contains("number");
+    all.sort(({ cells: a }, { cells: b }) => sign * (numeric ? (a[column] ?? -1) - (b[column] ?? -1) : order.compare(a[column], b[column])));
+    heads.forEach((other) => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", sign < 0 ? "descending" : "ascending");
+    show();
+  }));
+  for (const field of [find, task, status]) field.addEventListener("input", show);
   find.form.addEventListener("submit", (event) => event.preventDefault());
+  show();
+  document.getElementById("csv").addEventListener("click", async (event) => {
+    event.preventDefault();
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await unpack("csv").blob()), download: "results.csv" });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
 }
-const table = document.getElementById("trial-table"); // a page of theorems alone has none
-if (table) list(table);
+
+// the planner: numbers of the library, computed before; #plan=<task>,<length>,<bits> in the address chooses
+async function planner(section) {
+  const tasks = await unpack("plan").json();
+  const [task, length, precision, sentence, found, link] = ["task", "length", "precision", "sentence", "found", "link"].map((name) => document.getElementById(`plan-${name}`));
+  const body = document.getElementById("plan-table").tBodies[0];
+  const number = (value) => value === null ? null : Number.isInteger(value) ? value.toLocaleString("en") : String(value);
+
+  function lengths(wanted) {
+    const all = Object.keys(tasks[task.selectedIndex].lengths);
+    length.replaceChildren(...all.map((each) => Object.assign(element("option", Number(each).toLocaleString("en")), { value: each })));
+    length.value = all.includes(wanted) ? wanted : all.includes("400") ? "400" : all[0];
+  }
+  function show() {
+    const at = tasks[task.selectedIndex].lengths[length.value], { rows, sentence: said } = at.sizes[precision.value];
+    body.replaceChildren(...rows.map(([who, arithmetic, lower, status, best, source]) => {
+      const row = element("tr"), head = element("th", who);
+      head.scope = "row";
+      row.append(head, element("td", number(lower) ?? status, "number"), element("td", arithmetic), Object.assign(element("td", number(best) ?? "–", "number"), { title: source }));
+      [...row.cells].forEach((cell, index) => { cell.dataset.title = ["Class", "Must have", "Arithmetic", "Suffices"][index]; });
+      return row;
+    }));
+    sentence.textContent = said;
+    const seen = at.found.map((each) => `${each.model}: ${typeof each.width === "number" ? `width ${each.width}, ${each.seeds} seeds` : each.width}`);
+    found.replaceChildren(...(seen.length ? [element("p", `Found by training on this page (observed): ${seen.join("; ")}.`, "measured")] : []));
+    link.href = `#plan=${encodeURIComponent([task.value, length.value, precision.value].join("|"))}`;
+  }
+  function follow() {
+    const [chosen, at, bits] = decodeURIComponent(location.hash.slice(6)).split("|");
+    if (!location.hash.startsWith("#plan=") || !tasks.some((each) => each.title === chosen)) return;
+    task.value = chosen;
+    if (["8", "16", "32"].includes(bits)) precision.value = bits;
+    lengths(at);
+    show();
+    section.scrollIntoView();
+  }
+  section.hidden = false;
+  task.addEventListener("input", () => { lengths(length.value); show(); });
+  for (const field of [length, precision]) field.addEventListener("input", show);
+  section.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
+  addEventListener("hashchange", follow);
+  lengths("400");
+  show();
+  follow();
+}
 
 // one trial: everything about it; #trial-<identity> in the address opens it too
 const dialog = document.getElementById("trial");
+let details; // unpacked with the first that is asked for
 const element = (tag, text, name) => Object.assign(document.createElement(tag), text === undefined ? {} : { textContent: text }, name ? { className: name } : {});
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
@@ -118,15 +227,16 @@ function groups({ groups: names, accuracy: shares, loss_bits: losses }) {
   return [element("h3", "By kind of example"), whole];
 }
 
-function open(identity) {
-  const trial = Object.hasOwn(data.trials, identity) ? data.trials[identity] : null;
+async function open(identity) {
+  details ??= await unpack("details").json();
+  const trial = Object.hasOwn(details, identity) ? details[identity] : null;
   if (!trial) return;
   document.getElementById("trial-name").textContent = trial.name;
   document.getElementById("trial-body").replaceChildren(
     element("code", identity),
     element("h3", "Result"), fields(trial.result),
     ...(trial.groups ? groups(trial) : []),
-    element("h3", "Configuration"), element("pre", JSON.stringify(trial.config, null, 2)),
+    element("h3", "Configuration"), Object.assign(element("pre", JSON.stringify(trial.config, null, 2)), { tabIndex: 0 }),
     element("h3", "Environment"), fields(trial.environment),
   );
   dialog.showModal();
@@ -134,8 +244,9 @@ function open(identity) {
 }
 
 function follow() {
-  if (location.hash.startsWith("#trial-")) open(location.hash.slice(7));
-  else if (dialog.open) dialog.close();
+  if (location.hash.startsWith("#trial-")) { open(location.hash.slice(7)); return; }
+  if (dialog.open) dialog.close();
+  if (location.hash && !location.hash.startsWith("#plan=")) reveal(decodeURIComponent(location.hash.slice(1)));
 }
 dialog.addEventListener("close", () => { if (location.hash.startsWith("#trial-")) history.replaceState(null, "", "#trials"); });
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -144,4 +255,8 @@ document.addEventListener("click", (event) => {
   if (identity) { event.preventDefault(); history.replaceState(null, "", `#trial-${identity}`); open(identity); }
 });
 addEventListener("hashchange", follow);
+const table = document.getElementById("trial-table"); // a page of theorems alone has none
+if (table) list(table);
+const plan = document.getElementById("plan");
+if (plan) await planner(plan);
 follow();

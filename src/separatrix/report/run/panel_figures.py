@@ -21,7 +21,8 @@ def figures(panel: PanelTrials, hues: Mapping[str, int]) -> list[Figure]:
 
 def _accuracy(panel: PanelTrials) -> Figure:
     rows = series.grid_rows(panel)
-    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ."
+    see = "Median test accuracy over seeds; small, the range from the lowest seed to the highest where they differ. "
+    see += "Colour: how far from guessing to always right."
     if any("≤" in row["small"] for row in rows):
         see += " ≤ is the proved ceiling of any model whose state has that many bits."
     if any(row["text"].endswith(series.UNFINISHED) for row in rows):
@@ -71,7 +72,7 @@ def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
         name="training",
         title="Validation accuracy during training",
         at=f"context length {shown}",
-        see="Line: median over seeds. Band: lowest to highest seed. Dot: the last trial ended there; "
+        see=_spread(panel) + "Dot: measured; the larger one: the last trial ended there, "
         "one that ended earlier counts on with its last accuracy. " + _chance(chance) + _proved(panel, rows, shown),
         alt_text=f"Validation accuracy against optimiser steps at context length {shown}. " + _ends(panel, shown),
         rows=rows,
@@ -145,6 +146,13 @@ def _by_model(panel: PanelTrials) -> str:
     return "; ".join(lines) + "."
 
 
+def _spread(panel: PanelTrials) -> str:
+    """What line and band are; of one seed there is no spread."""
+    if all(len(cell.trials) == 1 for cell in panel.cells.values()):
+        return "Line: the one seed that was run, whose spread is not known. "
+    return "Line: median over seeds. Band: lowest to highest seed. "
+
+
 def _chance(chance: float | None) -> str:
     return "" if chance is None else f"Dotted: chance, {chance:.1%}."
 
@@ -162,7 +170,7 @@ def _proved(panel: PanelTrials, rows: Sequence[series.Row], length: int) -> str:
     if panel.panel.draw == "curves" and bits is not None and sent is not None:
         parts.append(f" Proved, for exact models: a recurrent state needs at least {count(bits)} bits ({ANY})")
         parts.append(f", one attention layer must be sent {count(sent)} (exact sums, no maximum subtracted)")
-        parts.append("." if any("ceiling" in row for row in rows) else "; no state here has a ceiling below 100%.")
+        parts.append(".")
     if any("ceiling" in row for row in rows):
         parts.append(" Dashed, in the model's colour: the proved ceiling of its state.")
     return "".join(parts)

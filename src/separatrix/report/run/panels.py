@@ -37,11 +37,12 @@ def section(panel: PanelTrials, hues: Mapping[str, int]) -> Section:
 
 
 # tables --------------------------------------------------------------------------------------------------------------
+_CEILING = "Accuracy ceiling of that state"
 _COLUMNS = (
     Column("Model"),
     Column("State handed over, bits", "observed", numeric=True),
     Column("Lower bound for an exact model", "proved"),
-    Column("Accuracy ceiling of that state", "proved", numeric=True),
+    Column(_CEILING, "proved", numeric=True),
     Column("Test accuracy, median (range)", "observed", numeric=True),
     Column("Ended", "observed"),
     Column("Reading"),
@@ -55,9 +56,14 @@ def _tables(panel: PanelTrials) -> list[Table]:
             columns=_COLUMNS,
             rows=[_row(label, panel.cells[label, length]) for label in panel.labels if (label, length) in panel.cells],
             folded=length != panel.lengths[-1],
-        )
+        ).without(_CEILING if not _capped(panel, length) else None)
         for length in reversed(panel.lengths)
     ]
+
+
+def _capped(panel: PanelTrials, length: int) -> bool:
+    """Whether the state of any model of a length has a ceiling below 100 %."""
+    return any(cell.one.result.accuracy_ceiling < 1 for (_, at), cell in panel.cells.items() if at == length)
 
 
 def _row(label: str, cell: PanelCell) -> list[str]:
@@ -78,7 +84,7 @@ def _row(label: str, cell: PanelCell) -> list[str]:
         label,
         count(result.state_bits) + (" (grows with N)" if kind == "attention" else ""),
         bound,
-        f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "none below 100%",
+        f"{result.accuracy_ceiling:.1%}" if result.accuracy_ceiling < 1 else "–",
         accuracy,
         _ended(cell),
         _reading(cell),

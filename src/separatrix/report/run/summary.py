@@ -35,8 +35,7 @@ def headline(collection: Collection) -> str:
     if recurrence:
         seen.append(f"recurrent models do {_lower(recurrence)} where one-layer attention falls short")
     if seen:
-        first = f"{frontiers.headline(collection.frontiers[0])} " if collection.frontiers else ""
-        return f"{first}At the sizes trained here, {', and '.join(seen)}."
+        return f"At the sizes trained here, {', and '.join(seen)}."
     if collection.frontiers and not seen:
         return frontiers.headline(collection.frontiers[0])
     if any(_split(panel) for panel in measured):

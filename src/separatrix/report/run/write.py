@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,16 @@ from separatrix.experiments.trial.result import Result
 from separatrix.report.figures import export, theme, wall
 from separatrix.report.figures.panel_data import Collection
 from separatrix.report.figures.series import by_position
-from separatrix.report.html import document
+from separatrix.report.html import document, trials
 from separatrix.report.html.labels import count, model_label, percent, plural
+from separatrix.report.html.planner import planner
 from separatrix.report.html.section import MEANING, Figure, Section
 from separatrix.report.run import frontiers, memory_wall, panels, theorems
 from separatrix.report.run import summary as answer
 from separatrix.report.run.collect import collect
 
 FOLDER = "report"
+PREVIEW = "picture.png"
 
 
 @dataclass(frozen=True)
@@ -43,21 +45,33 @@ def write_report(store: Store) -> str:
     The page is one file that opens from disk and loads nothing. Raises InputError when nothing was measured or run.
     """
     with trust.reading(store.url):  # whoever made the store: a report runs nobody's Python files
-        return _write(store, collect(store))
+        return write_collection(store, collect(store))
 
 
-def _write(store: Store, collection: Collection) -> str:
+def figures_of(store: Store) -> dict[str, tuple[Section, Figure]]:
+    """Every figure of a store's page by its name, with its section."""
+    with trust.reading(store.url):
+        parts = _sections(collect(store))
+    return {f"{section.id}-{figure.name}": (section, figure) for section in parts for figure in section.figures}
+
+
+def _sections(collection: Collection) -> list[Section]:
+    """What the page is made of, from the memory wall to the theorems."""
     searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
     families = list(dict.fromkeys(memory_wall.family(result) for result, _ in collection.walls))
     hues = theme.hues([families, *(panel.labels for panel in collection.panels), *searched])
-    walls = memory_wall.sections(collection.walls, hues)
-    sections = [*walls]
+    sections = memory_wall.sections(collection.walls, hues)
     sections += [frontiers.section(each, hues) for each in collection.frontiers]
     sections += [panels.section(panel, hues) for panel in collection.panels]
-    sections += [theorems.section(collection.theorems)] if collection.theorems else []
+    return sections + ([theorems.section(collection.theorems)] if collection.theorems else [])
+
+
+def write_collection(store: Store, collection: Collection) -> str:
+    """The same of what was gathered."""
+    sections = _sections(collection)
     drawn = {section.id: [_draw(store, section, figure) for figure in section.figures] for section in sections}
-    if walls:
-        _write_picture(store, walls[0], drawn[walls[0].id][0])
+    if top := lead_figures(sections, drawn, ("memory-wall", "frontier")):
+        _write_picture(store, *top[0])
     table = frame(collection.results).write_csv().encode()
     store.write(f"{FOLDER}/results.csv", table)
     store.write(f"{FOLDER}/index.html", _page(store, collection, sections, drawn, table).encode())
@@ -65,10 +79,13 @@ def _write(store: Store, collection: Collection) -> str:
 
 
 def _write_picture(store: Store, section: Section, drawn: DrawnPanels) -> None:
-    """The memory wall as a picture of its own, 1200 × 630: `report/memory-wall.svg` and `.png`."""
+    """The page's first figure as a picture of its own, 1200 × 630: what pages that link here show."""
     svg = wall.picture(drawn.specification, section.title, section.about.partition(". Each")[0])
-    store.write(f"{FOLDER}/memory-wall.svg", svg.encode())
-    store.write(f"{FOLDER}/memory-wall.png", vl_convert.svg_to_png(svg, scale=1))
+    shown = vl_convert.svg_to_png(svg, scale=1)
+    store.write(f"{FOLDER}/{PREVIEW}", shown)
+    if section.id.startswith("memory-wall"):
+        store.write(f"{FOLDER}/memory-wall.svg", svg.encode())
+        store.write(f"{FOLDER}/memory-wall.png", shown)
 
 
 def _draw(store: Store, section: Section, figure: Figure) -> DrawnPanels:
@@ -85,7 +102,7 @@ def _page(
     store: Store, collection: Collection, sections: Sequence[Section], drawn: dict[str, list[DrawnPanels]], table: bytes
 ) -> str:
     scripts = document.scripts()
-    figures = [one for group in drawn.values() for one in group]
+    figures = [one for group in drawn.values() for one in group]  # before the lead leaves its sections
     return document.template("index.html").render(
         title=_title(collection),
         preset=collection.preset.name if collection.preset else None,
@@ -96,22 +113,48 @@ def _page(
         answers=answer.answers(collection),
         facts=_facts(collection),
         notes=collection.notes,
+        lead=_lead(sections, drawn),
+        preview=PREVIEW if figures else None,
+        files=True,
         sections=sections,
         drawn=drawn,
         meaning=MEANING,
         labels={label for section in sections for label in section.labels},
-        trials=sorted((_trial_row(result) for result in collection.results), key=_order),
         environments=_environments(collection),
-        csv=document.data_uri("text/csv", table),
         style=document.asset("style.css"),
         scripts=scripts,
         policy=document.policy(scripts),
-        data={
-            "charts": {one.id: one.specification for one in figures},
-            "themes": {"light": theme.config("light"), "dark": theme.config("dark")},
-            "trials": {result.identity: _details(result) for result in collection.results},
-        },
+        **trials.of_page(
+            {one.id: one.specification for one in figures},
+            sorted((_trial_row(result) for result in collection.results), key=_order),
+            {result.identity: _details(result) for result in collection.results},
+            table,
+            planner(collection.frontiers),
+        ),
     )
+
+
+def lead_figures(
+    sections: Sequence[Section], drawn: Mapping[str, list[DrawnPanels]], first: Sequence[str]
+) -> list[tuple[Section, DrawnPanels]]:
+    """The pictures that stand above everything: the first figure of each kind of section named; else of any.
+
+    first: how the ids of sections begin
+    """
+    found = []
+    for kind in first:
+        section = next((each for each in sections if each.id.startswith(kind) and drawn[each.id]), None)
+        found += [(section, drawn[section.id][0])] if section else []
+    anything = next((each for each in sections if drawn[each.id]), None)
+    return found or ([(anything, drawn[anything.id][0])] if anything else [])
+
+
+def _lead(sections: Sequence[Section], drawn: dict[str, list[DrawnPanels]]) -> list[tuple[Section, DrawnPanels]]:
+    """The memory wall, and the first frontier under it. They leave their own sections: a figure stands once."""
+    found = lead_figures(sections, drawn, ("memory-wall", "frontier"))
+    for section, one in found:
+        drawn[section.id] = [each for each in drawn[section.id] if each is not one]
+    return found
 
 
 def _title(collection: Collection) -> str:

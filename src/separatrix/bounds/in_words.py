@@ -1,4 +1,4 @@
-"""The last line of `separatrix bounds`: what one class does with less than another needs, and in which arithmetic."""
+"""A table of classes in one sentence: what one does with less than another needs, and in which arithmetic."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def _many(count: int, precision: int) -> str:
     return f"{_n(count)} number{'s' if count > 1 else ''} of {precision} bits"
 
 
-def _n(number: float) -> str:
+def _n(number: int | float) -> str:
     """A size, rounded up where it is not whole: a state has whole bits."""
     return f"{-int(-number // 1):,}"
