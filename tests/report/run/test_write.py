@@ -20,7 +20,7 @@ from separatrix.config import canonical_json, short_hash
 from separatrix.errors import InputError
 from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
-from separatrix.report.html.trials import shortened
+from separatrix.report.run.trials import shortened
 
 HOSTILE = "NotFinite: <script>alert(1)</script> </script> <!-- <img src=x onerror=alert(2)> ${alert(3)}"
 

@@ -13,9 +13,10 @@ from separatrix.report.card import words as card_words
 from separatrix.report.card.rows import MARK, Entrant, Field, field
 from separatrix.report.card.sections import sections
 from separatrix.report.figures import export, theme
-from separatrix.report.html import document, trials
+from separatrix.report.html import document
 from separatrix.report.html.labels import count, model_label, percent
 from separatrix.report.html.section import MEANING, Figure, Section
+from separatrix.report.run import trials
 from separatrix.report.run.write import DrawnPanels, lead_figures
 
 

@@ -17,11 +17,11 @@ from separatrix.experiments.trial.result import Result
 from separatrix.report.figures import export, theme, wall
 from separatrix.report.figures.panel_data import Collection
 from separatrix.report.figures.series import by_position
-from separatrix.report.html import document, trials
+from separatrix.report.html import document
 from separatrix.report.html.labels import count, model_label, percent, plural
 from separatrix.report.html.planner import planner
 from separatrix.report.html.section import MEANING, Figure, Section
-from separatrix.report.run import frontiers, memory_wall, panels, theorems
+from separatrix.report.run import frontiers, memory_wall, panels, theorems, trials
 from separatrix.report.run import summary as answer
 from separatrix.report.run.collect import collect
 
