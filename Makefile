@@ -58,7 +58,7 @@ references: $(MAIN)  ## the built-in families' reference cards anew: half an hou
 
 lock: $(READY)  ## requirements.lock anew: every dependency of every platform with its hashes
 	$(PIP) uv
-	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11 -c constraints.txt --extra dev \
+	$(BIN)/uv pip compile pyproject.toml -q --universal --python-version 3.11.7 -c constraints.txt --extra dev \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
 
 $(MAIN): pyproject.toml constraints.txt $(wildcard CMakeLists.txt native/*)  # the package and what it computes with
