@@ -32,6 +32,8 @@ BASES: dict[str, tuple[str, ...]] = {
     "export": ("export", "runs", "out.csv"),
     "recall": ("recall", "runs"),
     "report": ("report", "runs"),
+    "plan": ("plan", *LOOKUP),
+    "figure": ("figure", "runs", "memory-wall"),
     "doctor": ("doctor",),
 }
 FREE = {"train": "width", "frontier": "learning-rate", "finetune": "steps", "card": "width", "sample": "alphabet",

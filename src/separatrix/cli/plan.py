@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -113,18 +114,18 @@ def _size(model: str, task: Problem) -> StateSize:
     from separatrix.errors import InputError
 
     path = Path(model)
-    if path.suffix == ".json" and path.is_file() and b'"model_type"' not in path.read_bytes():
+    if path.suffix == ".json" and os.path.isfile(model) and b'"model_type"' not in path.read_bytes():
         from separatrix.experiments.card import read_card
 
         return _built(dict(read_card(str(path)).model))
-    if path.suffix == ".json" or path.is_dir():
+    if path.suffix == ".json" or os.path.isdir(model):
         from separatrix.models.huggingface.audit import audit_configuration
         from separatrix.models.huggingface.configuration import load_config
 
         return audit_configuration(load_config(model), task.length).size
     name, _, width = model.rpartition(":") if model.rpartition(":")[2].isdigit() else (model, "", "64")
-    if not width.isdigit():
-        raise InputError(f"expected a model such as lstm:64, got {model!r}")
+    if not (name and width.isdigit() and len(width) <= 9):
+        raise InputError(f"expected a model such as lstm:64, got {model[:80]!r}")
     return _built({"name": name, "width": int(width)})
 
 

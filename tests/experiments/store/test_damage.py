@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import re
 import shutil
 import struct
 import warnings
@@ -204,7 +207,9 @@ def test_odd_files_hide_nothing(whole, tmp_path, damage):
         warnings.simplefilter("ignore", Notice)
         assert result in Store(tmp_path / "run").results()
         page = Path(write_report(Store(tmp_path / "run"))).read_text()
-    assert result.identity in page
+    packed = re.search(r'id="data-page">([^<]*)<', page)
+    assert packed is not None
+    assert result.identity in gzip.decompress(base64.b64decode(packed[1])).decode()
     assert "frontiers/0.json is damaged" in page
     assert "theorems.json is damaged" in page
 
