@@ -95,7 +95,7 @@ class Wiring:
 
     def weights(self) -> tuple[Float[Tensor, "D D"], Float[Tensor, " D"], Float[Tensor, "tokens D"]]:
         """W, bias and drive. A bit is the sum of its units."""
-        width = len(self.rows)
+        width = config(len(self.rows)).width  # refuses too many units before their matrices are made
         recurrent, bias, drive = torch.zeros(width, width), torch.zeros(width), torch.zeros(self.tokens, width)
         for row, (terms, said, constant) in enumerate(self.rows):
             for name, weight in terms.items():
@@ -151,7 +151,6 @@ def build(task: Equality, options: FingerprintOptions) -> Construction:
         key = gf2.draw_irreducible(degree, keyed_generator(f"separatrix/fingerprint/{options.seed}/{degree}"))
     elif not gf2.irreducible(key):
         raise CertificateError(f"key {key:#x} is no irreducible polynomial over GF(2)")
-    config(len(wiring(task, key).rows))  # refuses too many units before they are made
     model, (wrong, keys) = elman(task, key), share(n, gf2.degree(key))
     found = proved(lambda: proof.read(model, options.format, key), model, options)
     return issue(
