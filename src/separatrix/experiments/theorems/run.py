@@ -20,8 +20,8 @@ def findings() -> Iterator[Finding]:
     yield _timed(shift_register_protocol)
     for arithmetic, width in WEIGHED:
         yield _timed(weighed, arithmetic, width)
-    for run, cases in width_bounds():
-        yield _timed(run, *cases)
+    for run, arguments in width_bounds():
+        yield _timed(run, *arguments)
     for name, cases in UPPER.items():
         for parameters in cases:
             yield _timed(constructed, name, parameters)

@@ -97,7 +97,10 @@ def lookup_width(arithmetic: ArithmeticModel) -> Finding:
     task, context = built.task, every_context(built.task)
     run = _sent(built.model, context, [0, 1, 2], arithmetic)
     wrong, needed = _wrong(run, task, context), arithmetic.needed(task) or 0.0
-    width, bound = built.config.head_width or built.width, arithmetic.smallest_width(needed, 1, task.length)
+    width, bound = (
+        built.config.model_dump()["head_width"] or built.width,
+        arithmetic.smallest_width(needed, 1, task.length),
+    )
     return Finding(
         subject="index-lookup, length 6, alphabet 4",
         statement="no exact one-layer Transformer's values are narrower than the bound, and a built one is so wide",
