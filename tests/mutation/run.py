@@ -53,6 +53,7 @@ def prepared(room: str, tests: Sequence[str], sample: int, seed: int) -> tuple[P
         f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
     )
     if not session.exists():
+        ray("baseline", config)  # tests that fail on the tree as it stands would notice everything
         ray("init", config, session)
         thin(session, sample, seed)
     return config, session
