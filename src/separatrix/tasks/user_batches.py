@@ -62,7 +62,8 @@ class UserBatches(OwnStream):
         made = self.call(f"count {batch_size}, length {length}, seed {seed}", batch_size, length, seed)
         if not isinstance(made, tuple | list) or len(made) != 2:
             raise InputError(f"{self.name}: expected a batch (inputs, labels), got {type(made).__name__}")
-        return self.checked_stream(*made, batch_size, length, generator.device)
+        inputs, labels = made
+        return self.checked_stream(inputs, labels, batch_size, length, generator.device)
 
     def checked_stream(self, made: Any, labelled: Any, count: int, length: int, device: torch.device) -> Stream:
         """The batch on a device. Raises InputError for shapes, kinds and ranges that are not the task's."""

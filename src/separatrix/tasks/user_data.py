@@ -20,7 +20,7 @@ PARTS = {"train": range(8), "validation": range(8, 9), "test": range(9, 10)}
 """The share of each split, in tenths."""
 
 
-class Rows:
+class DataRows:
     """All examples of a data set as two tensors, and the split that each belongs to."""
 
     def __init__(self, inputs: Int[Tensor, "M T"], labels: Int[Tensor, "M T"]) -> None:
@@ -47,10 +47,10 @@ class UserData(UserBatches):
     """
 
     summary: ClassVar[str] = "streams from a data set of your own"
-    kept: ClassVar[dict[Any, Rows]] = {}
+    kept: ClassVar[dict[Any, DataRows]] = {}
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> DataRows:
         """All examples. Raises InputError when they are not (inputs, labels) of one length, or none."""
         function = type(self).function
         if function not in self.kept:
@@ -74,7 +74,7 @@ class UserData(UserBatches):
         drawn = places[torch.randint(len(places), (batch_size,), generator=generator)]
         return self.checked_stream(rows.inputs[drawn], rows.labels[drawn], batch_size, length, generator.device)
 
-    def _read(self, data: Any) -> Rows:
+    def _read(self, data: Any) -> DataRows:
         parts: tuple[list[Tensor], list[Tensor]] = ([], [])
         for example in _examples(data):
             if not isinstance(example, tuple | list) or len(example) != 2:
@@ -87,7 +87,7 @@ class UserData(UserBatches):
         if not parts[0]:
             raise InputError(f"{self.name}: its data set is empty")
         try:
-            return Rows(torch.cat(parts[0]), torch.cat(parts[1]))
+            return DataRows(torch.cat(parts[0]), torch.cat(parts[1]))
         except RuntimeError:
             shapes = {tuple(tensor.shape[1:]) for part in parts for tensor in part}
             raise InputError(f"{self.name}: expected examples of one length, got {sorted(shapes)}") from None
