@@ -419,13 +419,13 @@ RUNNING = {
 }  # fmt: skip
 
 
-def test_a_card_asks_streams_too(tmp_path):
-    card = make_card(LSTM, Store(tmp_path), minutes=None, workers=1, battery=battery(RUNNING, seeds=(0,)))
+def test_a_card_asks_streams_too(tmp_path, untimed):
+    card = make_card(LSTM, Store(tmp_path), minutes=5.0, workers=1, battery=battery(RUNNING, seeds=(0,)))
     (question,) = card.questions
     assert question.chance == pytest.approx(1 / 6) and question.recurrent_bits == pytest.approx(math.log2(6))
     assert question.trials[0].answers == 32 * 8  # every token of the test, twice as long as what was trained on
     assert not card.missing
-    assert write_card(card, tmp_path / "card.json") and read_card(tmp_path / "card.json") == card
+    assert read_card(write_card(card, tmp_path / "card.json")) == card
 
 
 @pytest.mark.parametrize("name", names())
