@@ -44,6 +44,9 @@ class MLSTMMixer(SharedMixer):
     C (K * K), n (K) and m (1).
     """
 
+    transitions = "nonnegative"
+    stages = 2  # memories follow the running maximum
+
     def __init__(self, width: int, heads: int = 4, expand: int = 2, taps: int = 4, chunk: int = CHUNK) -> None:
         super().__init__()
         inner = expand * width
