@@ -6,7 +6,7 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark references lock mutants clean
+.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark references evidence lock mutants clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -55,6 +55,9 @@ mutants: $(READY)  ## alter one line at a time of what is taken on trust: a test
 
 references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
+
+evidence: $(MAIN)  ## the map's certificates anew: every construction built, saved and verified, in a minute
+	$(BIN)/python -m separatrix.experiments.map.renew
 
 lock: $(READY)  ## requirements.lock anew: every dependency of every platform with its hashes
 	$(PIP) uv
