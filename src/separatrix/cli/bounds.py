@@ -40,6 +40,7 @@ def bounds(
     from separatrix.bounds.errors_allowed import needed_with_error
     from separatrix.bounds.formats import chosen
     from separatrix.bounds.in_words import sentence
+    from separatrix.bounds.published import as_rows, published
     from separatrix.cli.options import assign
     from separatrix.tasks import create, family
 
@@ -51,6 +52,7 @@ def bounds(
         allowed = {"error": error, "state_bits": held} if error else None
         print_json({
             "task": made.model_dump(mode="json"), "precision": bits, "heads": heads, "bounds": rows, "allowed": allowed,
+            "published": as_rows(made),
         })  # fmt: skip
         return
     shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed"]
@@ -74,6 +76,8 @@ def bounds(
     print("numbers (`construct --format` certifies a format), best known states those of machines not told positions.")
     if any(row["status"] == UNKNOWN for row in rows):
         print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
+    for each in published(made):
+        print(f"published, not verified here (layers: {each.layers}): {each.statement}; {each.why}. {each.source}")
     print(f"\n{sentence(rows, bits)}")
     if error:
         print(right_on(1 - error, held))

@@ -6,8 +6,9 @@ splits the x into 2^M classes; with 1_m the class of message m and g_m(y) = ±1 
     sum_m 1_m^T (D f) g_m <= ||B|| sum_m sqrt(p(class m)) sqrt(q(all)) <= 2^(M/2) ||B||
 
 by Cauchy's inequality twice. This is the share of right answers minus that of wrong ones, so that the accuracy is at
-most 1/2 + 2^(M/2) ||B|| / 2. With uniform marginals of R and C values ||B|| = sqrt(R C) ||D f||. It holds for any one-way
-message, and so for a state of M bits after the held prefix, trained or not; it says nothing of two-way messages.
+most 1/2 + 2^(M/2) ||B|| / 2. With uniform marginals of R and C values ||B|| = sqrt(R C) ||D f||. It holds for any
+one-way message, and so for a state of M bits after the held prefix, trained or not; it says nothing of messages both
+ways.
 """
 
 from __future__ import annotations
