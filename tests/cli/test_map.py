@@ -18,6 +18,12 @@ def test_the_table_fits_and_its_cells_open(run):
     ]
 
 
+def test_a_card_against_the_map(run):
+    code, out, _ = run("map", "--against", "mamba", "--json")
+    assert code == 0 and json.loads(out)["model"]["name"] == "mamba" and json.loads(out)["questions"]
+    assert "impossible from N" in " ".join(run("map", "--against", "mamba")[1].split())
+
+
 def test_json_and_errors_of_one_line(run):
     code, out, _ = run("map", "--length", "16", "--format", "e4m3", "--json")
     assert code == 0 and json.loads(out)["number_format"] == "e4m3" and json.loads(out)["length"] == 16
@@ -27,6 +33,8 @@ def test_json_and_errors_of_one_line(run):
         (("--format", "bf17"), "unknown number format"),
         (("--model", "lstn"), "did you mean 'lstm'"),
         (("--task", "pairity"), "did you mean 'parity'"),
+        (("--against", "mamba", "--length", "8"), "--against asks about a card's own model"),
+        (("--against", "nothing.json"), "nothing.json"),
         (("--store", "nowhere"), "nowhere holds no results"),
     ]:
         code, _, err = run("map", *bad)

@@ -32,6 +32,7 @@ TABLES = [
     ("compare", "gated-deltanet", "transformer", "mamba"),
     ("limits", "lstm", "--width", "8"),
     ("map", "--length", "8"),
+    ("map", "--against", "mamba"),
     ("doctor",),
     ("train", "associative-recall", "gated-deltanet", "--length", "6", "--pairs", "3", *TINY),
     ("sweep", "sweep.toml", "--dry-run"),

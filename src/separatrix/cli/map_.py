@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,12 +14,15 @@ from separatrix.cli.output import Json, print_json
 if TYPE_CHECKING:
     from separatrix.experiments.map import Map
 
+LENGTH = 256
+"""Context length unless one is given."""
+
 WIDTH = 80
 """Columns of a terminal that the table fits in."""
 
 
 def map_(
-    length: Annotated[int, typer.Option(help="context length N of every task", min=2)] = 256,
+    length: Annotated[int, typer.Option(help="context length N of every task", min=2)] = LENGTH,
     precision: Annotated[int, typer.Option(help="bits per number p, in lower bounds", min=1)] = 16,
     number_format: Annotated[
         str, typer.Option("--format", help="in which impossibilities are stated: bf16, fp16, fp32, e4m3, …")
@@ -33,6 +36,7 @@ def map_(
         tuple[str, str] | None,
         typer.Option(help="open the cells of this architecture and this task", metavar="MODEL TASK"),
     ] = None,
+    against: Annotated[str | None, typer.Option(help="a card (.json, or a built-in family) to set beside it")] = None,
     page: Annotated[Path | None, typer.Option(help="write the table and all its evidence as a page (.html)")] = None,
     json: Json = False,
 ) -> None:
@@ -40,8 +44,16 @@ def map_(
 
     Example: separatrix map --store runs/quick --page map.html
     """
+    from separatrix.errors import InputError
     from separatrix.experiments.map.make import make_map, own_column, own_row, standard_models, standard_tasks
 
+    if against is not None:
+        if cell or page or model or task or length != LENGTH:
+            raise InputError(
+                "--against asks about a card's own model, tasks and lengths: give no other of them with it"
+            )
+        _set_against(against, store or (), precision, number_format, json)
+        return
     rows = (*standard_models(), *map(own_row, model or ()))
     columns = (*standard_tasks(length), *(own_column(name, length) for name in task or ()))
     made = make_map(rows, columns, store or (), length, precision, number_format)
@@ -79,6 +91,7 @@ def _opened(made: Map, model: str, task: str) -> list[Any]:
 def _print(made: Map) -> None:
     """The table in blocks of as many columns as fit, and what its letters mean."""
     from separatrix.experiments.map.cells import LETTER, MEANING
+    from separatrix.experiments.map.make import TASKS
 
     left = max(len(row.label) for row in made.rows) + 2
     wide = max(4, *(len(each.short) + 1 for each in made.columns))
@@ -93,6 +106,9 @@ def _print(made: Map) -> None:
     for status, means in MEANING.items():
         print(fill(f"{LETTER[status]}  {status}: {means}", WIDTH, subsequent_indent="   "))
     print(fill("; ".join(f"{each.short}: {each.label}" for each in made.columns), WIDTH))
+    labels = [each.label for each in made.columns]
+    if missing := [label for label, _, _ in TASKS if label not in labels]:
+        print(fill(f"not at this length: {'; '.join(missing)}", WIDTH))
     print(f"impossibilities in {made.number_format}; shipped certificates verified on {made.shipped}")
 
 
@@ -112,3 +128,23 @@ def _wrapped(text: str) -> Iterator[str]:
         yield f"      {text}"
     else:
         yield fill(text, WIDTH, initial_indent="      ", subsequent_indent="        ", break_on_hyphens=False)
+
+
+def _set_against(name: str, stores: Sequence[str], precision: int, number_format: str, json: bool) -> None:
+    """A card's questions beside their cells."""
+    from separatrix.cli.output import print_table
+    from separatrix.experiments.card import read_card, stored_reference
+    from separatrix.experiments.map.against import against
+    from separatrix.report.html.labels import percent
+
+    card = stored_reference(name) or read_card(name)
+    rows = against(card, stores, precision, number_format)
+    if json:
+        print_json({"card": card.label, "model": card.model, "questions": rows})
+        return
+    shown = [
+        [row["title"], row["length"], "–" if row["accuracy"] is None else percent(row["accuracy"]), row["letters"],
+         row["says"]]
+        for row in rows
+    ]  # fmt: skip
+    print_table(f"{card.label} against the map", ["task", "N", "accuracy", "map", "together"], shown)

@@ -23,7 +23,7 @@ LENGTH, PRECISION, FORMAT = 256, 16, "bf16"
 
 TASKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("index lookup", "idx", {"name": "index-lookup", "alphabet": 16}),
-    ("associative recall", "rec", {"name": "associative-recall"}),
+    ("associative recall", "rec", {"name": "associative-recall", "keys": "N"}),
     ("equality", "eq", {"name": "equality"}),
     ("equality, interleaved", "eqi", {"name": "equality", "layout": "interleaved"}),
     ("disjointness", "dis", {"name": "disjointness"}),
@@ -36,7 +36,7 @@ TASKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("words of S3", "S3", {"name": "group-word", "group": "S3"}),
     ("words of S5", "S5", {"name": "group-word", "group": "S5"}),
 )
-"""The columns: label, a name of a few letters, and the task but for its length."""
+"""The columns: label, a name of a few letters, and the task but for its length N."""
 
 
 def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
@@ -59,7 +59,8 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
 
 def column(label: str, short: str, fields: dict[str, Any], length: int) -> MapColumn:
     """A column at a length, with every field of its task."""
-    return MapColumn(label=label, short=short, task=create(**fields, length=length).model_dump(mode="json"))
+    told = {name: length if value == "N" else value for name, value in fields.items()}
+    return MapColumn(label=label, short=short, task=create(**told, length=length).model_dump(mode="json"))
 
 
 def standard_models() -> tuple[MapRow, ...]:
