@@ -39,6 +39,9 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("equality-interleaved", {"length": 6}),
     ("disjointness-interleaved", {"length": 6}),
     ("equality-fingerprint", {"length": 8, "degree": 2, "key": 7}),
+    ("bounded-dyck-two-layers", {"length": 6, "kinds": 1}),
+    ("bounded-dyck-two-layers", {"length": 4, "kinds": 2}),
+    ("bounded-dyck-two-layers", {"length": 4, "kinds": 2, "depth": 1}),
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""

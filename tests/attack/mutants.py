@@ -271,11 +271,15 @@ CHOICES: dict[str, list[str]] = {
         "fetch and count",
         "fetch and veto",
         "fingerprint",
+        "match and veto",
         "product of automata",
         "shift register",
         "stack rules",
     ],
-    "construction": ["index-lookup", "automaton", "parity", "equality", "bounded-dyck-automaton", "bounded-dyck-stack"],
+    "construction": [
+        *("index-lookup", "automaton", "parity", "equality"),
+        *("bounded-dyck-automaton", "bounded-dyck-stack", "bounded-dyck-two-layers"),
+    ],
 }
 
 

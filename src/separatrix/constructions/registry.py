@@ -22,6 +22,7 @@ _MODULES: dict[str, str] = {
     "group-word": "recurrent.automaton",
     "bounded-dyck-automaton": "recurrent.automaton",
     "bounded-dyck-stack": "recurrent.stack",
+    "bounded-dyck-two-layers": "attention.bounded_dyck",
     "shift-register": "recurrent.shift_register",
     "equality-interleaved": "recurrent.interleaved",
     "disjointness-interleaved": "recurrent.interleaved",

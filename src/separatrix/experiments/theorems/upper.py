@@ -29,6 +29,7 @@ UPPER: dict[str, list[dict[str, Any]]] = {
     "nearest-neighbor": [{"points": 8, "dimension": 16, "margin": 0.1}],
     "bounded-dyck-automaton": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 3}],
     "bounded-dyck-stack": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 10, "depth": 10}],
+    "bounded-dyck-two-layers": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 2}],
     "shift-register": [{"length": 7, "alphabet": 4}],
     "equality-interleaved": [{"length": 16}, {"length": 400, "alphabet": 3}],
     "disjointness-interleaved": [{"length": 16}],

@@ -26,6 +26,7 @@ CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "group-word": ("group-word", AUTOMATA),
     "bounded-dyck-automaton": ("bounded-dyck", AUTOMATA),
     "bounded-dyck-stack": ("bounded-dyck", (*AUTOMATA, "stack rules")),
+    "bounded-dyck-two-layers": ("bounded-dyck", ("match and veto",)),
     "shift-register": ("index-lookup", ("shift register",)),
     "equality-interleaved": ("equality", AUTOMATA),
     "disjointness-interleaved": ("disjointness", AUTOMATA),

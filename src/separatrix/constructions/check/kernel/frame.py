@@ -44,6 +44,7 @@ _ARGUMENTS: dict[str, str] = {
     "fetch and count": "count",
     "fetch and veto": "any_objection",
     "fingerprint": "fingerprint",
+    "match and veto": "brackets",
     "product of automata": "product",
     "shift register": "register",
     "stack rules": "stack_rules",
