@@ -31,6 +31,7 @@ _MODULES: dict[str, str] = {
     "disjointness": "attention.two_strings",
     "sparse-threshold": "attention.sparse_threshold",
     "associative-recall": "attention.associative_recall",
+    "associative-recall-deltanet": "recurrent.delta_recall",
     "nearest-neighbor": "attention.nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""

@@ -35,6 +35,7 @@ CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "disjointness": ("disjointness", ("fetch and veto",)),
     "sparse-threshold": ("sparse-threshold", ("fetch and count", "fetch and veto")),
     "associative-recall": ("associative-recall", ("copy and match",)),
+    "associative-recall-deltanet": ("associative-recall", ("overwriting memory",)),
     "nearest-neighbor": ("nearest-neighbor", ("copy and compare",)),
 }
 """Construction → the task it is about, and the arguments that may prove it."""

@@ -1,0 +1,172 @@
+"""Argument "overwriting memory": a DeltaNet whose keys are unit vectors holds the value each key was given last.
+
+S' = S + beta k (v - S^T k)^T, where queries, keys and values are SiLUs of sums over two taps, queries and keys
+normalised. Read from the weights, for all neighbouring tokens: a value writes (beta is 1 as the format rounds it) with
+the unit vector of the key before it, a different one for every key, and its own code of 0 and one power of two; a key
+writes nothing (beta is 0), nor does a query, which reads with its key's unit vector. Induction over the tokens: each
+row of S is 0 or the code of the value that followed the row's key last. Differences of codes are held by the format,
+all else is multiplied by 0 or 1: nothing is rounded before the row is read. What follows, a scale, a norm and two maps,
+is computed for every value there is, and what rounding may do to it is bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments.exactness import Exactness, vanishes
+from separatrix.constructions.check.kernel.claims import Proved
+from separatrix.models import SequenceModel
+from separatrix.numerics import FloatingPoint, Format, parse
+from separatrix.tasks.associative_recall import AssociativeRecall
+
+ARGUMENT = "overwriting memory"
+FINITE = 2.0**30
+"""Numbers that are multiplied by 0, and those that are squared, stay below this."""
+EPSILON = 1e-5
+"""What the heads' norm adds to the mean square (`models.heads`)."""
+MIXER = "blocks.0.mixer"
+
+
+def claim(task: AssociativeRecall) -> str:
+    """What the argument proves, as a sentence."""
+    return (
+        f"after any number of pairs of {task.keys} keys and {task.values} values, keys repeated or not, every key, "
+        "present or absent, is answered with the value that followed it last"
+    )
+
+
+def allowed(certificate: Certificate) -> Collection[str]:
+    """Of recurrent networks the argument itself bounds all sums."""
+    return ()
+
+
+def verify(model: SequenceModel, certificate: Certificate) -> Proved:
+    """What holds of all inputs. CertificateError for what the weights do not bear out."""
+    task = model.task
+    if not isinstance(task, AssociativeRecall) or task.value_offset != task.keys:
+        raise CertificateError(f"{ARGUMENT} is about associative-recall with values apart from keys, got {task.name}")
+    memory = Memory(model, parse(certificate.number_format))
+    memory.check_writes()
+    memory.check_reads()
+    return Proved(
+        claim=claim(task),
+        scope="all lengths",
+        margin=memory.margin(),
+        equal={"width": model.config.width, "key_width": memory.keys, "gate": memory.gate},
+    )
+
+
+@dataclass
+class Memory:
+    """One head of two taps, read from its weights in float64.
+
+    before, here: [vocabulary, 2 K + D] what a token adds to queries, keys and values of the next token, and of its own
+    """
+
+    model: SequenceModel
+    format: Format
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.format, FloatingPoint) or self.format.unit > 2.0**-20:
+            raise CertificateError(
+                f"gates are 0 or 1, and norms accurate, in fp32: in {self.format} a memory is not certified"
+            )
+        told, task = self.model.config.model_dump(), self.model.task
+        wanted = {"name": "deltanet", "layers": 1, "heads": 1, "taps": 2}
+        if wrong := [f"{key}={told.get(key)}" for key, value in wanted.items() if told.get(key) != value]:
+            raise CertificateError(f"{ARGUMENT} is about one head of two taps, got {', '.join(wrong)}")
+        self.task: AssociativeRecall = task  # type: ignore[assignment]
+        self.weights = {name: value.detach().double().numpy() for name, value in self.model.state_dict().items()}
+        self.keys = told["key_width"] or told["width"]
+        self.exact = Exactness(self.format)
+        tokens, taps = self.weights["embed.weight"], self.weights[f"{MIXER}.conv.weight"][:, 0]  # [V, D], [I, 2]
+        enter, zero = self.weights[f"{MIXER}.enter.weight"], np.zeros(len(taps))
+        entering = self.exact.linear(tokens, enter, zero, "what enters the convolution")
+        self.before, self.here = entering * taps[:, 0], entering * taps[:, 1]
+        strength = self.weights[f"{MIXER}.strength.weight"]
+        self.strength = self.exact.linear(tokens, strength, np.zeros(1), "the strengths of writing")[:, 0]
+        largest = max(float(np.abs(each).max()) for each in (entering, self.before, self.here))
+        if not largest <= FINITE:
+            raise CertificateError(f"what enters the memory goes up to {largest:g}: expected {FINITE:g} at most")
+        self.gate = float(np.abs(self.strength).min())
+        if not vanishes(self.format, self.gate):
+            raise CertificateError(f"strengths of {self.gate:g} leave gates between 0 and 1 in {self.format}")
+
+    def _parts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Queries, keys and values."""
+        return rows[:, : self.keys], rows[:, self.keys : 2 * self.keys], rows[:, 2 * self.keys :]
+
+    def check_writes(self) -> None:
+        """CertificateError unless values, and nothing else, write: their codes, at the unit vectors of keys."""
+        keys, values = slice(self.task.keys), slice(self.task.keys, self.task.alphabet_size)
+        writes = self.strength > 0
+        if not writes[values].all() or writes[keys].any() or writes[self.task.alphabet_size :].any():
+            raise CertificateError("values must write, keys and queries must not")
+        _, at, before_value = self._parts(self.before[keys])
+        _, own_key, _ = self._parts(self.here[values])
+        if own_key.any() or before_value.any():
+            raise CertificateError("a value must write at the key before it alone, and itself alone")
+        self.at = self._opened(at)
+        if not _units(self.at) or not _power_of_two(self.at.max()):
+            raise CertificateError("keys must be different unit vectors times one power of two")
+        if not np.isin(self.codes, (0, size := self.codes.max())).all() or not _power_of_two(size):
+            raise CertificateError("values must be vectors of 0 and one power of two")
+
+    def _opened(self, x: np.ndarray) -> np.ndarray:
+        """SiLU of sums so far from 0 that the format makes them 0, or leaves them as they are."""
+        size = float(np.abs(x[x != 0]).min(initial=np.inf))
+        if size < np.inf and not vanishes(self.format, size - math.log(size)):
+            raise CertificateError(f"the SiLU of {size:g} is neither 0 nor {size:g} in {self.format}")
+        return np.maximum(x, 0)
+
+    def check_reads(self) -> None:
+        """CertificateError unless each query reads the row of its key."""
+        first = self.task.query_offset + self.task.query_values[0]
+        asked, *_ = self._parts(self.here[first : first + self.task.query_count])
+        left, *_ = self._parts(self.before[self.task.keys : self.task.alphabet_size])
+        if left.any() or asked.shape != self.at.shape or (self._opened(asked) != self.at).any():
+            raise CertificateError("a query must read where its key was written, whatever value stands before it")
+
+    @property
+    def codes(self) -> np.ndarray:
+        """[values, D] what values write."""
+        return self._opened(self._parts(self.here[self.task.keys : self.task.alphabet_size])[2])
+
+    def margin(self) -> float:
+        """The least difference of logits over all values, and absence, less twice what rounding may do to one.
+
+        A coordinate read is off by a factor (1 + u)^(D + 16): two results for the scale, one product, D + 2 for the
+        mean square, half as much for its root, eight for the root and the quotient, two products. Each map of m terms
+        adds m + 1. So for the sizes of all terms, (1 + u)^(3 D + 32) - 1 is an upper bound, for any order of the sums.
+        """
+        width, weights = self.codes.shape[1], self.weights
+        rows = np.concatenate([self.codes, np.zeros((1, width))])
+        scaled = rows * self.keys**-0.5
+        normed = scaled / np.sqrt((scaled**2).mean(axis=1, keepdims=True) + EPSILON) * weights[f"{MIXER}.norm"]
+        out, head, bias = weights[f"{MIXER}.out.weight"], weights["head.weight"], weights["head.bias"]
+        logits, sizes = normed @ out.T @ head.T + bias, np.abs(normed) @ np.abs(out).T @ np.abs(head).T + np.abs(bias)
+        largest = float(sizes.max())
+        if not largest <= FINITE:
+            raise CertificateError(f"logits go up to {largest:g}: expected {FINITE:g} at most")
+        error = largest * ((1 + self.format.unit) ** (3 * width + 32) - 1) * 1.01 + FINITE * self.format.smallest  # type: ignore[attr-defined]
+        right = np.diag(logits).copy()
+        np.fill_diagonal(logits, -np.inf)
+        least = float((right - logits.max(axis=1)).min()) - 2 * error
+        if not least > 0:
+            raise CertificateError(f"the least difference of logits is {least:g}: some values are taken for others")
+        return least
+
+
+def _units(rows: np.ndarray) -> bool:
+    """Whether these are different unit vectors times one number."""
+    used = rows != 0
+    return bool((used.sum(axis=1) == 1).all() and (used.sum(axis=0) <= 1).all() and (rows[used] == rows.max()).all())
+
+
+def _power_of_two(x: float) -> bool:
+    return math.frexp(x)[0] == 0.5
