@@ -22,6 +22,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("bounded-dyck-automaton", {"length": 8, "kinds": 2, "depth": 2}),
     ("bounded-dyck-stack", {"length": 8, "kinds": 2, "depth": 3}),
     ("bounded-dyck-stack", {"length": 100, "kinds": 64, "depth": 6}),
+    *(("group-word", {"length": 6, "group": "S3", "cell": cell}) for cell in ("lstm", "gru")),
+    *(("bounded-dyck-automaton", {"length": 8, "kinds": 2, "depth": 3, "cell": cell}) for cell in ("lstm", "gru")),
     ("shift-register", {"length": 6, "alphabet": 4}),
     ("shift-register", {"length": 5, "alphabet": 5}),
     ("equality-interleaved", {"length": 8}),

@@ -44,6 +44,11 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("bounded-dyck-two-layers", {"length": 4, "kinds": 2, "depth": 1}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 3, "values": 2}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 3}),
+    ("parity", {"length": 4, "cell": "lstm"}),
+    ("parity", {"length": 4, "cell": "gru"}),
+    ("modular-counter", {"length": 4, "modulus": 3, "cell": "lstm"}),
+    ("modular-counter", {"length": 4, "modulus": 3, "cell": "gru"}),
+    ("bounded-dyck-automaton", {"length": 6, "kinds": 1, "depth": 2, "cell": "gru"}),
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""

@@ -26,6 +26,7 @@ UPPER: dict[str, list[dict[str, Any]]] = {
         {"length": 100, "instance": "k-dnf", "k": 3},
     ],
     "associative-recall": [{"pairs": 3, "keys": 4, "values": 3}, {"pairs": 50, "keys": 64, "values": 64}],
+    "associative-recall-deltanet": [{"pairs": 3, "keys": 4, "values": 3}, {"pairs": 50, "keys": 64, "values": 64}],
     "nearest-neighbor": [{"points": 8, "dimension": 16, "margin": 0.1}],
     "bounded-dyck-automaton": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 3}],
     "bounded-dyck-stack": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 10, "depth": 10}],
@@ -34,9 +35,9 @@ UPPER: dict[str, list[dict[str, Any]]] = {
     "equality-interleaved": [{"length": 16}, {"length": 400, "alphabet": 3}],
     "disjointness-interleaved": [{"length": 16}],
     "equality-fingerprint": [{"length": 100}],
-    "parity": [{"length": 15}],
+    "parity": [{"length": 15}, {"length": 15, "cell": "lstm"}],
     "modular-counter": [{"length": 15, "modulus": 5}],
-    "group-word": [{"length": 6, "group": "S3"}],
+    "group-word": [{"length": 6, "group": "S3"}, {"length": 6, "group": "S3", "cell": "gru"}],
     "automaton": [],
 }
 """Parameters at which each construction is built, checked and asked."""
