@@ -31,7 +31,7 @@ from separatrix.tasks.base import context_task
 from separatrix.tasks.bounded_dyck import BoundedDyck
 
 ARGUMENT = "match and veto"
-BUDGET = 2**22
+BUDGET = 2**20
 """Steps of the definition tried at most."""
 
 
