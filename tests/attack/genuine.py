@@ -64,6 +64,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("associative-recall", {"pairs": 3, "keys": 4, "values": 3}),
     ("associative-recall", {"pairs": 1, "keys": 2, "values": 2}),
     ("associative-recall", {"pairs": 100, "keys": 200, "values": 50}),
+    ("index-lookup-linear-attention", {"length": 1, "alphabet": 2}),
+    ("index-lookup-linear-attention", {"length": 200, "alphabet": 100}),
     ("associative-recall-deltanet", {"pairs": 1, "keys": 2, "values": 2}),
     ("associative-recall-deltanet", {"pairs": 100, "keys": 200, "values": 50}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 300}),

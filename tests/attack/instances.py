@@ -44,6 +44,8 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("bounded-dyck-two-layers", {"length": 4, "kinds": 2, "depth": 1}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 3, "values": 2}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 3}),
+    ("index-lookup-linear-attention", {"length": 3, "alphabet": 3}),
+    ("index-lookup-linear-attention", {"length": 4, "alphabet": 2}),
     ("parity", {"length": 4, "cell": "lstm"}),
     ("parity", {"length": 4, "cell": "gru"}),
     ("modular-counter", {"length": 4, "modulus": 3, "cell": "lstm"}),

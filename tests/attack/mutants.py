@@ -275,6 +275,7 @@ CHOICES: dict[str, list[str]] = {
         "fetch and count",
         "fetch and veto",
         "fingerprint",
+        "linear table",
         "match and veto",
         "overwriting memory",
         "product of automata",

@@ -32,6 +32,7 @@ _MODULES: dict[str, str] = {
     "sparse-threshold": "attention.sparse_threshold",
     "associative-recall": "attention.associative_recall",
     "associative-recall-deltanet": "recurrent.delta_recall",
+    "index-lookup-linear-attention": "recurrent.linear_lookup",
     "nearest-neighbor": "attention.nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""

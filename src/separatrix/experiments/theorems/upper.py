@@ -26,6 +26,7 @@ UPPER: dict[str, list[dict[str, Any]]] = {
         {"length": 100, "instance": "k-dnf", "k": 3},
     ],
     "associative-recall": [{"pairs": 3, "keys": 4, "values": 3}, {"pairs": 50, "keys": 64, "values": 64}],
+    "index-lookup-linear-attention": [{"length": 7, "alphabet": 4}, {"length": 100, "alphabet": 64}],
     "associative-recall-deltanet": [{"pairs": 3, "keys": 4, "values": 3}, {"pairs": 50, "keys": 64, "values": 64}],
     "nearest-neighbor": [{"points": 8, "dimension": 16, "margin": 0.1}],
     "bounded-dyck-automaton": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 3}],

@@ -11,25 +11,21 @@ is computed for every value there is, and what rounding may do to it is bounded.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.check.arguments import readout
 from separatrix.constructions.check.arguments.exactness import Exactness, vanishes
+from separatrix.constructions.check.arguments.readout import FINITE, MIXER, accurate, power_of_two, silu, units
 from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.models import SequenceModel
-from separatrix.numerics import FloatingPoint, Format, parse
+from separatrix.numerics import Format, parse
 from separatrix.tasks.associative_recall import AssociativeRecall
 
 ARGUMENT = "overwriting memory"
-FINITE = 2.0**30
-"""Numbers that are multiplied by 0, and those that are squared, stay below this."""
-EPSILON = 1e-5
-"""What the heads' norm adds to the mean square (`models.heads`)."""
-MIXER = "blocks.0.mixer"
 
 
 def claim(task: AssociativeRecall) -> str:
@@ -69,13 +65,10 @@ class Memory:
     """
 
     model: SequenceModel
-    format: Format
+    given: Format
 
     def __post_init__(self) -> None:
-        if not isinstance(self.format, FloatingPoint) or self.format.unit > 2.0**-20:
-            raise CertificateError(
-                f"gates are 0 or 1, and norms accurate, in fp32: in {self.format} a memory is not certified"
-            )
+        self.format = accurate(self.given)
         told, task = self.model.config.model_dump(), self.model.task
         wanted = {"name": "deltanet", "layers": 1, "heads": 1, "taps": 2}
         if wrong := [f"{key}={told.get(key)}" for key, value in wanted.items() if told.get(key) != value]:
@@ -111,62 +104,26 @@ class Memory:
         _, own_key, _ = self._parts(self.here[values])
         if own_key.any() or before_value.any():
             raise CertificateError("a value must write at the key before it alone, and itself alone")
-        self.at = self._opened(at)
-        if not _units(self.at) or not _power_of_two(self.at.max()):
+        self.at = silu(self.format, at)
+        if not units(self.at) or not power_of_two(self.at.max()):
             raise CertificateError("keys must be different unit vectors times one power of two")
-        if not np.isin(self.codes, (0, size := self.codes.max())).all() or not _power_of_two(size):
+        if not np.isin(self.codes, (0, size := self.codes.max())).all() or not power_of_two(size):
             raise CertificateError("values must be vectors of 0 and one power of two")
-
-    def _opened(self, x: np.ndarray) -> np.ndarray:
-        """SiLU of sums so far from 0 that the format makes them 0, or leaves them as they are."""
-        size = float(np.abs(x[x != 0]).min(initial=np.inf))
-        if size < np.inf and not vanishes(self.format, size - math.log(size)):
-            raise CertificateError(f"the SiLU of {size:g} is neither 0 nor {size:g} in {self.format}")
-        return np.maximum(x, 0)
 
     def check_reads(self) -> None:
         """CertificateError unless each query reads the row of its key."""
         first = self.task.query_offset + self.task.query_values[0]
         asked, *_ = self._parts(self.here[first : first + self.task.query_count])
         left, *_ = self._parts(self.before[self.task.keys : self.task.alphabet_size])
-        if left.any() or asked.shape != self.at.shape or (self._opened(asked) != self.at).any():
+        if left.any() or asked.shape != self.at.shape or (silu(self.format, asked) != self.at).any():
             raise CertificateError("a query must read where its key was written, whatever value stands before it")
 
     @property
     def codes(self) -> np.ndarray:
         """[values, D] what values write."""
-        return self._opened(self._parts(self.here[self.task.keys : self.task.alphabet_size])[2])
+        return silu(self.format, self._parts(self.here[self.task.keys : self.task.alphabet_size])[2])
 
     def margin(self) -> float:
-        """The least difference of logits over all values, and absence, less twice what rounding may do to one.
-
-        A coordinate read is off by a factor (1 + u)^(D + 16): two results for the scale, one product, D + 2 for the
-        mean square, half as much for its root, eight for the root and the quotient, two products. Each map of m terms
-        adds m + 1. So for the sizes of all terms, (1 + u)^(3 D + 32) - 1 is an upper bound, for any order of the sums.
-        """
-        width, weights = self.codes.shape[1], self.weights
-        rows = np.concatenate([self.codes, np.zeros((1, width))])
-        scaled = rows * self.keys**-0.5
-        normed = scaled / np.sqrt((scaled**2).mean(axis=1, keepdims=True) + EPSILON) * weights[f"{MIXER}.norm"]
-        out, head, bias = weights[f"{MIXER}.out.weight"], weights["head.weight"], weights["head.bias"]
-        logits, sizes = normed @ out.T @ head.T + bias, np.abs(normed) @ np.abs(out).T @ np.abs(head).T + np.abs(bias)
-        largest = float(sizes.max())
-        if not largest <= FINITE:
-            raise CertificateError(f"logits go up to {largest:g}: expected {FINITE:g} at most")
-        error = largest * ((1 + self.format.unit) ** (3 * width + 32) - 1) * 1.01 + FINITE * self.format.smallest  # type: ignore[attr-defined]
-        right = np.diag(logits).copy()
-        np.fill_diagonal(logits, -np.inf)
-        least = float((right - logits.max(axis=1)).min()) - 2 * error
-        if not least > 0:
-            raise CertificateError(f"the least difference of logits is {least:g}: some values are taken for others")
-        return least
-
-
-def _units(rows: np.ndarray) -> bool:
-    """Whether these are different unit vectors times one number."""
-    used = rows != 0
-    return bool((used.sum(axis=1) == 1).all() and (used.sum(axis=0) <= 1).all() and (rows[used] == rows.max()).all())
-
-
-def _power_of_two(x: float) -> bool:
-    return math.frexp(x)[0] == 0.5
+        """The least difference of logits over all values, and absence."""
+        rows = np.concatenate([self.codes, np.zeros((1, self.codes.shape[1]))])
+        return readout.margin(self.weights, self.format, rows, self.keys)

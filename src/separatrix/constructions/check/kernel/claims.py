@@ -20,6 +20,7 @@ from separatrix.tasks import Task
 AUTOMATA = ("product of automata",)
 CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "index-lookup": ("index-lookup", ("attention lookup",)),
+    "index-lookup-linear-attention": ("index-lookup", ("linear table",)),
     "automaton": ("automaton", AUTOMATA),
     "parity": ("parity", AUTOMATA),
     "modular-counter": ("modular-counter", AUTOMATA),

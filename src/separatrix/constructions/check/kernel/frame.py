@@ -32,6 +32,7 @@ from separatrix.models import SequenceModel
 from separatrix.models.deltanet import DeltaNet
 from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
+from separatrix.models.gla import GLA
 from separatrix.models.gru import GRU
 from separatrix.models.lstm import LSTM
 from separatrix.models.transformer import Transformer
@@ -47,6 +48,7 @@ _ARGUMENTS: dict[str, str] = {
     "fetch and count": "count",
     "fetch and veto": "any_objection",
     "fingerprint": "fingerprint",
+    "linear table": "table",
     "match and veto": "brackets",
     "overwriting memory": "overwriting",
     "product of automata": "product",
@@ -60,9 +62,8 @@ _ATTENTION: dict[str, Any] = {"norm": "none", "activation": "relu", "residual": 
 PLAIN: dict[type[SequenceModel], dict[str, Any]] = {
     Transformer: {**_ATTENTION, "scale": 1.0, "window": None, "bias": True},
     Elman: {**_CELL, "nonlinearity": "relu"},
-    LSTM: _CELL,
-    GRU: _CELL,
-    DeltaNet: _CELL,
+    **dict.fromkeys((LSTM, GRU, DeltaNet), _CELL),
+    GLA: {**_CELL, "positions": "learned"},
 }
 """The classes of networks whose every op is known here, and how they are configured."""
 
