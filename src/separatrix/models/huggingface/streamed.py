@@ -71,10 +71,10 @@ class Streamed:
 
     def go_on(
         self, held: Held, tokens: Int[Tensor, "B M"], among: Int[Tensor, "T"], last: bool = False
-    ) -> Float[Tensor, "B M T"]:
+    ) -> Float[Tensor, "B R T"]:
         """Logits of a few tokens after each of those read next, in float64. Uses `held` up: give a `copy` to keep it.
 
-        last: only those after the last token, Float[B, 1, T]
+        last: only those after the last token, R = 1; else R = M
         """
         reader, kept, found = self.reader, held.kept, []
         cache.hold(reader.model, reader.places, held.modules, reader.before)
