@@ -32,6 +32,19 @@ VARIANTS: list[tuple[str, dict]] = [
     ("gated-deltanet", {"heads": 4, "chunk": 9, "expand": 1}),
     ("mlstm", {"heads": 2, "chunk": 7}),
     ("slstm", {"heads": 1, "taps": 1}),
+    ("deltanet", {"heads": 2, "negative_eigenvalues": True}),
+    ("gated-deltanet", {"heads": 2, "negative_eigenvalues": True, "convolution": 0}),
+    ("deltaproduct", {"heads": 2, "reflections": 3, "chunk": 7, "taps": 2}),
+    ("kda", {"heads": 2, "key_width": 5, "chunk": 7, "negative_eigenvalues": True}),
+    ("hgrn2", {"heads": 1, "chunk": 5}),
+    ("gated-convolution", {"taps": 1}),
+    ("rg-lru", {"heads": 4, "expand": 2, "taps": 2}),
+    ("mingru", {"expand": 2, "positive": False}),
+    ("minlstm", {"expand": 3}),
+    ("gla", {"convolution": 3}),
+    ("lstm", {"convolution": 2}),
+    ("transformer", {"heads": 2, "positions": "rope", "window": 4, "convolution": 4}),
+    ("mamba*1+hgrn2", {"convolution": 0}),
 ]
 each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 
@@ -150,6 +163,13 @@ STATE = {  # numbers after 30 tokens at width 16, by the formulas of `separatrix
     "gla": 16 * 2,
     "deltanet": 16 * 16 + 3 * 3 * 16,
     "gated-deltanet": 2 * 16 * 16 + 3 * (2 * 16 + 32),
+    "deltaproduct": 16 * 16 + 3 * (16 * 3 + 2 * 16),
+    "kda": 16 * 16 + 3 * 3 * 16,
+    "hgrn2": 16 * 16 // 4,
+    "gated-convolution": 2 * 16,
+    "rg-lru": 4 * 16,
+    "mingru": 16,
+    "minlstm": 16,
     "slstm": (4 + 3) * 16,
     "mlstm": 32 * (8 + 1) + 4 + 3 * 32,
 }

@@ -29,6 +29,13 @@ _ARCHITECTURES = {
     "gla": "gla:GLA",
     "deltanet": "deltanet:DeltaNet",
     "gated-deltanet": "gated_deltanet:GatedDeltaNet",
+    "deltaproduct": "deltaproduct:DeltaProduct",
+    "kda": "kda:KDA",
+    "hgrn2": "hgrn2:HGRN2",
+    "gated-convolution": "gated_convolution:GatedConvolution",
+    "rg-lru": "rg_lru:RGLRU",
+    "mingru": "minimal:MinGRU",
+    "minlstm": "minimal:MinLSTM",
     "slstm": "slstm:SLSTM",
     "mlstm": "mlstm:MLSTM",
 }
