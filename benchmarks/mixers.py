@@ -18,7 +18,7 @@ from separatrix import models
 from separatrix.models.mixer import Mixer
 from separatrix.tasks import create
 
-NAMES = ["deltanet", "deltaproduct", "kda", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm"]
+NAMES = ["deltanet", "deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm"]
 
 
 def passes(layer: Mixer, x: torch.Tensor) -> tuple[Callable[[], None], Callable[[], None]]:

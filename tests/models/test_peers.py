@@ -21,6 +21,7 @@ from separatrix.models.mamba import MambaMixer
 from separatrix.models.mamba2 import Mamba2Mixer
 from separatrix.models.minimal import MinGRUMixer, MinLSTMMixer
 from separatrix.models.rg_lru import RGLRUMixer
+from separatrix.models.rwkv7 import RWKV7Mixer
 from separatrix.ops.linear_attention import gated_state
 
 
@@ -239,6 +240,27 @@ def test_hgrn2_adds_what_it_forgets() -> None:
         (state,) = layer.scan(x)[1]
         assert float(state.abs().max()) == 0
     torch.testing.assert_close(gated_state(k, torch.ones_like(v), log_decay), torch.ones_like(state), atol=1e-4, rtol=0)
+
+
+def test_rwkv7_is_its_definition() -> None:
+    """Equations 15 to 19 of the paper, with the transition matrix of every token multiplied out."""
+    layer = RWKV7Mixer(32, heads=2)
+    x = torch.randn(4, 50, 32)
+    parts, gate = layer.parts(x, torch.nn.functional.pad(x, (0, 0, 1, -1)))
+    r, k, v, *_, log_decay = parts
+    shared = x + layer.shares[:, None, None] * (torch.nn.functional.pad(x, (0, 0, 1, -1)) - x)  # (6, B, N, D)
+    key, rate = layer.key(shared[2]), torch.sigmoid(layer.rate(shared[4])).unflatten(-1, (2, -1))
+    removal = torch.nn.functional.normalize((key * layer.erasing).unflatten(-1, (2, -1)), dim=-1)
+    state, outputs = torch.zeros(4, 2, 16, 16), []
+    for t in range(50):
+        transition = (
+            torch.diag_embed(log_decay[:, t].exp()) - (rate * removal)[:, t, ..., None] * removal[:, t, :, None]
+        )
+        state = transition @ state + k[:, t, ..., None] * v[:, t, :, None]
+        outputs.append((r[:, t, :, None] @ state)[:, :, 0])
+    wanted = layer.finish(torch.stack(outputs, dim=1), parts, gate)
+    torch.testing.assert_close(layer.scan(x)[0], wanted, atol=1e-5, rtol=1e-4)
+    assert float(log_decay.exp().min()) > 0.54
 
 
 @pytest.mark.parametrize("mixer", [MinGRUMixer, MinLSTMMixer])

@@ -11,7 +11,7 @@ import typer
 from separatrix.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from separatrix.experiments.measure.shown_once import Place, Point, ShownOnce
+    from separatrix.experiments.measure.shown_once import Place, RecallPoint, ShownOnce
 
 MOST = 1 << 20
 """Tokens of the longest string."""
@@ -83,7 +83,7 @@ def doubled(text: str) -> list[int]:
     return sorted(set(numbers))
 
 
-def _said(name: str, point: Point) -> None:
+def _said(name: str, point: RecallPoint) -> None:
     typer.echo(f"{name}: {point.kind} of {point.length} tokens, {point.recalled_bits:,.1f} bits", err=True)
 
 

@@ -78,17 +78,17 @@ class DeltaProductMixer(SharedMixer):
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         window, before = (None, None) if state is None else state
         entering = self.enter(x)
-        q, *written = self.parts(ops.causal_convolution(entering, self.conv.weight[:, 0], None, window), x)
-        q = q[:, :, None].expand(-1, -1, self.reflections, -1, -1)  # only the last step's answer is read
-        y, after = delta_rule(*(part.flatten(1, 2) for part in (q, *written)), None, before, self.chunk)
+        q, k, v, beta = self.parts(ops.causal_convolution(entering, self.conv.weight[:, 0], None, window), x)
+        q = q.repeat_interleave(self.reflections, dim=1)  # only the last step's answer is read
+        y, after = delta_rule(q, k.flatten(1, 2), v.flatten(1, 2), beta.flatten(1, 2), None, before, self.chunk)
         y = y[:, self.reflections - 1 :: self.reflections]
         return self.finish(y), (last_inputs(entering, window, self.taps), after)
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
         window, before = (None, None) if state is None else state
         entering = self.enter(x)
-        _, *written = self.parts(ops.causal_convolution(entering, self.conv.weight[:, 0], None, window), x)
-        after = delta_state(*(part.flatten(1, 2) for part in written), None, before, self.chunk)
+        _, k, v, beta = self.parts(ops.causal_convolution(entering, self.conv.weight[:, 0], None, window), x)
+        after = delta_state(k.flatten(1, 2), v.flatten(1, 2), beta.flatten(1, 2), None, before, self.chunk)
         return last_inputs(entering, window, self.taps), after
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:

@@ -60,7 +60,9 @@ class KDAMixer(SharedMixer):
         self.norm = nn.Parameter(torch.ones(width // heads))
         self.out = nn.Linear(width, width, bias=False)
 
-    def parts(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
+    def parts(
+        self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B D"]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Queries, keys, values, betas and log decays, one row of numbers a head."""
         q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes, dim=-1))
         q, k = F.normalize(q, dim=-1, eps=1e-6) * self.key_width**-0.5, F.normalize(k, dim=-1, eps=1e-6)
@@ -86,7 +88,7 @@ class KDAMixer(SharedMixer):
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         rows, past = convolution_shares(self.enter(x), self.conv.weight[:, 0], None, state[0])
         q, k, v, beta, log_decay = self.parts(activate(rows, which, past), spread(x, which))
-        one = (part[:, :, None] for part in (k, v, beta))  # a single step
+        one = k[:, :, None], v[:, :, None], beta[:, :, None]  # a single step
         y = delta_queries(q, *one, state[1], torch.exp(log_decay))
         return self.finish(y, spread(self.gate(x), which))
 

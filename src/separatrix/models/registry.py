@@ -31,6 +31,7 @@ _ARCHITECTURES = {
     "gated-deltanet": "gated_deltanet:GatedDeltaNet",
     "deltaproduct": "deltaproduct:DeltaProduct",
     "kda": "kda:KDA",
+    "rwkv7": "rwkv7:RWKV7",
     "hgrn2": "hgrn2:HGRN2",
     "gated-convolution": "gated_convolution:GatedConvolution",
     "rg-lru": "rg_lru:RGLRU",

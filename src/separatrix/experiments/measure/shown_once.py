@@ -22,7 +22,7 @@ from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.measure.capacity import mean_and_margin
 from separatrix.experiments.measure.hedging import hedged, predictors
-from separatrix.experiments.measure.strings import Drawn, Pairs, draw_pairs, drawn
+from separatrix.experiments.measure.strings import Drawn, draw_pairs, drawn
 from separatrix.models.huggingface.pretrained import Pretrained
 from separatrix.models.huggingface.streamed import Streamed
 from separatrix.notebook import Shown
@@ -54,7 +54,7 @@ class Place(Config):
     bits: float | None = Field(description="mean over strings and positions; may lie a little below 0; None: not asked")
 
 
-class Point(Shown, Config):
+class RecallPoint(Shown, Config):
     """One length."""
 
     kind: Kind
@@ -85,7 +85,7 @@ class ShownOnce(Shown, Config):
     seed: int
     confidence: float = CONFIDENCE
     reads_pieces: bool = Field(description="whether it was read in pieces, or token by token")
-    points: list[Point]
+    points: list[RecallPoint]
 
 
 def recall_shown_once(
@@ -96,7 +96,7 @@ def recall_shown_once(
     seed: int = 0,
     kinds: Sequence[Kind] = ("string", "pairs"),
     separator: int | None = None,
-    finished: Callable[[Point], None] | None = None,
+    finished: Callable[[RecallPoint], None] | None = None,
 ) -> ShownOnce:
     """Measure a language model at several lengths; `finished` is called after each.
 
@@ -110,7 +110,7 @@ def recall_shown_once(
     if not lengths or min(lengths) < 2:
         raise InputError(f"lengths must be at least 2, got {list(lengths)}")
     model, alphabet = Streamed(found), drawn(found.config, tokens, seed, separator)
-    points: list[Point] = []
+    points: list[RecallPoint] = []
     for index, length in enumerate(sorted(set(lengths))):
         generator = stream(seed, "test", index)
         try:
@@ -130,7 +130,7 @@ def recall_shown_once(
     )  # fmt: skip
 
 
-def _of_string(model: Streamed, alphabet: Drawn, length: int, strings: int, generator: torch.Generator) -> Point:
+def _of_string(model: Streamed, alphabet: Drawn, length: int, strings: int, generator: torch.Generator) -> RecallPoint:
     symbols = torch.randint(len(alphabet.tokens), (strings, length), generator=generator)
     shown = alphabet.tokens[symbols]
     held = model.hold(alphabet.begun(shown))
@@ -141,8 +141,8 @@ def _of_string(model: Streamed, alphabet: Drawn, length: int, strings: int, gene
     return _point("string", length, gains, torch.arange(length).expand(strings, -1), bits, alphabet, length)
 
 
-def _of_pairs(model: Streamed, alphabet: Drawn, length: int, strings: int, generator: torch.Generator) -> Point:
-    drawn_pairs: Pairs = draw_pairs(alphabet, length, strings, generator)
+def _of_pairs(model: Streamed, alphabet: Drawn, length: int, strings: int, generator: torch.Generator) -> RecallPoint:
+    drawn_pairs = draw_pairs(alphabet, length, strings, generator)
     held = model.hold(alphabet.begun(drawn_pairs.shown))
     bits, count = held.bits, drawn_pairs.values.shape[1]
     order = torch.stack([torch.randperm(count, generator=generator)[:ASKED] for _ in range(strings)])
@@ -164,12 +164,12 @@ def _point(
     state_bits: int,
     alphabet: Drawn,
     symbols: int,
-) -> Point:
+) -> RecallPoint:
     """Gains of M of the symbols stand for all of them: those asked are a uniform sample."""
     total = gains.sum(dim=1) * symbols / gains.shape[1]
     mean, margin = mean_and_margin(total, CONFIDENCE)
     shown = symbols * math.log2(len(alphabet.tokens))
-    return Point(
+    return RecallPoint(
         kind=kind, length=length, symbols=symbols, shown_bits=shown, recalled_bits=max(0.0, mean),
         low=max(0.0, mean - margin), high=min(shown, max(0.0, mean + margin)), state_bits=state_bits,
         by_position=_places(gains, positions, symbols),

@@ -38,7 +38,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Pairs:
+class DrawnPairs:
     """Keys of some tokens each, all different, with a value after each.
 
     shown: Int[B, N], the tokens in order; keys: Int[B, M, L], tokens; values: Int[B, M], numbers below T
@@ -68,7 +68,7 @@ def drawn(config: Any, count: int, seed: int, separator: int | None = None) -> D
     return Drawn(torch.tensor(sorted(chosen)), between, first_token(config))
 
 
-def draw_pairs(alphabet: Drawn, length: int, count: int, generator: torch.Generator) -> Pairs:
+def draw_pairs(alphabet: Drawn, length: int, count: int, generator: torch.Generator) -> DrawnPairs:
     """Pairs that take at most `length` tokens: keys of as few tokens as give enough different ones."""
     tokens, size = len(alphabet.tokens), 1
     while tokens**size < length // (size + 1):
@@ -79,4 +79,4 @@ def draw_pairs(alphabet: Drawn, length: int, count: int, generator: torch.Genera
     keys = alphabet.tokens[numbers[..., None] // powers % tokens]
     values = torch.randint(tokens, (count, pairs), generator=generator)
     shown = torch.cat([keys, alphabet.tokens[values][..., None]], dim=-1).flatten(1)
-    return Pairs(shown, keys, values)
+    return DrawnPairs(shown, keys, values)
