@@ -40,6 +40,8 @@ class DeltaProductMixer(SharedMixer):
     key_width * width.
     """
 
+    transitions = "matrix"
+
     def __init__(
         self,
         width: int,

@@ -33,6 +33,8 @@ class GatedConvolutionMixer(SharedMixer):
     State: the convolution's last inputs, (taps - 1) * width numbers: such a layer sees `taps` tokens and no more.
     """
 
+    transitions = "nonnegative"
+
     def __init__(self, width: int, taps: int = 3) -> None:
         super().__init__()
         self.taps = taps

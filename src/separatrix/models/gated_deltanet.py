@@ -27,6 +27,8 @@ class GatedDeltaNetConfig(DeltaConfig):
 class GatedDeltaMixer(DeltaMixer):
     """S' = alpha (S - beta k (S^T k)^T) + beta k v^T, with alpha = exp(-A softplus(W x + b)) as in Mamba-2."""
 
+    transitions = "matrix"
+
     def __init__(
         self,
         width: int,

@@ -43,6 +43,8 @@ class HGRN2Mixer(SharedMixer):
     as in the paper, so that deeper layers remember longer, and is learned for every coordinate.
     """
 
+    transitions = "nonnegative"
+
     floor: nn.Parameter | None
 
     def __init__(self, width: int, heads: int = 4, floor: float = 0.0, chunk: int = GATED_CHUNK) -> None:

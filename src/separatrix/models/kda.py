@@ -37,6 +37,8 @@ class KDAMixer(SharedMixer):
     inputs, (taps - 1) * (2 * heads * key_width + width) numbers, and S, key_width * width.
     """
 
+    transitions = "matrix"
+
     def __init__(
         self,
         width: int,

@@ -80,6 +80,7 @@ class MinimalMixer(SharedMixer):
 class MinGRUMixer(MinimalMixer):
     """h' = (1 - z) h + z g(W x), z = sigmoid of the token."""
 
+    transitions = "nonnegative"
     gates = 1
 
     def recurrence(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:
@@ -90,6 +91,7 @@ class MinGRUMixer(MinimalMixer):
 class MinLSTMMixer(MinimalMixer):
     """h' = f' h + i' g(W x), f' = f / (f + i) and i' = i / (f + i) of sigmoids of the token."""
 
+    transitions = "nonnegative"
     gates = 2
 
     def recurrence(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:

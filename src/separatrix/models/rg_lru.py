@@ -47,6 +47,8 @@ class RGLRUMixer(SharedMixer):
     State: the convolution's last inputs and h, taps * expand * width numbers.
     """
 
+    transitions = "nonnegative"
+
     def __init__(self, width: int, heads: int = 1, expand: int = 1, taps: int = 4) -> None:
         super().__init__()
         self.heads, self.inner, self.taps = heads, expand * width, taps

@@ -58,6 +58,8 @@ class RWKV7Mixer(Mixer):
     deeper layers of the paper's do. State: the last token, width numbers, and S, width * width / heads.
     """
 
+    transitions = "matrix"
+
     def __init__(self, width: int, heads: int = 1, rank: int = 16, chunk: int = GATED_CHUNK) -> None:
         super().__init__()
         self.heads, self.chunk = heads, chunk
