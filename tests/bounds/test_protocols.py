@@ -171,6 +171,36 @@ def test_other_models_are_refused(task, batch):
         recurrent_protocol(sx.models.create("lstm", task, width=8), batch.context, batch.queries, 11)
 
 
+@pytest.mark.parametrize("where", ["model", "mixer", "query", "forward", "parametrised", "subclass"])
+def test_a_model_that_computes_what_its_weights_do_not_say_is_refused(task, batch, where):
+    """Weights would be read, and found equal to themselves, beside a model that answers otherwise."""
+    model = sx.models.create("transformer", task, width=8)
+    mixer = model.blocks[0].mixer
+    if where in ("model", "mixer", "query"):
+        found = {"model": model, "mixer": mixer, "query": mixer.query}[where]
+        found.register_forward_hook(lambda module, given, out: out)
+    elif where == "forward":
+        mixer.out.forward = lambda x: 2 * x
+    elif where == "parametrised":
+        torch.nn.utils.parametrize.register_parametrization(mixer.value, "weight", torch.nn.Tanh())
+    else:
+        mixer.__class__ = type("Doubled", (type(mixer),), {"__module__": "theirs"})
+    with pytest.raises(InputError, match="has hooks, or a forward of its own|is a (Parametrized|Doubled)"):
+        attention_protocol(model, batch.context, batch.queries, [0])
+
+
+def test_nothing_is_equal_to_no_number(task, batch):
+    for name in ("transformer", "gru"):
+        model = sx.models.create(name, task, width=8)
+        with torch.no_grad():
+            model.head.bias[0] = torch.nan
+        with pytest.raises(InputError, match="logits are no numbers"):
+            if name == "transformer":
+                attention_protocol(model, batch.context, batch.queries, [0])
+            else:
+                recurrent_protocol(model, batch.context, batch.queries, 5)
+
+
 def all_pairs(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     strings = list(itertools.product((0, 1), repeat=n))
     pairs = list(itertools.product(strings, strings))

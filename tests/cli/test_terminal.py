@@ -30,6 +30,7 @@ TABLES = [
     ("sample", "index-lookup", "--length", "60", "--count", "2"),
     ("sample", *VECTORS),
     ("compare", "gated-deltanet", "transformer", "mamba"),
+    ("limits", "lstm", "--width", "8"),
     ("doctor",),
     ("train", "associative-recall", "gated-deltanet", "--length", "6", "--pairs", "3", *TINY),
     ("sweep", "sweep.toml", "--dry-run"),

@@ -7,9 +7,6 @@ import json
 import pytest
 
 from separatrix.cli.output import bits_needed
-from separatrix.experiments.engines.run_trial import run_trial
-from separatrix.experiments.store.folder import Store
-from separatrix.experiments.trial.config import TrialConfig
 
 
 def test_bounds(run):
@@ -132,21 +129,6 @@ def test_audit_of_an_impossible_configuration(run, tmp_path, fields, message):
     (tmp_path / "config.json").write_text(json.dumps(fields))
     code, _, err = run("audit", "config.json")
     assert code == 2 and message in err and err.count("\n") == 1
-
-
-def test_protocol(run, tmp_path):
-    store = Store(tmp_path / "runs")
-    training = {"steps": 4, "warmup": 1, "batch_size": 4}
-    for model, bits in (("lstm", 2 * 4 * 32), ("transformer", None)):
-        task = {"name": "index-lookup", "length": 6, "alphabet": 3}
-        trial = TrialConfig(task=task, model={"name": model, "width": 4}, training=training)
-        run_trial(store, trial)
-        code, out, _ = run("protocol", "runs", trial.identity(), "--contexts", "8", "--json")
-        found = json.loads(out)
-        assert code == 0
-        assert found["difference_from_forward"] < 1e-4
-        assert bits is None or found["bits"] == bits
-    assert "an exact model's messages need" in run("protocol", "runs", trial.identity())[1]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Every causal language model type that Transformers can build: audited, or refused in one line; never a traceback.
 
-    python tests/models/coverage_transformers.py [--only llama] [--log runs/transformers.jsonl]
+    python tests/models/coverage_transformers.py [--only llama] [--log runs/transformers.jsonl] [--page docs/audits.md]
 
 Each type is brought to width 64, as its bare name would be, or else taken at its own sizes. What is finished is kept in
-the log and not done again. Exit status 1 where anything but an InputError of one line was raised.
+the log and not done again; the page lists it. Exit status 1 where anything but an InputError of one line was raised.
 """
 
 from __future__ import annotations
@@ -61,6 +61,52 @@ def _measured(settings: dict[str, Any]) -> dict[str, str]:
     return {"measured": f"{size.growth}, {size.bits(LENGTH):,} bits at {LENGTH} tokens"}
 
 
+PAGE = """# Audits of Transformers' types
+
+Every causal language model type of Transformers {version}, audited with its default settings brought to width {width},
+or at its own sizes where these do not fit together: {measured} of {all} are measured, {refused} refused in one line. A
+type that is refused with its defaults may well be audited with the settings of a real `config.json`. How audits
+measure, and what they check, is told [with the models](models.md#audits). The list is written by
+`python tests/models/coverage_transformers.py`.
+
+## Measured
+
+What is handed over grows without bound (*linear*), up to a window (*windowed*), or not at all (*constant*), in layers
+of any kind together; the window of a type's defaults may be another than that of a configuration of yours.
+
+{growths}
+
+## Refused
+
+| type | why |
+|---|---|
+{reasons}
+"""
+
+
+def page(lines: list[dict[str, Any]], version: str) -> str:
+    """The manual's page of what became of each type."""
+    growths: dict[str, list[str]] = {}
+    for line in lines:
+        if "measured" in line:
+            growths.setdefault(line["measured"].split(",")[0], []).append(f"`{line['kind']}`")
+    refused = {line["kind"]: line["refused"] for line in lines if "refused" in line}
+    reasons = (
+        f"| `{kind}` | {why.removeprefix(kind + ': ').replace('|', chr(92) + '|')} |" for kind, why in refused.items()
+    )
+    return PAGE.format(
+        version=version,
+        width=WIDTH,
+        all=len(lines),
+        measured=sum(map(len, growths.values())),
+        refused=len(refused),
+        growths="\n\n".join(
+            f"*{growth.capitalize()}* ({len(kinds)}): {', '.join(kinds)}." for growth, kinds in growths.items()
+        ),
+        reasons="\n".join(reasons),
+    )
+
+
 def main() -> None:
     """All types, one line each, and how many of each kind."""
     import transformers
@@ -68,6 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="")
     parser.add_argument("--log", type=Path, default=Path("runs/transformers.jsonl"))
+    parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -83,6 +130,8 @@ def main() -> None:
         with options.log.open("a") as log:
             log.write(json.dumps(done[kind]) + "\n")
         print(f"{kind}: " + "; ".join(f"{k} {v}" for k, v in done[kind].items() if k != "kind")[:260], flush=True)
+    if options.page:
+        options.page.write_text(page([done[kind] for kind in sorted(done)], transformers.__version__))
     counts = {name: sum(name in line for line in done.values()) for name in ("measured", "refused", "crashed")}
     print(f"Transformers {transformers.__version__}, {len(done)} types: {counts}")
     sys.exit(bool(counts["crashed"]))

@@ -22,7 +22,10 @@ from separatrix.bounds.cuts import (
 )
 from separatrix.bounds.formats import of_format, of_precision
 from separatrix.bounds.growth import Growth, growth_law
+from separatrix.bounds.monotone import Settling, settling, values_of
 from separatrix.bounds.protocols import Transcript, attention_protocol, recurrent_protocol
+from separatrix.bounds.repeat_answers import Answered, answered
+from separatrix.bounds.repeats import Repeats, repeats
 from separatrix.bounds.row_growth import RowGrowth, row_growth
 from separatrix.bounds.sizes import longest_attention, longest_recurrent, recurrent_capacity, smallest_state
 from separatrix.bounds.state_size import Part, StateSize
@@ -32,6 +35,7 @@ from separatrix.bounds.two_way import CrossingSet, FoolingSet, Rank, crossing_se
 from separatrix.tasks.ceiling import accuracy_ceiling
 
 __all__ = [
+    "Answered",
     "ArithmeticModel",
     "Automaton",
     "BestCut",
@@ -42,15 +46,18 @@ __all__ = [
     "Growth",
     "Part",
     "Rank",
+    "Repeats",
     "RoundedSums",
     "RowGrowth",
     "Rows",
+    "Settling",
     "StateSize",
     "StreamTable",
     "TaskVerdict",
     "Transcript",
     "TruthTable",
     "accuracy_ceiling",
+    "answered",
     "attention_cut",
     "attention_protocol",
     "attention_rows",
@@ -70,11 +77,14 @@ __all__ = [
     "recurrent_cut",
     "recurrent_protocol",
     "recurrent_rows",
+    "repeats",
     "residual_automaton",
     "row_growth",
+    "settling",
     "smallest_state",
     "stream_table",
     "truth_table",
     "two_way_cut",
+    "values_of",
     "verdicts",
 ]

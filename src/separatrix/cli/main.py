@@ -30,6 +30,7 @@ from separatrix.cli import (
     figure,
     finetune,
     frontier,
+    limits,
     plan,
     protocol,
     recall,
@@ -94,6 +95,7 @@ MEASURED, LOOKING = "Measured: what training finds", "Looking: what there is, an
 command("bounds", bounds.bounds, PROVED, "task")
 command("analyze", analyze.analyze, PROVED, "task")
 command("audit", audit.audit, PROVED, "model")
+command("limits", limits.limits, PROVED, "model", trust=True)
 command("plan", plan.plan, PROVED, "task", trust=True)
 command("protocol", protocol.protocol, PROVED, trust=True)
 command("construct", construct.construct, CONSTRUCTED, "construction")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from separatrix.cli.output import Json, bits_needed, print_json, print_table
+from separatrix.errors import InputError
 
 
 def protocol(
@@ -18,7 +19,9 @@ def protocol(
         Literal["fixed", "float", "rounded"],
         typer.Option(help="what attention computes in: every result rounded, or exact sums of floats or fixed point"),
     ] = "rounded",
-    number_format: Annotated[str, typer.Option("--format", help="number format of attention's protocol")] = "fp32",
+    number_format: Annotated[
+        str | None, typer.Option("--format", help="number format of attention's protocol [default: fp32]")
+    ] = None,
     contexts: Annotated[int, typer.Option(help="test contexts to run it on", min=1)] = 256,
     json: Json = False,
 ) -> None:
@@ -39,11 +42,17 @@ def protocol(
     batch = task.sample(contexts, stream(0, "test"), queries=min(32, task.query_count, task.length))
     attention = model.config.name == "transformer"
     if attention:
-        side = list(range(cut or task.length // 2))
-        computes = chosen(None, number_format, arithmetic)[-1]  # of floats the one that subtracts the maximum
+        _require(precision is None, "--precision is of a recurrent state: give attention's numbers a --format")
+        held = task.length // 2 if cut is None else cut
+        _require(0 < held <= task.length, f"--cut must be in 1 … {task.length}, got {held}")
+        computes = chosen(None, number_format or "fp32", arithmetic)[-1]  # of floats the one that subtracts the maximum
+        side = range(held)
         run = attention_protocol(model, batch.context, batch.queries, side, computes)
     else:
-        run = recurrent_protocol(model, batch.context, batch.queries, cut or task.length, precision)
+        plain = number_format is None and arithmetic == "rounded"
+        _require(plain, "--format and --arithmetic are of attention: a recurrent state has a --precision")
+        cut = task.length if cut is None else cut
+        run = recurrent_protocol(model, batch.context, batch.queries, cut, precision)
     accuracy = float((run.answers == batch.targets).float().mean())
     needed = computes.needed(task) if attention else task.recurrent_bits()
     words = computes.words if attention else ANY
@@ -66,3 +75,8 @@ def protocol(
         print(f"equal to the model's own in this arithmetic, bit for bit: {'yes' if run.exact else 'no'}")
     asked = f", {batch.queries.shape[1]} queries at {run.bits // batch.queries.shape[1]} each" if attention else ""
     print(f"{run.bits} bits a context{asked}; an exact model's messages need {bits_needed(needed)} ({words}; proved)")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)

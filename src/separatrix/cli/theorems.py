@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 TITLE = (
-    "the paper's theorems, and more, run and checked: lower bounds at small sizes, protocols, constructions; not "
-    "training, models that may err, or lower bounds on two layers"
+    "the paper's theorems, and more, run and checked: lower bounds in bits and widths at small sizes, protocols, "
+    "constructions; not training, models that may err, lower bounds on two layers, or one-layer widths but of equality "
+    "and index lookup"
 )
 """What is covered and what is not."""
 

@@ -52,6 +52,8 @@ class DeltaMixer(SharedMixer):
     heads * key_width * value width. Subclasses add a decay and a gate.
     """
 
+    transitions = "matrix"
+
     def __init__(
         self,
         width: int,

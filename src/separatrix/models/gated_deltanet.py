@@ -27,6 +27,8 @@ class GatedDeltaNetConfig(DeltaConfig):
 class GatedDeltaMixer(DeltaMixer):
     """S' = alpha (S - beta k (S^T k)^T) + beta k v^T, with alpha = exp(-A softplus(W x + b)) as in Mamba-2."""
 
+    transitions = "matrix"
+
     def __init__(self, width: int, heads: int, key_width: int | None, taps: int, chunk: int, expand: int) -> None:
         super().__init__(width, heads, key_width, taps, chunk, expand)
         self.forget = nn.Linear(width, heads, bias=False)

@@ -14,22 +14,15 @@ from torch import Tensor, nn
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
 from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
+from separatrix.models.mlp import MLP
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.models.tied_head import TiedHead
 from separatrix.ops.alternatives import spread
 from separatrix.ops.gated_norm import rms_norm
-from separatrix.ops.swiglu import swiglu
 from separatrix.tasks.problem import Problem
 
 M = TypeVar("M", bound="SequenceModel")
-
-
-class SwiGLU(nn.Module):
-    """silu(first half) * second half (Shazeer 2020)."""
-
-    def forward(self, x: Float[Tensor, "*B M"]) -> Float[Tensor, "*B M/2"]:
-        return swiglu(x)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -44,7 +37,6 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
     "rms": RMSNorm,
 }
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
 
 
 class Block(nn.Module):
@@ -57,13 +49,7 @@ class Block(nn.Module):
         self.mixer = mixer
         self.mlp: nn.Sequential | None = None
         if config.mlp_width:
-            gated = config.activation == "swiglu"
-            self.mlp = nn.Sequential(
-                _NORMS[config.norm](config.width),
-                nn.Linear(config.width, (2 if gated else 1) * config.mlp_width),
-                SwiGLU() if gated else _ACTIVATIONS[config.activation](),
-                nn.Linear(config.mlp_width, config.width),
-            )
+            self.mlp = MLP(_NORMS[config.norm](config.width), config.width, config.mlp_width, config.activation)
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """The block's output from its input and its mixer's output."""

@@ -165,7 +165,7 @@ def test_edited_copied_and_escaping_results_are_noticed(whole, tmp_path):
     for case in (
         json.dumps(record),
         json.dumps({**record, "sha256": None}),
-        json.dumps({**json.loads(text), "seconds": 0.5}),
+        json.dumps({**json.loads(text), "seconds": -1.0}),
         json.dumps({**json.loads(text), "identity": "../../escaped"}),
         (trials / other.identity / "result.json").read_text(),
     ):

@@ -13,7 +13,7 @@ from separatrix.cli import theorems as command
 from separatrix.cli.main import main
 from separatrix.constructions import CertificateError
 from separatrix.experiments.store.folder import Store
-from separatrix.experiments.theorems import lower, transcripts, upper
+from separatrix.experiments.theorems import lower, transcripts, upper, widths
 from separatrix.experiments.theorems.findings import Finding, kept
 from separatrix.notices import Notice
 
@@ -46,9 +46,34 @@ def test_tight_models_ceilings_and_protocols_hold():
 def test_transcripts_are_close_to_their_bounds_and_can_fail(arithmetic, width, monkeypatch):
     found = transcripts.weighed(arithmetic, width)
     assert found.holds and found.arithmetic and found.bound <= found.measured <= 9 * found.bound
-    assert transcripts.narrowest(arithmetic, width).holds
     monkeypatch.setattr(type(arithmetic), "capacity", lambda *_: 5)
     assert not transcripts.weighed(arithmetic, width).holds
+
+
+@pytest.mark.parametrize(
+    ("arithmetic", "bound"), [(each, bound) for (each, _), bound in zip(widths.WEIGHED, [6, 6, 3, 1], strict=True)]
+)
+def test_widths_that_decide_equality_are_beside_their_bounds(arithmetic, bound, monkeypatch):
+    found = widths.weighed_widths(arithmetic, [1, 8])
+    assert found.holds and (found.measured, found.bound) == (8, bound)
+    assert "0 of 64 pairs wrong" in found.ran and found.arithmetic == arithmetic.words
+    monkeypatch.setattr(type(arithmetic), "smallest_width", lambda *_: 9)  # claims more than is true
+    assert not widths.weighed_widths(arithmetic, [8]).holds
+
+
+@pytest.mark.parametrize("arithmetic", widths.LOOKED_UP, ids=str)
+def test_one_number_is_all_that_lookup_is_known_to_need(arithmetic):
+    found = widths.lookup_width(arithmetic)
+    assert found.holds and found.bound == 1 and "0 wrong" in found.ran
+
+
+@pytest.mark.parametrize(("case", "measured", "bound"), [(0, 8, 8), (1, 10, 10), (2, 6, 2), (6, 4, 1)])
+def test_states_of_one_bit_a_number_are_beside_their_bounds(case, measured, bound, monkeypatch):
+    name, parameters = widths.STATES[case]
+    found = widths.state_width(name, parameters)
+    assert found.holds and (found.measured, found.bound) == (measured, bound)
+    monkeypatch.setattr(widths, "smallest_state", lambda bits, precision: measured + 1)
+    assert not widths.state_width(name, parameters).holds
 
 
 @pytest.mark.parametrize("kind", ["fooling set", "rank"])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from separatrix.bounds.arithmetic import ArithmeticModel, FixedPointSums, FloatingPointSums, RoundedSums
-from separatrix.bounds.protocols.channel import Channel, Transcript
+from separatrix.bounds.protocols.channel import Channel, Transcript, largest_difference, require_numbers
 from separatrix.bounds.protocols.exact_sums import ExactSums
 from separatrix.bounds.protocols.one_layer import Attended, OneLayer
 from separatrix.bounds.protocols.rounded_sums import RoundedInOrder
@@ -33,8 +33,8 @@ def attention_protocol(
     held:       positions that Alice holds; with every result rounded a prefix 0 … t - 1, 0 < t <= N
     arithmetic: None for every result rounded to fp32
     The messages are those that `arithmetic.capacity` counts, for each query. Raises InputError for a model of another
-    form, positions outside the context, other cuts than prefixes where only these are protocols, and weights that
-    overflow.
+    form, or one that computes anything but what its weights say (hooks, a `forward` of its own), positions outside the
+    context, other cuts than prefixes where only these are protocols, and logits that are no numbers.
 
     >>> task = sx.tasks.create("index-lookup", length=8, alphabet=4)
     >>> batch = task.sample(2, torch.Generator().manual_seed(0))
@@ -47,14 +47,14 @@ def attention_protocol(
     arithmetic = RoundedSums(32, FORMATS["fp32"]) if arithmetic is None else arithmetic
     n, places = context.shape[1], sorted(set(held))
     if not set(places) <= set(range(n)):
-        raise InputError(f"held must be positions in 0 … {n - 1}, got {sorted(held)}")
+        raise InputError(f"held must be positions in 0 … {n - 1}, got {places[0]} … {places[-1]}")
     layer = OneLayer(model, local_format(arithmetic))
     attention, channel = attend(arithmetic, layer.read(context, queries)), Channel()
     logits = layer.finish(queries, attention.together(places, channel))
-    own = layer.finish(queries, attention.alone())
-    difference = float((logits - model(context, queries)).abs().max())
-    same = bool(((logits == own) | (logits.isnan() & own.isnan())).all())
-    return Transcript(tuple(channel.messages), logits, difference, same)
+    own, computed = layer.finish(queries, attention.alone()), model(context, queries)
+    require_numbers(own, arithmetic.words)
+    require_numbers(computed, "the model's own format")
+    return Transcript(tuple(channel.messages), logits, largest_difference(logits, computed), torch.equal(logits, own))
 
 
 @torch.no_grad()

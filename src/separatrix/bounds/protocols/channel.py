@@ -58,6 +58,17 @@ class Transcript(Shown):
         return self.logits.argmax(dim=-1)
 
 
+def require_numbers(logits: Tensor, computed_in: str) -> None:
+    """InputError where a logit is no number: then nothing is answered, and nothing is equal to it."""
+    if bool(logits.isnan().any()):
+        raise InputError(f"the model's logits are no numbers (NaN) in {computed_in}: its weights answer nothing")
+
+
+def largest_difference(logits: Tensor, own: Tensor) -> float:
+    """The largest difference of two tensors of logits; equal infinities do not differ."""
+    return float(torch.where(logits == own, 0.0, (logits - own).abs()).max())
+
+
 class Channel:
     """Carries numbers as bits. What is received is decoded from the bits alone."""
 

@@ -47,6 +47,7 @@ class OneLayer:
             raise InputError("the attention protocol runs on one-layer Transformers of this library")
         if getattr(model.config, "positions", "none") in ("rope", "alibi") or getattr(model.config, "window", None):
             raise InputError("the attention protocol needs plain attention: no rope, alibi or window")
+        _require_as_written(model)
         self.model, self.block, self.mixer = model, model.blocks[0], mixer
         self.arithmetic = Arithmetic(number_format)
         self.round = self.arithmetic.round
@@ -97,3 +98,15 @@ class OneLayer:
     def _linear(self, layer: nn.Linear, x: Tensor) -> Tensor:
         bias = None if layer.bias is None else self.round(layer.bias.double())
         return self.arithmetic.linear(x, self.round(layer.weight.double()), bias)
+
+
+def _require_as_written(model: nn.Module) -> None:
+    """InputError unless every module computes what its class and weights say, as they are read here."""
+    for name, module in model.named_modules():
+        known = type(module).__module__.startswith(("separatrix.models.", "torch.nn.modules."))
+        hooked = module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
+        if hooked or not known:
+            what = "has hooks, or a forward of its own" if hooked else f"is a {type(module).__name__}"
+            raise InputError(
+                f"the attention protocol reads the weights of this library's Transformers: {name or 'the model'} {what}"
+            )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from separatrix.bounds.protocols.channel import Message, Transcript
+from separatrix.bounds.protocols.channel import Message, Transcript, largest_difference, require_numbers
 from separatrix.errors import InputError
 
 
@@ -21,7 +21,7 @@ def recurrent_protocol(
     precision: bits per scalar of the message: uniform quantisation of each tensor between its least and largest value,
                which are sent too, 32 bits each; None sends the state as it is stored
     The theorem behind it: an exact model's message takes at least log2 rows(prefix) values. Raises InputError when the
-    cut lies outside the context.
+    cut lies outside the context, and for logits that are no numbers.
 
     >>> task = sx.tasks.create("index-lookup", length=8, alphabet=4)
     >>> batch = task.sample(2, torch.Generator().manual_seed(0))
@@ -38,9 +38,10 @@ def recurrent_protocol(
     after = model.prefill(rest, sent, start=cut) if rest.shape[1] else sent
     logits = model.decode(after, queries)
     own = model(context, queries)
+    require_numbers(own, "the model's own format")
     stored = "as stored" if precision is None else f"{precision} bits a scalar"
     message = Message("Alice", bits, f"the state after {cut} tokens, {stored}")
-    return Transcript((message,), logits, float((logits - own).abs().max()))
+    return Transcript((message,), logits, largest_difference(logits, own))
 
 
 def quantise(state: Any, precision: int | None) -> tuple[Any, int]:

@@ -7,6 +7,7 @@ import json
 import os
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from separatrix.experiments.trial.trainer import Trainer
 from separatrix.machine import machine_failure
 from separatrix.models import SequenceModel, parameter_count, state_bits, state_numbers
 from separatrix.models.files import weights_sha256
+from separatrix.notices import Notice
 from separatrix.tasks.randomness import stream
 
 Watch = Callable[[], None]
@@ -203,7 +205,9 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
     True
     """
     place = folder_of(identity)
-    config, checkpoint = store.read_json(f"{place}/config.json"), store.checkpoint(identity)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Notice)  # what is left out is said once, below
+        config, checkpoint = store.read_json(f"{place}/config.json"), store.checkpoint(identity)
     if config is None or checkpoint is None:
         why = store.left_out.get(f"{place}/{CHECKPOINT}")
         raise InputError(
@@ -218,4 +222,7 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
         trainer.resume(checkpoint)
     except Damaged as error:
         raise Damaged(f"{store.url}/{place}/{CHECKPOINT} is damaged ({error}): run the trial again") from None
+    result = store.result(identity)
+    if result is not None and result.weights_sha256 not in (None, weights_sha256(trainer.model)):
+        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} has other weights than the result: run the trial again")
     return trainer.model.eval()

@@ -8,8 +8,9 @@ from typing import Any
 
 from separatrix.experiments.theorems.findings import Finding
 from separatrix.experiments.theorems.lower import lower_bounds
-from separatrix.experiments.theorems.transcripts import WEIGHED, narrowest, shift_register_protocol, weighed
+from separatrix.experiments.theorems.transcripts import WEIGHED, shift_register_protocol, weighed
 from separatrix.experiments.theorems.upper import UPPER, constructed
+from separatrix.experiments.theorems.widths import width_bounds
 
 
 def findings() -> Iterator[Finding]:
@@ -17,9 +18,10 @@ def findings() -> Iterator[Finding]:
     for run, arguments in lower_bounds():
         yield _timed(run, *arguments)
     yield _timed(shift_register_protocol)
-    for run in (weighed, narrowest):
-        for arithmetic, width in WEIGHED:
-            yield _timed(run, arithmetic, width)
+    for arithmetic, width in WEIGHED:
+        yield _timed(weighed, arithmetic, width)
+    for run, arguments in width_bounds():
+        yield _timed(run, *arguments)
     for name, cases in UPPER.items():
         for parameters in cases:
             yield _timed(constructed, name, parameters)

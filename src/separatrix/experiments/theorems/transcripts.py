@@ -74,22 +74,3 @@ def weighed(arithmetic: ArithmeticModel, width: int) -> Finding:
         arithmetic=arithmetic.words,
         known="proved",
     )
-
-
-def narrowest(arithmetic: ArithmeticModel, width: int) -> Finding:
-    """The width bound beside a model of that arithmetic which does the task."""
-    model = weighing(arithmetic, width)
-    task = context_task(model.task)
-    bound = arithmetic.smallest_width(arithmetic.needed(task) or 0.0, 1, task.length)
-    return Finding(
-        subject=f"equality, length {task.length}",
-        statement="no exact one-layer Transformer's values are narrower than the bound, and one is so wide",
-        kind="lower bound",
-        ran="the model by weighing, run in the protocol above",
-        measured=width,
-        bound=bound,
-        unit="width",
-        holds=bound <= width,
-        arithmetic=arithmetic.words,
-        known="proved",
-    )

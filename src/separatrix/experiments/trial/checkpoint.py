@@ -96,4 +96,5 @@ def _check(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         raise Damaged(f"tensor {wrong!r} is {'too many' if wrong in found else 'missing'}")
     for name, tensor in found.items():
         if (tensor.shape, tensor.dtype) != (expected[name].shape, expected[name].dtype):
-            raise Damaged(f"tensor {name!r} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
+            is_, right = (f"{tuple(each.shape)} {str(each.dtype)[6:]}" for each in (tensor, expected[name]))
+            raise Damaged(f"tensor {name!r} is {is_}, expected {right}")

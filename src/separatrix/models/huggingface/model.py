@@ -119,6 +119,10 @@ class HuggingFace(SequenceModel):
         now = cache.held(self.body)
         return output.last_hidden_state, (CacheState(after, batch), *(now[place] for place in self.places))
 
+    def counters(self, state: State) -> list[Any]:
+        """What a state keeps beside its tensors: a part of it for whoever compares two states."""
+        return cache.counters(state[0].cache, state[0].batch)
+
     @cached_property
     def places(self) -> list[str]:
         """Where the body's modules hold what depends on the context: a part of the state, put back for every run."""

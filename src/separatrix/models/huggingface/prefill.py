@@ -39,7 +39,8 @@ class Reader:
             torch.manual_seed(0)
             self.model: nn.Module = language_model(config, **_loops(config, device))
         self.slot = cache.slot(self.model, self.kind)
-        self.vocabulary = int(getattr(config, "vocab_size", 2))
+        sizes = [getattr(each, "vocab_size", None) for each in (config, config.get_text_config())]
+        self.vocabulary = int(next((size for size in sizes if size), 2))
         self.before = cache.held(self.model)
         self.places: list[str] = []
         self.gives_back = getattr(self.call(self.tokens(4, 0, 1)), self.slot, None) is not None
@@ -78,7 +79,8 @@ class Reader:
         """Int[B, N], drawn uniformly."""
         if self.device == "meta":
             return torch.zeros(batch, length, dtype=torch.int64, device="meta")
-        return torch.randint(3, self.vocabulary, (batch, length), generator=torch.Generator().manual_seed(seed))
+        first = min(3, self.vocabulary - 1)  # often 0 pads, 1 begins and 2 ends a text
+        return torch.randint(first, self.vocabulary, (batch, length), generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def call(self, tokens: Tensor, before: Any = None) -> Any:

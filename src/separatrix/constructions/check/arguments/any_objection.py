@@ -20,8 +20,8 @@ from separatrix.constructions.check.arguments.local import (
     Functions,
     Seen,
     claim,
-    classes,
     collect,
+    evaluated,
     meaning,
     require_same,
     sizes,
@@ -58,10 +58,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     if weights.mlps[1] is not None and not weights.mlps[1].idle:
         raise CertificateError("the second layer's MLP must be 0")
     seen = Seen(weights.width)
-    objections = collect(
-        (second.objects(each.rows).reshape([model.task.alphabet_size] * each.sources.shape[1]), each.sources)
-        for each in seen.watch(classes(weights, read, second.used))
-    )
+    objections = collect(evaluated(weights, read, second.used, lambda rows: second.objects(seen.watch(rows))))
     quiet, margin = second.margin()
     _same_task(weights, objections, quiet)
     _check_order(weights, certificate, second)

@@ -8,14 +8,14 @@ compare the sum with the threshold.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from fractions import Fraction
 
 import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import drift
-from separatrix.constructions.check.arguments.local import Seen, claim, classes, collect, meaning, require_same, sizes
+from separatrix.constructions.check.arguments.local import Seen, claim, collect, evaluated, meaning, require_same, sizes
 from separatrix.constructions.check.arguments.two_layers import HeadWeights, TwoLayers, reading
 from separatrix.constructions.check.kernel.claims import Proved
 from separatrix.constructions.check.kernel.exact import units
@@ -47,16 +47,15 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     value, seen = 0.0, Seen(weights.width)
     coordinate = int(np.flatnonzero(head.out.any(axis=1))[0])
 
-    def evaluated() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def look(rows: np.ndarray) -> np.ndarray:
         nonlocal value
-        for each in seen.watch(classes(weights, read, used)):
-            said = _said(weights, head, each.rows)
-            value = value or float(said.max())
-            if not np.isin(said, (0.0, value)).all():
-                raise CertificateError("positions must say 0 or one value, the same everywhere")
-            yield (said > 0).reshape([model.task.alphabet_size] * each.sources.shape[1]), each.sources
+        said = _said(weights, head, seen.watch(rows))
+        value = value or float(said.max())
+        if value < 0 or not np.isin(said, (0.0, value)).all():
+            raise CertificateError("positions must say 0 or one value above it, the same everywhere")
+        return said > 0
 
-    found = collect(evaluated())
+    found = collect(evaluated(weights, read, used, look))
     meant = meaning(context_task(model.task))
     require_same(found, meant.functions, repeated=True)
     if _said(weights, head, after).any():

@@ -18,46 +18,39 @@ from separatrix.constructions.check.arguments.two_layers import Reading, TwoLaye
 from separatrix.constructions.check.kernel.exact import column_units
 from separatrix.tasks import Task
 
-BUDGET = 2**22
-"""Assignments of tokens tried at most."""
+BUDGET, BLOCK = 2**27, 2**20
+"""Numbers of rows looked at, at most: of all kinds of positions, and at a time."""
 
 Functions = dict[tuple[bytes, tuple[int, ...]], np.ndarray]
 """Table (its bytes and its shape) → the places [M, m] it is a function of, sorted by rows, with repetitions."""
 
 
-@dataclass(frozen=True)
-class Class:
-    """Positions that make the same of the tokens they see.
-
-    positions: their numbers
-    sources:   [positions, m] where the tokens they see stand, their own first
-    rows:      [S^m, D] the residual stream after the first layer, for every assignment of tokens, the first slowest
-    """
-
-    positions: np.ndarray
-    sources: np.ndarray
-    rows: np.ndarray
-
-
 class Seen:
-    """The least and the largest row, and one of the coarsest unit, of all classes that pass by."""
+    """The least and the largest row, and one of the coarsest unit, of all that pass by."""
 
     def __init__(self, width: int) -> None:
-        self.rows = np.zeros((0, width))
+        self.low, self.high, self.unit = np.full((3, width), np.inf) * [[1], [-1], [1]]
 
-    def watch(self, found: Iterator[Class]) -> Iterator[Class]:
-        """The same classes."""
-        for each in found:
-            unit = np.where(np.isinf(smallest := column_units(each.rows)), 0, smallest)
-            here = np.stack([each.rows.min(axis=0), each.rows.max(axis=0), unit])
-            self.rows = np.concatenate([self.rows, here])
-            yield each
+    def watch(self, rows: np.ndarray) -> np.ndarray:
+        """The same rows."""
+        self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
+        self.unit = np.minimum(self.unit, column_units(rows))
+        return rows
+
+    @property
+    def rows(self) -> np.ndarray:
+        """[3, D]"""
+        return np.stack([self.low, self.high, np.where(np.isinf(self.unit), 0, self.unit)])
 
 
-def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class]:
-    """All positions, by what they hold in the coordinates that are `used` ([D] booleans) and which heads read the same.
+def evaluated(
+    model: TwoLayers, read: Reading, used: np.ndarray, look: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What `look` says of all positions' rows, [M, D] to [M] booleans: tables [S, …] with the places they apply to.
 
-    CertificateError for more than BUDGET assignments, and where a sum rounds.
+    A row is the residual stream after the first layer, for one assignment of tokens to the m places a position sees,
+    its own first. Positions are of one kind that hold the same in the coordinates `used`, [D] booleans, and whose heads
+    read the same. CertificateError for more than BUDGET numbers of rows, and where a sum rounds.
     """
     size, own = model.task.alphabet_size, np.arange(len(model.positions))
     seen = np.concatenate([own[:, None], read.targets], axis=1)
@@ -69,18 +62,34 @@ def classes(model: TwoLayers, read: Reading, used: np.ndarray) -> Iterator[Class
     for kind, positions in zip(kinds, members, strict=True):
         pattern = kind[-first.shape[1] :].astype(int)
         distinct = sorted(set(pattern.tolist()))
-        spent += size ** len(distinct)
+        count = size ** len(distinct)
+        spent += count * model.width
         if spent > BUDGET:
-            raise CertificateError(f"more than {BUDGET:,} assignments of tokens to try: the checker takes fewer")
-        tokens = np.indices([size] * len(distinct)).reshape(len(distinct), -1).T
-        by_head = tokens[:, [distinct.index(source) for source in pattern]]
-        rows = model.exact.add(
-            model.embed[by_head[:, 0]],
-            np.where(used, model.positions[positions[0]], 0),
-            *(read.outputs[h][by_head[:, h + 1]] for h in range(len(read.outputs))),
-            what="the residual stream",
-        )
-        yield Class(positions, seen[positions][:, distinct], model.after_mlp(0, rows, "first layer"))
+            raise CertificateError(
+                f"positions see too many different strings of tokens: of {count:,} and more, of width {model.width}, "
+                f"the checker tries as many as have {BUDGET:,} numbers"
+            )
+        constant, chosen = np.where(used, model.positions[positions[0]], 0), [distinct.index(s) for s in pattern]
+        said, shape = np.empty(count, dtype=bool), [size] * len(distinct)
+        for start in range(0, count, step := max(1, BLOCK // model.width)):
+            block = np.arange(start, min(start + step, count))
+            tokens = np.stack(np.unravel_index(block, shape), axis=1)[:, chosen]
+            said[block] = look(_rows(model, read, tokens, constant))
+        yield said.reshape(shape), seen[positions][:, distinct]
+
+
+def _rows(model: TwoLayers, read: Reading, tokens: np.ndarray, constant: np.ndarray) -> np.ndarray:
+    """The residual stream after the first layer, [M, D], where positions hold a constant and see tokens [M, heads + 1].
+
+    Their own token is the first.
+    """
+    rows = model.exact.add(
+        model.embed[tokens[:, 0]],
+        constant,
+        *(output[tokens[:, h]] for h, output in enumerate(read.outputs, start=1)),
+        what="the residual stream",
+    )
+    return model.after_mlp(0, rows, "first layer")
 
 
 def collect(found: Iterator[tuple[np.ndarray, np.ndarray]]) -> Functions:

@@ -199,12 +199,13 @@ class LookupWeights:
         token's value or the query's own. Two logits differ by d (v_t + …): a coordinate moves by |d| max |v| at most.
         """
         head, out = self.head.weight.double(), self.mixer.out.weight.double()
-        fetched, own = tables.values.double() @ out.T, tables.own_values.double() @ out.T
+        fetched, own = tables.values.double() @ out.T, _one_if_alike(tables.own_values).double() @ out.T
         reach = torch.maximum(fetched.abs().amax(dim=0), own.abs().amax(dim=0))
         constant = _bias(self.mixer.out).double() @ head.T + self.head.bias.double()
-        spread = 0.0
-        for block in self.asked.split(BLOCK):  # what the residual stream of the query itself adds to its logits
-            offsets = block.double() @ head.T + constant
+        spread, read = 0.0, head.any(dim=0)
+        asked = _one_if_alike(self.asked[:, read])  # what the query's own residual stream adds to its logits
+        for block in asked.split(BLOCK):
+            offsets = block.double() @ head[:, read].T + constant
             spread = max(spread, float((offsets.amax(dim=1) - offsets.amin(dim=1)).max()))
         count, least = len(head), math.inf
         logits = fetched[:count] @ head.T
@@ -217,6 +218,10 @@ class LookupWeights:
         if not least > 0:
             raise CertificateError(f"some token's logit may be below another's: the margin is {least:g}")
         return least
+
+
+def _one_if_alike(rows: Tensor) -> Tensor:
+    return rows[:1] if bool((rows == rows[0]).all()) else rows
 
 
 def _through(layer: torch.nn.Linear, x: Grid) -> Grid:

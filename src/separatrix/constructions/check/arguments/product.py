@@ -22,13 +22,13 @@ from separatrix.tasks import Task
 from separatrix.tasks.base import context_task
 
 ARGUMENT = "product of automata"
-BUDGET = 2**30
-"""Work at most: numbers of all state vectors that are reached, and STEP for each step of a block of them; that times
-the units where sums are rounded, one coordinate after the other."""
-STEP = 2**16
-SHOWN = 2**26
+BUDGET = 2**29
+"""Work at most, about 10 ns each: PAIR for every pair, and for every step of a block of them by a token STEP, ROW for
+each state vector, and its numbers. Where sums are rounded, STEP for each unit and each number with every other."""
+PAIR, ROW, STEP = 2**10, 2**5, 2**13
+SHOWN = 2**24
 """Work spent on finding a string that is answered wrongly where units are no bits, of which nothing is proved."""
-BLOCK = 2**22
+BLOCK = 2**20
 """Numbers worked on at a time."""
 
 
@@ -67,7 +67,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
         for part in level.blocks(max(1, BLOCK // network.units)):
             if part.numbers != [0]:  # the empty string is no input
                 margin = min(margin, _margin(network, search, part))
-            work.take(part.vectors, len(tokens) if network.exact else len(tokens) * network.units)
+            work.take(part.vectors, len(tokens), network.exact)
             for token, vectors in zip(tokens, network.steps(part.vectors, tokens), strict=True):
                 after = [search.definition.step(state, token) for state in part.definitions]
                 following.append(search.open(vectors, [(number, token) for number in part.numbers], after))
@@ -129,18 +129,22 @@ class _Work:
     """What a visit has cost so far, and whether all units were 0 or 1."""
 
     def __init__(self, budget: int) -> None:
-        self.budget, self.spent, self.largest, self.bits = budget, 0, 0.0, True
+        self.budget, self.spent, self.pairs, self.largest, self.bits = budget, 0, 0, 0.0, True
 
-    def take(self, vectors: np.ndarray, times: int) -> None:
-        """Vectors about to be stepped, and how many times each is gone over. CertificateError beyond the budget."""
+    def take(self, vectors: np.ndarray, tokens: int, exact: bool) -> None:
+        """Vectors [B, D] about to be stepped by each token. CertificateError beyond the budget."""
         self.largest = max(self.largest, float(vectors.max()))
-        self.bits = self.bits and bool(np.isin(vectors, (0, 1)).all())
-        self.spent += times * (vectors.size + STEP)
+        self.bits = self.bits and bool(((vectors == 0) | (vectors == 1)).all())
+        count, units = vectors.shape
+        self.pairs += count
+        step = STEP + vectors.size if exact else units * (STEP + 2 * vectors.size)
+        self.spent += PAIR * count + tokens * (ROW * count + step)
         if self.spent > SHOWN:
             self.require_bits()
         if self.spent > self.budget:
             raise CertificateError(
-                f"visiting all states the network reaches takes more than the {self.budget:,} numbers a check looks at"
+                f"the network reaches more states than a check visits: {self.pairs:,} were met, none of them answered "
+                f"wrongly, when it had cost the {self.budget:,} steps that are allowed"
             )
 
     def require_bits(self) -> None:
@@ -151,7 +155,7 @@ class _Work:
 
 @dataclass
 class _Level:
-    """Pairs met for the first time: vectors [B, D], states of the definition, numbers in order of discovery."""
+    """Pairs met for the first time: vectors [B, D], of bytes if these hold them, states of the definition, numbers."""
 
     vectors: np.ndarray
     definitions: list[Hashable]
@@ -163,7 +167,7 @@ class _Level:
     def blocks(self, size: int) -> Iterator[_Level]:
         for i in range(0, len(self), size):
             part = slice(i, i + size)
-            yield _Level(self.vectors[part], self.definitions[part], self.numbers[part])
+            yield _Level(self.vectors[part].astype(np.float64), self.definitions[part], self.numbers[part])
 
     @staticmethod
     def joined(parts: list[_Level]) -> _Level:
@@ -201,7 +205,7 @@ class _Search:
                 self.origins.append(origin)
                 fresh.append(row)
         numbers = list(range(len(self.origins) - len(fresh), len(self.origins)))
-        return _Level(vectors[fresh], [definitions[row] for row in fresh], numbers)
+        return _Level(keys[fresh], [definitions[row] for row in fresh], numbers)
 
     def string(self, number: int) -> list[int]:
         """The string that led to a pair."""

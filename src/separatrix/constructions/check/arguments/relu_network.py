@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from separatrix.numerics import Arithmetic, FixedPoint, FloatingPoint, Format, R
 
 CELL = "blocks.0.mixer.cell"
 """Where the recurrent weights are."""
+DENSE = 2**12
+"""Entries of a matrix from which sparse products are faster."""
 
 
 class ReluNetwork:
@@ -99,7 +102,7 @@ class ReluNetwork:
     def _fits(self, *terms: SignedSums) -> bool:
         """Whether no order of these sums leaves the whole numbers the format holds."""
         up, down = sum(each.up for each in terms), sum(each.down for each in terms)
-        self.largest = max(self.largest, float(np.max(up)), float(np.max(down)))
+        self.largest = max(float(np.max(up)), float(np.max(down)), self.largest)  # no number if one of them is none
         return self.exact
 
 
@@ -125,21 +128,29 @@ class SignedSums:
 
 
 class Signed:
-    """A sparse matrix, split by sign."""
+    """A matrix, split by sign; sparse where it is large."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.up = sparse.csc_array(weight.clamp(min=0).numpy().T)
-        self.down = sparse.csc_array(weight.neg().clamp(min=0).numpy().T)
+        parts = weight.clamp(min=0).numpy().T, weight.neg().clamp(min=0).numpy().T
+        self.kind = np.asarray if weight.numel() <= DENSE else sparse.csr_array
+        self.up, self.down = map(self.kind, parts)
 
     def weight(self) -> np.ndarray:
         """The matrix W."""
-        return (self.up - self.down).toarray().T
+        return _dense(self.up - self.down).T
 
     def sums(self, x: np.ndarray) -> SignedSums:
         """X W^T, by the signs of its terms."""
-        above, below = (sparse.csr_array(np.maximum(part, 0)) for part in (x, -x))
-        up, down = above @ self.up + below @ self.down, above @ self.down + below @ self.up
-        return SignedSums(up.toarray(), down.toarray())
+        above = self.kind(np.maximum(x, 0))
+        up, down = above @ self.up, above @ self.down
+        if (x < 0).any():  # never of states, which ReLU made
+            below = self.kind(np.maximum(-x, 0))
+            up, down = up + below @ self.down, down + below @ self.up
+        return SignedSums(_dense(up), _dense(down))
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
 
 
 def exact_integers(found: Format) -> float:
