@@ -76,6 +76,7 @@ STREAMS: list[tuple[str, dict[str, Any]]] = [
     ("induction", {}),
     ("composition", {}),
     ("noisy-recall", {}),
+    ("compositional-recall", {"pairs": "N/10", "keys": 64, "key_tokens": 4}),
     ("compression", {}),
     ("memorisation", {}),
     ("stack-manipulation", {}),
@@ -121,7 +122,7 @@ Draw = Callable[[], object]
 def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
     """For each row, how many tokens a batch has and what draws it."""
     many, few = max(1, TOKENS // length), max(1, TOKENS // (10 * length))
-    sizes = {"N": length, "N/2": length // 2, "N/16": length // 16}
+    sizes = {"N": length, "N/2": length // 2, "N/10": length // 10, "N/16": length // 16}
     rows: dict[str, tuple[int, Draw]] = {}
     for name, parameters in FAMILIES + STREAMS:
         fitted = {

@@ -59,6 +59,9 @@ def products(name: str, arguments: list[Any]) -> float:
     if name.startswith("cell_scan"):
         x, weight_in, weight = tensors[:3]
         return (2 if back else 1) * 2 * x.shape[0] * x.shape[1] * (weight_in.numel() + weight.numel())
+    if name.startswith("mlp"):
+        enter, leave = (tensors[2], tensors[3]) if back else (tensors[1], tensors[3])
+        return (2 if back else 1) * 2 * tensors[0].shape[0] * (enter.numel() + leave.numel())
     if name.startswith("slstm_scan"):
         gates, recurrent = tensors[:2]
         return 2 * gates.shape[0] * gates.shape[1] * recurrent.numel()

@@ -16,6 +16,7 @@ from separatrix.ops.delta_rule import delta_rule, delta_state
 from separatrix.ops.gated_norm import gated_norm, rms_norm
 from separatrix.ops.linear_attention import decayed_attention, decayed_state, gated_attention, gated_state
 from separatrix.ops.memory_read import Layout, memory_read
+from separatrix.ops.mlp import mlp
 from separatrix.ops.selective_read import selective_read
 from separatrix.ops.selective_scan import selective_state
 from separatrix.ops.swiglu import swiglu
@@ -100,6 +101,12 @@ def read_case(op: str, shape: tuple[int, int, int, int], dtype: torch.dtype) -> 
             return rms_norm, [draw(*tokens, channels, dtype=dtype), draw(channels, dtype=dtype), 1e-5]
         case "swiglu":
             return swiglu, [draw(*tokens, 2 * channels, dtype=dtype)]
+        case "mlp relu" | "mlp gelu" | "mlp swiglu":
+            activation = op.removeprefix("mlp ")
+            entering = states * (2 if activation == "swiglu" else 1)
+            weights = [draw(entering, channels, dtype=dtype), draw(entering, dtype=dtype)]
+            weights += [draw(channels, states, dtype=dtype), draw(channels, dtype=dtype)]
+            return mlp, [draw(*tokens, channels, dtype=dtype), *weights, activation]
         case "cross entropy":
             return cross_entropy, [draw(*tokens, channels, dtype=dtype), torch.randint(channels, tokens)]
         case "selective read":
@@ -170,7 +177,7 @@ OPS += CHUNKED
 STATES = [*CHUNKED, "selective_scan"]
 READS = ["spread", "activate", "gate after", "gate before", "rms norm", "swiglu", "cross entropy", "selective read"]
 READS += ["attention read", "biased read", "elman_tanh read", "elman_relu read", "gru read", "lstm read"]
-READS += ["shared read", "delta read", "gated delta read", "plain read"]
+READS += ["mlp relu", "mlp gelu", "mlp swiglu", "shared read", "delta read", "gated delta read", "plain read"]
 
 
 def evaluate(function: Callable, arguments: list) -> list[Tensor]:

@@ -39,6 +39,9 @@ EXACT = [
     ("stack-manipulation", {"length": 5, "alphabet": 1}),
 ]
 LOWER = [
+    ("compositional-recall", {"length": 6, "pairs": 1, "keys": 2, "values": 2}),
+    ("compositional-recall", {"length": 8, "pairs": 2, "keys": 2, "key_tokens": 1, "values": 2}),
+    ("compositional-recall", {"length": 6, "pairs": 1, "keys": 2, "key_tokens": 1, "values": 3, "value_tokens": 2}),
     ("noisy-recall", {"length": 6, "keys": 2, "values": 2, "noise_tokens": 1}),
     ("noisy-recall", {"length": 6, "keys": 1, "values": 3, "noise_tokens": 1}),
     ("mqar", {"length": 6, "pairs": 1, "vocabulary_size": 6, "updates": 1}),

@@ -34,10 +34,13 @@ BASES: dict[str, tuple[str, ...]] = {
     "report": ("report", "runs"),
     "plan": ("plan", *LOOKUP),
     "figure": ("figure", "runs", "memory-wall"),
+    "limits": ("limits", "lstm"),
+    "map": ("map", "--length", "8"),
     "doctor": ("doctor",),
 }
 FREE = {"train": "width", "frontier": "learning-rate", "finetune": "steps", "card": "width", "sample": "alphabet",
-        "bounds": "alphabet", "analyze": "length", "audit": "length", "construct": "alphabet"}  # fmt: skip
+        "bounds": "alphabet", "analyze": "length", "audit": "length", "construct": "alphabet",
+        "limits": "width"}  # fmt: skip
 """An option that goes to a configuration, of each command that takes such."""
 NUMBERS = ["inf", "-inf", "nan", "1e999", "9" * 5000, "-1", "1.5.2", "[[1]]", "null", "\0"]
 TEXTS = ["a\0b", "9" * 5000, "ftp://127.0.0.1:9/x"]

@@ -8,26 +8,21 @@ build/mutation/ROOM.txt with their differences; the last lines say which share s
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from cosmic_ray.work_db import WorkDB, use_db
 from cosmic_ray.work_item import TestOutcome, WorkerOutcome, WorkResult
-
-ROOT = Path(__file__).parents[2]
-BUILD = ROOT / "build" / "mutation"
-TREE = BUILD / "tree"
+from tree import BUILD, TREE, copy_tree, environment
 
 HONESTY = "tests/experiments/test_honesty.py"
 ROOMS = {
     "bounds": ["tests/bounds", HONESTY],
-    "experiments/measure": ["tests/experiments/measure", HONESTY],
+    "experiments/measure": ["tests/experiments/measure", "tests/experiments/trial/test_initial_weights.py", HONESTY],
     "experiments/search": ["tests/experiments/search", HONESTY],
     "experiments/trial": ["tests/experiments/trial", HONESTY],
     "experiments/store": ["tests/experiments/store"],
@@ -40,33 +35,6 @@ UNREAD = ("ReplaceBinaryOperator_BitOr",)
 
 SECONDS = 600
 """A mutant whose tests take longer is killed: some loop no longer ends."""
-
-FINDER = "ScikitBuildRedirectingFinder"
-OWN = f"""import sys
-
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__name__ != "{FINDER}"]
-"""
-"""What lets the copy be imported in place of the editable installation."""
-
-
-def copy_tree() -> None:
-    """The tree as it stands, with the kernels beside it."""
-    shutil.rmtree(TREE, ignore_errors=True)
-    for name in ("src", "tests", "docs"):
-        shutil.copytree(ROOT / name, TREE / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, TREE / name)
-    kernels = find_spec("separatrix._native")
-    if kernels and kernels.origin:
-        shutil.copy(kernels.origin, TREE / "src" / "separatrix")
-    (TREE / "site").mkdir()
-    (TREE / "site" / "sitecustomize.py").write_text(OWN)
-
-
-def environment() -> dict[str, str]:
-    """Where tests of the copy find it."""
-    path = os.pathsep.join([str(TREE / "site"), str(TREE / "src"), os.environ.get("PYTHONPATH", "")])
-    return os.environ | {"PYTHONPATH": path.rstrip(os.pathsep), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def ray(*arguments: str | Path) -> None:
@@ -85,6 +53,7 @@ def prepared(room: str, tests: Sequence[str], sample: int, seed: int) -> tuple[P
         f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'
     )
     if not session.exists():
+        ray("baseline", config)  # tests that fail on the tree as it stands would notice everything
         ray("init", config, session)
         thin(session, sample, seed)
     return config, session
@@ -121,7 +90,6 @@ def main() -> None:
     if given.again:
         shutil.rmtree(BUILD, ignore_errors=True)
     if not TREE.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
         copy_tree()
     lines = []
     for room in given.rooms:

@@ -20,9 +20,13 @@ from separatrix.bounds.cuts import (
     recurrent_rows,
     two_way_cut,
 )
+from separatrix.bounds.errors_allowed import needed_with_error
 from separatrix.bounds.formats import of_format, of_precision
 from separatrix.bounds.growth import Growth, growth_law
+from separatrix.bounds.monotone import Settling, settling, values_of
 from separatrix.bounds.protocols import Transcript, attention_protocol, recurrent_protocol
+from separatrix.bounds.repeat_answers import Answered, answered
+from separatrix.bounds.repeats import Repeats, repeats
 from separatrix.bounds.row_growth import RowGrowth, row_growth
 from separatrix.bounds.sizes import longest_attention, longest_recurrent, recurrent_capacity, smallest_state
 from separatrix.bounds.state_size import Part, StateSize
@@ -30,8 +34,16 @@ from separatrix.bounds.stream_table import StreamTable, stream_table
 from separatrix.bounds.table import Rows, TruthTable, truth_table
 from separatrix.bounds.two_way import CrossingSet, FoolingSet, Rank, crossing_set, fooling_set, rank
 from separatrix.tasks.ceiling import accuracy_ceiling
+from separatrix.tasks.decision_ceiling import (
+    best_accuracy,
+    correlation_norm,
+    decision_ceiling,
+    difference_norm,
+    inner_product_ceiling,
+)
 
 __all__ = [
+    "Answered",
     "ArithmeticModel",
     "Automaton",
     "BestCut",
@@ -42,27 +54,36 @@ __all__ = [
     "Growth",
     "Part",
     "Rank",
+    "Repeats",
     "RoundedSums",
     "RowGrowth",
     "Rows",
+    "Settling",
     "StateSize",
     "StreamTable",
     "TaskVerdict",
     "Transcript",
     "TruthTable",
     "accuracy_ceiling",
+    "answered",
     "attention_cut",
     "attention_protocol",
     "attention_rows",
+    "best_accuracy",
     "best_attention_cut",
     "best_prefix_cut",
     "best_two_way_cut",
+    "correlation_norm",
     "crossing_set",
+    "decision_ceiling",
+    "difference_norm",
     "fooling_set",
     "growth_law",
+    "inner_product_ceiling",
     "longest_attention",
     "longest_recurrent",
     "memory_profile",
+    "needed_with_error",
     "of_format",
     "of_precision",
     "rank",
@@ -70,11 +91,14 @@ __all__ = [
     "recurrent_cut",
     "recurrent_protocol",
     "recurrent_rows",
+    "repeats",
     "residual_automaton",
     "row_growth",
+    "settling",
     "smallest_state",
     "stream_table",
     "truth_table",
     "two_way_cut",
+    "values_of",
     "verdicts",
 ]

@@ -28,7 +28,9 @@ def card(
     model: names.Model,
     minutes: Annotated[float, typer.Option(help="wall-clock time for a first look", min=0.1)] = 10.0,
     thorough: Annotated[bool, typer.Option("--thorough", help="Run the whole battery, however long it takes.")] = False,
-    battery: Annotated[Path | None, typer.Option(help="a TOML file of probes of one's own")] = None,
+    battery: Annotated[
+        str | None, typer.Option(help="streams (answers on the way, rates chosen), or a TOML file of your own probes")
+    ] = None,
     rates: tunes.Rates = None,
     gpus: engines.Gpus = 0.0,
     output: Annotated[Path, typer.Option(help="folder for the card, its page and its trials")] = Path("runs/cards"),

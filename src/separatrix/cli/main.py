@@ -30,6 +30,7 @@ from separatrix.cli import (
     figure,
     finetune,
     frontier,
+    limits,
     plan,
     protocol,
     recall,
@@ -40,6 +41,7 @@ from separatrix.cli import (
     train,
 )
 from separatrix.cli import list_ as list_command
+from separatrix.cli import map_ as map_command
 from separatrix.cli.encoding import forgive
 from separatrix.cli.fields import listing
 from separatrix.cli.options import FREE_OPTIONS, checked, trusting
@@ -94,6 +96,7 @@ MEASURED, LOOKING = "Measured: what training finds", "Looking: what there is, an
 command("bounds", bounds.bounds, PROVED, "task")
 command("analyze", analyze.analyze, PROVED, "task")
 command("audit", audit.audit, PROVED, "model")
+command("limits", limits.limits, PROVED, "model", trust=True)
 command("plan", plan.plan, PROVED, "task", trust=True)
 command("protocol", protocol.protocol, PROVED, trust=True)
 command("construct", construct.construct, CONSTRUCTED, "construction")
@@ -109,6 +112,7 @@ command("train", train.train, MEASURED, "task", "model", "training", "trial", tr
 command("sweep", sweep.sweep, MEASURED, trust=True)
 command("recall", recall.recall, MEASURED, trust=True)
 command("list", list_command.list_, LOOKING)
+command("map", map_command.map_, LOOKING, trust=True)
 command("sample", sample.sample, LOOKING, "task")
 command("report", report.report, LOOKING, trust=True)
 command("figure", figure.figure, LOOKING, trust=True)

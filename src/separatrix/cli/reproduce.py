@@ -23,7 +23,10 @@ def reproduce(
     figure: Annotated[
         str, typer.Argument(help="figure2, figure3, figure4, the id of a panel, all, or theorems")
     ] = "all",
-    preset: Annotated[str, typer.Option(help="quick, laptop, paper, or the path of a preset file")] = "quick",
+    preset: Annotated[
+        str,
+        typer.Option(help="quick, laptop, paper, mqar, mqar-paper, state-tracking, or the path of a preset file"),
+    ] = "quick",
     output: Annotated[
         str | None, typer.Option(help="folder (or fsspec URL) of the results [default: runs/PRESET]")
     ] = None,

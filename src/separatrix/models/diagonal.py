@@ -20,6 +20,8 @@ class DiagonalMixer(Mixer):
     State: h, 2 * width * state numbers (real and imaginary parts).
     """
 
+    transitions = "rotating"
+
     skip: nn.Parameter
 
     @abstractmethod

@@ -28,6 +28,8 @@ class DSSConfig(ModelConfig):
 class DSSMixer(DiagonalMixer):
     """Eigenvalues shared by the channels, -exp(a) + i b, started at those of the skew HiPPO matrix."""
 
+    transitions = "rotating"
+
     def __init__(self, width: int, state: int = 64) -> None:
         super().__init__()
         eigenvalues = skew_hippo(state)

@@ -41,6 +41,8 @@ class GLAConfig(ModelConfig):
 class GLAMixer(SharedMixer):
     """S' = diag(alpha) S + k v^T, read by q. State: S, heads * key_width * (width / heads) numbers."""
 
+    transitions = "nonnegative"
+
     def __init__(
         self, width: int, heads: int = 4, key_width: int | None = None, rank: int = 16, chunk: int = GATED_CHUNK
     ) -> None:

@@ -38,6 +38,8 @@ class LinearRNNConfig(ModelConfig):
 class LinearRNNMixer(Mixer):
     """h' = lambda h + gamma B x, y = Re(C h) + D x. State: h, 2 * `state` numbers (real and imaginary parts)."""
 
+    transitions = "rotating"
+
     def __init__(
         self,
         width: int,

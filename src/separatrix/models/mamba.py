@@ -36,6 +36,8 @@ class MambaConfig(ModelConfig):
 class MambaMixer(SharedMixer):
     """State: the convolution's last inputs and h, inner * (taps - 1 + state) numbers with inner = expand * width."""
 
+    transitions = "nonnegative"
+
     def __init__(self, width: int, state: int = 16, expand: int = 2, taps: int = 4, rank: int | None = None) -> None:
         super().__init__()
         inner = expand * width

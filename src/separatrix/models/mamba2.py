@@ -53,6 +53,8 @@ class Mamba2Config(ModelConfig):
 class Mamba2Mixer(SharedMixer):
     """State: the convolution's last inputs, (taps - 1) * (inner + 2 * state) numbers, and h, inner * state."""
 
+    transitions = "nonnegative"
+
     def __init__(
         self,
         width: int,

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from separatrix.bounds.monotone import Transitions
 from separatrix.models.state import State, repeat_queries
 from separatrix.ops.alternatives import spread
 
@@ -58,6 +59,11 @@ class Mixer(nn.Module, ABC):
     causal: bool = True
     """Whether no output of `scan` depends on a later token."""
 
+    transitions: ClassVar[Transitions] = "unknown"
+    """What a step does to the state, the input given; holds for the class that says so (`declared`)."""
+    stages: ClassVar[int] = 1
+    """Parts of the state of which each depends on those before it: 2 where decays follow a running maximum."""
+
     reduces: ClassVar[str]
     """Which of `prefill` and `scan` gives the state of a context."""
     answers: ClassVar[str]
@@ -89,6 +95,21 @@ class Mixer(nn.Module, ABC):
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
         return self.decode(state, spread(x, which))
+
+
+def declared(mixer: Mixer) -> Transitions:
+    """The transitions a mixer's class declares; unknown where a class further down defines methods of its own.
+
+    >>> mamba = sx.models.create("mamba", sx.tasks.create("parity", length=4), width=4)
+    >>> sx.models.mixer.declared(mamba.blocks[0].mixer)
+    'nonnegative'
+    """
+    for base in type(mixer).__mro__:
+        if "transitions" in vars(base):
+            return base.transitions  # type: ignore[attr-defined]
+        if any(callable(value) and not name.startswith("__") for name, value in vars(base).items()):
+            return "unknown"
+    return "unknown"
 
 
 class SharedMixer(Mixer):

@@ -44,6 +44,9 @@ class MLSTMMixer(SharedMixer):
     C (K * K), n (K) and m (1).
     """
 
+    transitions = "nonnegative"
+    stages = 2  # memories follow the running maximum
+
     def __init__(self, width: int, heads: int = 4, expand: int = 2, taps: int = 4, chunk: int = CHUNK) -> None:
         super().__init__()
         inner = expand * width
@@ -63,18 +66,22 @@ class MLSTMMixer(SharedMixer):
 
     def project(self, mixed: Float[Tensor, "*B I"], x: Float[Tensor, "*B I"]) -> tuple[Tensor, ...]:
         """Queries, keys, values, log input gates and log forget gates of each head."""
-        q, k, v = (
-            torch.einsum("...gi,goi->...go", part.unflatten(-1, (weight.shape[0], -1)), weight).flatten(-2)
-            for part, weight in ((mixed, self.query), (mixed, self.key), (x, self.value))
-        )
-        enter, forget = self.gates(torch.cat([q, k, v], dim=-1)).chunk(2, dim=-1)  # (*B, H)
-        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in (q, k, v))
-        return q, k * self.per_head**-0.5, v, enter, F.logsigmoid(forget)
+        q, k, v, enter, forget = self.gated(mixed, blockwise(x, self.value))
+        return q, k * self.per_head**-0.5, v, enter, forget
 
-    def finish(self, y: Float[Tensor, "*B H V"], mixed: Tensor, z: Tensor) -> Float[Tensor, "*B D"]:
+    def gated(self, mixed: Float[Tensor, "*B I"], v: Float[Tensor, "*B I"]) -> tuple[Tensor, ...]:
+        """The same from the values, with keys not yet scaled."""
+        parts = blockwise(mixed, self.query), blockwise(mixed, self.key), v
+        weights = self.gates.weight.chunk(3, dim=1)  # so that the parts need not be joined
+        read = sum((F.linear(part, w) for part, w in zip(parts, weights, strict=True)), self.gates.bias)
+        enter, forget = read.chunk(2, dim=-1)  # (*B, H)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in parts)
+        return q, k, v, enter, F.logsigmoid(forget)
+
+    def finish(self, y: Float[Tensor, "*B H V"], mixed: Tensor, gate: Tensor) -> Float[Tensor, "*B D"]:
         """Each head normalised, then skip, gate and projection."""
         y = F.layer_norm(y, y.shape[-1:]).flatten(-2) * self.norm
-        return self.down((y + self.skip * mixed) * F.silu(z))
+        return self.down((y + self.skip * mixed) * gate)
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
         window, memory = (None, None) if state is None else (state[0], tuple(state[1:]))
@@ -82,7 +89,7 @@ class MLSTMMixer(SharedMixer):
         mixed = ops.causal_convolution(x, self.conv.weight[:, 0], self.conv.bias, window)
         q, k, v, enter, forget = self.project(mixed, x)
         y, after = normalised_attention(q, k, v, enter, forget, memory, self.chunk)
-        return self.finish(y, mixed, z), (last_inputs(x, window, self.taps), *after)
+        return self.finish(y, mixed, F.silu(z)), (last_inputs(x, window, self.taps), *after)
 
     def prefill(self, x: Float[Tensor, "B N D"], state: State | None = None) -> State:
         window, memory = (None, None) if state is None else (state[0], tuple(state[1:]))
@@ -96,19 +103,24 @@ class MLSTMMixer(SharedMixer):
         mixed, window = convolution_step(x, self.conv.weight[:, 0], self.conv.bias, state[0])
         q, k, v, enter, forget = self.project(mixed, x)
         y, after = normalised_step(q, k, v, enter, forget, tuple(state[1:]))
-        return self.finish(y, mixed, z), (window, *after)
+        return self.finish(y, mixed, F.silu(z)), (window, *after)
 
     def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         window, memory, total, top = state
         x, z = self.up(x).chunk(2, dim=-1)  # (R, I)
         rows, past = convolution_shares(x, self.conv.weight[:, 0], self.conv.bias, window)
         mixed = activate(rows, which, past)  # (B, Q, I)
-        q, k, v, enter, forget = self.project(mixed, spread(x, which))
+        q, k, v, enter, forget = self.gated(mixed, spread(blockwise(x, self.value), which))
         m = torch.maximum(forget + top[:, None], enter)
-        keep, add = torch.exp(forget + top[:, None] - m), torch.exp(enter - m) * (q * k).sum(-1)
+        keep, add = torch.exp(forget + top[:, None] - m), torch.exp(enter - m) * (q * k).sum(-1) * self.per_head**-0.5
         y = keep[..., None] * torch.einsum("bqhk,bhkv->bqhv", q, memory) + add[..., None] * v
         weight = keep * torch.einsum("bqhk,bhk->bqh", q, total) + add
-        return self.finish(normalised(y, weight, m), mixed, spread(z, which))
+        return self.finish(normalised(y, weight, m), mixed, spread(F.silu(z), which))
+
+
+def blockwise(x: Float[Tensor, "*B I"], weight: Float[Tensor, "G O W"]) -> Float[Tensor, "*B I"]:
+    """A linear map of each group of neighbouring channels."""
+    return torch.einsum("...gi,goi->...go", x.unflatten(-1, (weight.shape[0], -1)), weight).flatten(-2)
 
 
 class MLSTM(SequenceModel):

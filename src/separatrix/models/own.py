@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
 import sys
 from pathlib import Path
@@ -14,7 +12,7 @@ from jaxtyping import Float
 from pydantic import Field, create_model
 from torch import Tensor, nn
 
-from separatrix import trust
+from separatrix import source, trust
 from separatrix.errors import InputError, unknown
 from separatrix.models.causality import check_causal, check_forms, quiet
 from separatrix.models.config import ModelConfig
@@ -125,19 +123,10 @@ def from_file(name: str) -> type[SequenceModel]:
     if "\0" in name or not path.is_file():
         raise InputError(f"no file {file!r}: an architecture of one's own is named path/to/file.py:Class")
     trust.check(file, name)
-    text = path.read_bytes()
-    digest = hashlib.sha256(text).hexdigest()[:16]
+    digest = source.digest(path)
     module_name = f"{OWN}{digest}"
     if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise InputError(f"{file} cannot be run: {type(error).__name__}: {error}") from error
+        source.run(path, module_name)
     module = sys.modules[module_name]
     found = getattr(module, attribute, None)
     if found is None:
@@ -154,7 +143,10 @@ def from_class(found: Any, name: str, digest: str | None = None) -> type[Sequenc
         raise InputError(f"{name}: must be a class of torch.nn.Module, got {found!r}")
     fields: dict[str, Any] = {"name": (Literal[name], name)}
     if digest is not None:  # the file's content is part of what the model is
-        fields["code"] = (Literal[digest], Field(digest, description="hash of the file that defines it"))
+        fields["code"] = (
+            Literal[digest],
+            Field(digest, description="hash of the file that defines it, and of those it imports"),
+        )
     accepted = []
     for parameter in list(inspect.signature(found).parameters.values())[1:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

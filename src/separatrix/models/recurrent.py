@@ -60,6 +60,8 @@ class CellMixer(SharedMixer):
     `scan` runs the native kernel where there is one for the device and type of number, PyTorch's own loop elsewhere.
     """
 
+    transitions = "nonlinear"
+
     def __init__(self, width: int, kind: Kind) -> None:
         super().__init__()
         self.cell, self.kind = Cell(width, kind), kind

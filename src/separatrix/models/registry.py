@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from separatrix import source
 from separatrix.errors import unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.pickling import importable
@@ -29,6 +30,14 @@ _ARCHITECTURES = {
     "gla": "gla:GLA",
     "deltanet": "deltanet:DeltaNet",
     "gated-deltanet": "gated_deltanet:GatedDeltaNet",
+    "deltaproduct": "deltaproduct:DeltaProduct",
+    "kda": "kda:KDA",
+    "rwkv7": "rwkv7:RWKV7",
+    "hgrn2": "hgrn2:HGRN2",
+    "gated-convolution": "gated_convolution:GatedConvolution",
+    "rg-lru": "rg_lru:RGLRU",
+    "mingru": "minimal:MinGRU",
+    "minlstm": "minimal:MinLSTM",
     "slstm": "slstm:SLSTM",
     "mlstm": "mlstm:MLSTM",
 }
@@ -67,7 +76,8 @@ def _stamp(name: str) -> int:
     """What changes when a file an architecture comes from does, so that no stale class is served."""
     paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in name.split("+")]
     paths += [name.removeprefix("hf:")]
-    return 0 if "\0" in name else sum(os.stat(path).st_mtime_ns for path in paths if os.path.isfile(path))
+    files = [] if "\0" in name else [path for path in paths if os.path.isfile(path)]
+    return sum(source.stamp(path) if path.endswith(".py") else os.stat(path).st_mtime_ns for path in files)
 
 
 @lru_cache(maxsize=64)

@@ -51,6 +51,8 @@ class Retention(Computed, SharedMixer):
     absolute positions, gives the same products and spares the state a position.
     """
 
+    transitions = "rotating"
+
     log_decay: Tensor
     angles: Tensor
 

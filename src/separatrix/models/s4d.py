@@ -30,6 +30,8 @@ class S4DConfig(ModelConfig):
 class S4DMixer(DiagonalMixer):
     """Eigenvalues of every channel's own, of which one of each conjugate pair is kept."""
 
+    transitions = "rotating"
+
     def __init__(self, width: int, state: int = 32, init: Literal["lin", "inv"] = "lin") -> None:
         super().__init__()
         n = torch.arange(state, dtype=torch.float32)

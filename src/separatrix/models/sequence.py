@@ -13,23 +13,17 @@ from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
+from separatrix.models.convolved import mixer_of
 from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
+from separatrix.models.mlp import MLP
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.models.tied_head import TiedHead
 from separatrix.ops.alternatives import spread
 from separatrix.ops.gated_norm import rms_norm
-from separatrix.ops.swiglu import swiglu
 from separatrix.tasks.problem import Problem
 
 M = TypeVar("M", bound="SequenceModel")
-
-
-class SwiGLU(nn.Module):
-    """silu(first half) * second half (Shazeer 2020)."""
-
-    def forward(self, x: Float[Tensor, "*B M"]) -> Float[Tensor, "*B M/2"]:
-        return swiglu(x)
 
 
 class RMSNorm(nn.RMSNorm):
@@ -44,7 +38,6 @@ _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "layer": nn.LayerNorm,
     "rms": RMSNorm,
 }
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": lambda: nn.ReLU(inplace=True), "gelu": nn.GELU}
 
 
 class Block(nn.Module):
@@ -57,13 +50,7 @@ class Block(nn.Module):
         self.mixer = mixer
         self.mlp: nn.Sequential | None = None
         if config.mlp_width:
-            gated = config.activation == "swiglu"
-            self.mlp = nn.Sequential(
-                _NORMS[config.norm](config.width),
-                nn.Linear(config.width, (2 if gated else 1) * config.mlp_width),
-                SwiGLU() if gated else _ACTIVATIONS[config.activation](),
-                nn.Linear(config.mlp_width, config.width),
-            )
+            self.mlp = MLP(_NORMS[config.norm](config.width), config.width, config.mlp_width, config.activation)
 
     def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
         """The block's output from its input and its mixer's output."""
@@ -137,7 +124,7 @@ class SequenceModel(nn.Module):
             self.positions = LearnedPositions(task.length, width, config.embedding_std)
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
-        self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
+        self.blocks = BlockList(Block(config, self.build_layer(config, layer)) for layer in range(config.layers))
         self.norm = _NORMS[config.norm](width)
         self.head = self.build_head()
 
@@ -153,6 +140,11 @@ class SequenceModel(nn.Module):
     @abstractmethod
     def build_mixer(cls, config: Any, layer: int) -> Mixer:
         """The mixer of one layer (0 is nearest the input) for a configuration of the class's own type."""
+
+    @classmethod
+    def build_layer(cls, config: Any, layer: int) -> Mixer:
+        """The mixer of one layer, with the short convolution asked for."""
+        return mixer_of(cls, config, layer)
 
     @classmethod
     def for_task(cls: type[M], task: Problem, **options: Any) -> M:

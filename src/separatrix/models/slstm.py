@@ -46,6 +46,8 @@ class SLSTMMixer(Mixer):
     State: the convolution's last inputs, (taps - 1) * width numbers, and h, c, n, m, 4 * width.
     """
 
+    transitions = "nonlinear"
+
     def __init__(self, width: int, heads: int = 4, taps: int = 4) -> None:
         super().__init__()
         self.heads, self.taps = heads, taps

@@ -69,6 +69,8 @@ class Attention(SharedMixer):
     matter, so that the cache of a sliding window needs no counter of the tokens before it.
     """
 
+    transitions = "attention"
+
     def __init__(
         self,
         width: int,

@@ -25,7 +25,8 @@ def reference(x: Tensor) -> Tensor:
     return F.silu(gate) * value
 
 
-def _run(x: Tensor) -> Tensor:
+def run(x: Tensor) -> Tensor:
+    """The kernel's forward pass, for tensors it takes."""
     x = x.contiguous()
     y = _shape(x)
     kernel("swiglu_forward", x)(x.shape[:-1].numel(), y.shape[-1], address(x), address(y))
@@ -36,7 +37,8 @@ def _shape(x: Tensor) -> Tensor:
     return x.new_empty(*x.shape[:-1], x.shape[-1] // 2)
 
 
-def _run_backward(x: Tensor, grad_y: Tensor) -> Tensor:
+def run_backward(x: Tensor, grad_y: Tensor) -> Tensor:
+    """The kernel's backward pass: the gradient at x."""
     x, grad_y = x.contiguous(), grad_y.contiguous()
     grad = x.new_empty(x.shape)
     kernel("swiglu_backward", x)(x.shape[:-1].numel(), grad_y.shape[-1], *(address(t) for t in (x, grad_y, grad)))
@@ -44,7 +46,7 @@ def _run_backward(x: Tensor, grad_y: Tensor) -> Tensor:
 
 
 _backward = operator(
-    "swiglu_backward", "(Tensor x, Tensor grad_y) -> Tensor", _run_backward, lambda x, grad_y: x.new_empty(x.shape)
+    "swiglu_backward", "(Tensor x, Tensor grad_y) -> Tensor", run_backward, lambda x, grad_y: x.new_empty(x.shape)
 )
 
 
@@ -56,4 +58,4 @@ def _gradient(ctx: Any, grad_y: Tensor) -> Tensor:
     return _backward(*ctx.saved_tensors, grad_y)
 
 
-_forward = operator("swiglu", "(Tensor x) -> Tensor", _run, _shape, (_setup, _gradient))
+_forward = operator("swiglu", "(Tensor x) -> Tensor", run, _shape, (_setup, _gradient))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
@@ -22,6 +22,12 @@ _WORDS = 624
 _HEAD = 3  # 64-bit words before the twister's: the seed; left and seeded, 32 bits each; next
 _STATE_BYTES = 5056
 _LEFT_SEEDED = 1 | 1 << 32  # left = 1: the first draw twists the fresh state; seeded = 1
+
+
+class SplitGenerator(torch.Generator):
+    """A generator that knows which split it draws for: finite data sets keep the splits' examples apart by it."""
+
+    split: Split
 
 
 def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
@@ -40,19 +46,26 @@ def stream(seed: int, split: Split | str, index: int = 0) -> torch.Generator:
         raise unknown("split", split, get_args(Split))
     if seed < 0 or index < 0:
         raise InputError(f"seed and index must be at least 0, got {seed} and {index}")
-    return keyed_generator(f"separatrix/{seed}/{split}/{index}")
+    generator = SplitGenerator()
+    generator.split = cast(Split, split)
+    generator.set_state(_state_of(f"separatrix/{seed}/{split}/{index}"))
+    return generator
 
 
 def keyed_generator(key: str) -> torch.Generator:
     """The CPU generator whose whole state is the digest of a key."""
+    generator = torch.Generator()
+    generator.set_state(_state_of(key))
+    return generator
+
+
+def _state_of(key: str) -> Tensor:
     digest = bytearray(hashlib.shake_256(key.encode()).digest(4 * _WORDS))
     state = _fresh_state().clone()
     words = state[: 8 * (_HEAD + _WORDS)].view(torch.int64)
     words[0] = 0
     words[_HEAD:] = torch.frombuffer(digest, dtype=torch.int32).to(torch.int64) & 0xFFFFFFFF
-    generator = torch.Generator()
-    generator.set_state(state)
-    return generator
+    return state
 
 
 @lru_cache(maxsize=1)

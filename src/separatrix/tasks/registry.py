@@ -32,6 +32,7 @@ _STREAMS = {
     "induction": "streams.induction:Induction",
     "composition": "streams.composition:Composition",
     "noisy-recall": "streams.noisy_recall:NoisyRecall",
+    "compositional-recall": "streams.compositional:CompositionalRecall",
     "compression": "streams.compression:Compression",
     "memorisation": "streams.memorisation:Memorisation",
     "stack-manipulation": "streams.stack:StackManipulation",

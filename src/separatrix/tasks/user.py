@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 from operator import index
@@ -17,7 +14,7 @@ from jaxtyping import Bool, Int
 from pydantic import Field, create_model, model_validator
 from torch import Tensor
 
-from separatrix import trust
+from separatrix import source, trust
 from separatrix.errors import InputError, unknown
 from separatrix.tasks.base import Batch, Task
 from separatrix.tasks.problem import Problem
@@ -62,7 +59,7 @@ def task(
 class FromFile(Problem):
     """What tasks from files have besides: the file's hash, and pickling by name, for the workers of a data loader."""
 
-    source_sha256: str = Field(description="hash of the file the task stands in")
+    source_sha256: str = Field(description="hash of the file the task stands in, and of those it imports")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _again, (self.name, {name: getattr(self, name) for name in type(self).model_fields})
@@ -209,10 +206,10 @@ def user_family(name: str) -> type[Problem]:
     path, _, attribute = name.rpartition(":")
     trust.check(path, name)
     try:
-        source = Path(path).read_bytes()
+        digest = source.digest(path)
     except (OSError, ValueError):  # there is none, or a name that no file can have
         raise InputError(f"no Python file at {path!r}") from None
-    return _family(name, path, attribute, hashlib.sha256(source).hexdigest()[:16])
+    return _family(name, path, attribute, digest)
 
 
 @lru_cache(maxsize=64)
@@ -253,17 +250,8 @@ def _from_function(function: Any, base: Any, identity: dict[str, Any]) -> Any:
 
 
 def _members(path: str) -> dict[str, Any]:
-    """The functions and classes that a file defines, by name. The file is executed."""
-    module_name = f"separatrix_user_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"{path} could not be executed: {_said(error)}") from error
+    """The functions and classes that a file defines, by name. The file is executed, and those that it imports."""
+    module = source.run(path, module_name := f"separatrix_user_{Path(path).stem}")
     return {
         name: member
         for name, member in vars(module).items()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import pytest
@@ -22,7 +23,7 @@ from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import architecture, measured_numbers, names
 from separatrix.models.own import WholePast
-from separatrix.tasks import create
+from separatrix.tasks import StreamTask, create
 
 RECALL = {
     "id": "recall", "title": "Recall", "about": "", "ability": "recall", "recalled": True,
@@ -409,3 +410,28 @@ def test_a_tuned_question_is_like_another_whatever_the_rates_chosen_and_unlike_a
     other = low.replace(choice={**choice, "tuning": {**TUNED, "first": 20}})
     assert not same_conditions(low, other)
     assert not same_conditions(low, high.replace(training={**high.training, "steps": 1}))
+
+
+# streams -------------------------------------------------------------------------------------------------------------
+RUNNING = {
+    "id": "running", "title": "Running product", "about": "", "ability": "state tracking",
+    "task": {"name": "state-tracking", "machine": "S3"}, "lengths": [8], "training": {"longest": 4},
+}  # fmt: skip
+
+
+def test_a_card_asks_streams_too(tmp_path, untimed):
+    card = make_card(LSTM, Store(tmp_path), minutes=5.0, workers=1, battery=battery(RUNNING, seeds=(0,)))
+    (question,) = card.questions
+    assert question.chance == pytest.approx(1 / 6) and question.recurrent_bits == pytest.approx(math.log2(6))
+    assert question.trials[0].answers == 32 * 8  # every token of the test, twice as long as what was trained on
+    assert not card.missing
+    assert read_card(write_card(card, tmp_path / "card.json")) == card
+
+
+@pytest.mark.parametrize("name", names())
+def test_the_battery_of_streams_fits_every_family(name):
+    asked = load("streams")
+    trials = asked.trials({"name": name, "width": 16})
+    assert all(isinstance(planned.config.task, StreamTask) for planned in trials)
+    assert asked.tuning is not None and len(trials) == len(asked.seeds) * len(list(asked.questions()))
+    assert {planned.probe.ability for planned in trials} == {"recall", "state tracking", "brackets"}

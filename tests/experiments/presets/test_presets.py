@@ -123,7 +123,7 @@ def test_the_laptop_preset_has_what_the_figures_ask_for():
     assert {"figure2", "figure3", "figure4"} == {panel.figure for panel in panels.values()}
 
 
-@pytest.mark.parametrize("name", ["quick", "laptop"])
+@pytest.mark.parametrize("name", ["quick", "laptop", "mqar", "mqar-paper", "state-tracking"])
 def test_comparisons_are_at_equal_widths_and_steps_and_rates_are_chosen(name):
     """No panel shows a budget in place of an architecture: what differs within one is the architecture."""
     preset = presets.load(name)
@@ -131,7 +131,12 @@ def test_comparisons_are_at_equal_widths_and_steps_and_rates_are_chosen(name):
         assert preset.tuning_of(panel) is not None and len(preset.tuning_of(panel).rates) > 1
         trials = [trial for trial in panel.trials(preset.training) if trial.model.name != "elman"]
         assert len({trial.training.content_hash() for trial in trials}) == 1
-        assert panel.id == "mamba-widths" or len({trial.model.width for trial in trials}) == 1
+        widths: dict[str, set[int]] = {}
+        for trial in trials:
+            widths.setdefault(trial.model.name, set()).add(trial.model.width)
+        if panel.id != "mamba-widths":
+            assert len(set(map(frozenset, widths.values()))) == 1
+            assert panel.draw == "state" or max(map(len, widths.values())) == 1
     for frontier in preset.frontiers:
         assert frontier.plan(preset.training, preset.tuning).tuning is not None
 
@@ -163,3 +168,46 @@ def test_figures_of_a_preset():
     assert {panel.figure for panel in quick.only("figure2").panels} == {"figure2"}
     with pytest.raises(InputError, match="did you mean 'figure2'"):
         quick.only("figure-2")
+
+
+# widths, tasks that change with the length, streams ------------------------------------------------------------------
+def test_a_panel_may_say_the_widths_of_its_models(tmp_path):
+    text = PANEL.replace("lengths = [4, 8]\n", "lengths = [4, 8]\nwidths = [3, 5]\n", 1).replace(
+        'name = "lstm", width = 4', 'name = "lstm"'
+    )
+    preset = write(tmp_path, text)
+    found = {(t.model.name, t.model.width) for t in preset.trials()}
+    assert found == {("lstm", 3), ("lstm", 5), ("gru", 4)}  # a model's own width stands
+    own = write(tmp_path, text.replace('name = "lstm"', 'name = "lstm", widths = [7]'))
+    assert {(t.model.name, t.model.width) for t in own.trials()} == {("lstm", 7), ("gru", 4)}
+    assert {t.model.width for t in own.changed({"model.width": 6}).trials()} == {6}
+
+
+def test_a_task_may_change_with_the_length(tmp_path):
+    text = PANEL.replace("lengths = [4, 8]\n", "lengths = [4, 8]\ntask_at = { 8 = { layout = 'interleaved' } }\n", 1)
+    preset = write(tmp_path, text)
+    assert {(t.task.length, t.task.layout) for t in preset.trials()} == {(4, "concatenated"), (8, "interleaved")}
+    assert {t.task.layout for t in preset.changed({"task.layout": "concatenated"}).trials()} == {"concatenated"}
+    with pytest.raises(InputError, match="task_at names length 6, which is not in"):
+        write(tmp_path, text.replace("8 = { layout", "6 = { layout"))
+
+
+@pytest.mark.parametrize("name", ["mqar", "mqar-paper"])
+def test_recall_is_compared_over_widths_lengths_and_pairs(name):
+    panels = {panel.id: panel for panel in presets.load(name).panels}
+    trials = panels["mqar"].trials(presets.load(name).training)
+    assert {t.model.name for t in trials} >= {
+        "transformer", "mamba", "mamba2", "gla", "deltanet", "gated-deltanet", "retnet",
+    }  # fmt: skip
+    for values in ({t.model.width for t in trials}, {(t.task.length, t.task.pairs) for t in trials}):
+        assert len(values) >= 3
+    published = [t for panel in panels.values() for t in panel.trials({}) if t.task.vocabulary_size == 8192]
+    assert {(t.task.length, t.task.pairs, t.model.width) for t in published} >= {(64, 4, 64)}
+
+
+def test_state_is_tracked_beyond_the_lengths_trained_on():
+    preset = presets.load("state-tracking")
+    trials = preset.trials()
+    assert {t.task.machine for t in trials} >= {"parity", "S3", "A5"}
+    assert {t.model.name for t in trials} >= {"linear-rnn", "lstm", "deltanet", "mamba", "transformer"}
+    assert all(t.trained.length < t.task.length for t in trials)

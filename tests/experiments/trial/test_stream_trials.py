@@ -9,9 +9,11 @@ import pytest
 import torch
 
 import separatrix as sx
+from separatrix import InputError
 from separatrix.experiments.engines.run_trial import load_trained, run_trial
 from separatrix.experiments.search.tuning import tokens_per_step
 from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial import trainer as trainers
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.trainer import Trainer
 from separatrix.tasks import UNLABELLED, stream
@@ -88,3 +90,45 @@ def test_a_budget_in_tokens_counts_the_stream_alone():
     trainer = Trainer(config)
     trainer.train_to(3)
     assert trainer.progress.tokens == 3 * tokens_per_step(config)
+
+
+# lengths beyond those trained on -------------------------------------------------------------------------------------
+def test_a_trial_may_train_and_validate_on_shorter_streams_than_it_is_tested_on(monkeypatch):
+    config = trial(length=24, training={"longest": 8, "steps": 20})
+    trainer = Trainer(config)
+    assert {trainer.batch(step).inputs.shape[1] for step in range(5)} == {8}
+    assert tokens_per_step(config) == 16 * 8
+    read: dict[str, set[int]] = {}
+    measure = trainers.evaluate
+    monkeypatch.setattr(
+        trainers, "evaluate", lambda *given: read.setdefault(given[3], set()).add(given[1].length) or measure(*given)
+    )
+    list(trainer.run())
+    measured = trainer.test()
+    assert read == {"validation": {8}, "test": {24}}
+    assert measured.answers == 80 * 24 and list(measured.accuracy_by_group) == [f"position {i}" for i in range(24)]
+
+
+def test_random_lengths_end_at_the_longest_trained_on():
+    trainer = Trainer(trial(length=24, training={"longest": 5, "lengths": "random"}))
+    assert {trainer.batch(step).inputs.shape[1] for step in range(60)} == {1, 2, 3, 4, 5}
+
+
+def test_the_task_s_own_length_is_trained_on_unless_another_is_asked_for():
+    config = trial(length=8)
+    assert config.trained is config.task
+    assert "longest" not in config.model_dump(mode="json")["training"]  # identities of older trials stay
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "message"),
+    [
+        ("state-tracking", 9, "training.longest must be a length of the task up to 8, got 9"),
+        ("mqar", 7, "training.longest must be a length of the task up to 8, got 7"),
+    ],
+)
+def test_other_longest_lengths_are_one_clear_line(name, longest, message):
+    options = {"pairs": 1} if name == "mqar" else {}
+    with pytest.raises(InputError, match=message) as caught:
+        trial(name, training={"longest": longest}, **options)
+    assert "\n" not in str(caught.value)

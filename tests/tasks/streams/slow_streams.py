@@ -72,6 +72,18 @@ def composition(task: StreamTask, inputs: list[int]) -> Labels:
     return [None] * task.values + said
 
 
+def compositional_recall(task: StreamTask, inputs: list[int]) -> Labels:
+    book, said, c, size = {}, [], task.key_tokens, task.key_tokens + task.value_tokens
+    for i in range(0, len(inputs), size):
+        key, value = tuple(inputs[i : i + c]), [token - task.keys for token in inputs[i + c : i + size]]
+        if i < len(inputs) // 2:
+            book[key] = value
+            said += [None] * size
+        else:
+            said += [None] * (c - 1) + book[key] + [None]
+    return said
+
+
 def compression(task: StreamTask, inputs: list[int]) -> Labels:
     n = len(inputs) // 2
     return [None] * n + [inputs[place - task.alphabet] for place in inputs[n:]]

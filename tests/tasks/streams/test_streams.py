@@ -27,6 +27,9 @@ SETTINGS = [
     ("composition", {"length": 9, "values": 5, "hops": 3}),
     ("noisy-recall", {"length": 12, "keys": 3, "values": 2, "noise": 0.4}),
     ("noisy-recall", {"length": 4, "keys": 2, "values": 2, "noise": 1.0}),
+    ("compositional-recall", {"length": 18, "pairs": 3, "keys": 2, "values": 4}),
+    ("compositional-recall", {"length": 40, "pairs": 4, "keys": 3, "key_tokens": 3, "values": 5, "value_tokens": 2}),
+    ("compositional-recall", {"length": 8, "pairs": 2, "keys": 2, "key_tokens": 1, "values": 3}),
     ("compression", {"length": 12, "alphabet": 4}),
     ("memorisation", {"length": 7, "keys": 5, "values": 3}),
     ("stack-manipulation", {"length": 30, "alphabet": 3}),
@@ -43,6 +46,10 @@ EXAMPLES = [  # what the docstrings say
     ("induction", {"length": 6, "alphabet": 4}, [2, 4, 3, 0, 1, 4], "· · · · · 3"),
     ("composition", {"length": 4, "values": 3, "hops": 2}, [1, 2, 0, 0], "· · · 2"),
     ("noisy-recall", {"length": 6, "keys": 2, "values": 2}, [1, 2, 4, 9, 1, 2], "· · · · 0 ·"),
+    (
+        *("compositional-recall", {"length": 12, "pairs": 2, "keys": 2, "values": 4}),
+        *([0, 1, 5, 1, 1, 2, 1, 1, 2, 0, 1, 5], "· · · · · · · 0 · · 3 ·"),
+    ),
     ("compression", {"length": 6, "alphabet": 3}, [2, 0, 1, 4, 5, 3], "· · · 0 1 2"),
     ("memorisation", {"length": 3, "keys": 4, "values": 4, "map_seed": 29}, [3, 1, 3], "0 2 0"),
     ("stack-manipulation", {"length": 5, "alphabet": 2}, [1, 0, 2, 2, 2], "1 0 1 empty empty"),
@@ -114,6 +121,8 @@ def test_streams_outside_the_domain(name, inputs):
         ("induction", {"length": 2}, "length"),
         ("composition", {"length": 8}, "need a length of 9, got 8"),
         ("noisy-recall", {"length": 2}, "must be even and at least 4, two pairs, got 2"),
+        ("compositional-recall", {"length": 20, "pairs": 4}, "shown and asked, make a length of 24, got 20"),
+        ("compositional-recall", {"length": 24, "pairs": 4, "keys": 1}, "make 1 keys of 2, too few for 4 pairs"),
         ("compression", {"length": 7}, "length must be even, a place for every token, got 7"),
         ("mqar", {"length": 40, "pairs": 8, "passes": 2}, "need a length of 48, got 40"),
         ("mqar", {"length": 64, "pairs": 2, "updates": 3}, "of 2 pairs at most so many get another value, got 3"),
@@ -178,3 +187,29 @@ def test_streams_are_data_sets(tmp_path):
     )
     assert len(list(sx.tasks.as_dataset(task, examples=10))) == 10
     assert sx.tasks.write(sx.tasks.as_dataset(task, examples=10), tmp_path / "streams.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [0, 1, 5, 0, 1, 2, 0, 1, 2, 0, 1, 5],  # a key twice
+        [0, 1, 5, 1, 1, 2, 1, 1, 2, 1, 0, 5],  # asked for a key that was not shown
+        [0, 1, 5, 1, 1, 2, 1, 1, 2, 0, 1, 4],  # fed what it should not have said
+        [0, 1, 5, 1, 1, 2, 1, 1, 2, 1, 1, 2],  # one asked twice, another never
+        [0, 1, 5, 1, 5, 2, 1, 5, 2, 0, 1, 5],  # a key of a value's token
+    ],
+)
+def test_keys_of_several_tokens_outside_the_domain(inputs):
+    task = sx.tasks.create("compositional-recall", length=12, pairs=2, keys=2, values=4)
+    assert not bool(task.valid(torch.tensor([inputs])))
+
+
+def test_keys_of_several_tokens_are_drawn_alike():
+    task = sx.tasks.create("compositional-recall", length=12, pairs=2, keys=2, values=2)
+    drawn = task.sample(12_000, stream(0, "train")).inputs
+    first, second = drawn[:, 0] * 2 + drawn[:, 1], drawn[:, 3] * 2 + drawn[:, 4]
+    counts = torch.bincount(first * 4 + second, minlength=16).view(4, 4)
+    assert (counts.diagonal() == 0).all()
+    off = counts[~torch.eye(4, dtype=torch.bool)].double()
+    assert float(((off - 1000) ** 2 / 1000).sum()) < 31.3  # chi-square, 11 degrees of freedom, 0.1 %
+    assert 5700 < int((drawn[:, 6:8] == drawn[:, 0:2]).all(dim=1).sum()) < 6300  # asked in either order

@@ -31,6 +31,49 @@ def made(count, length, seed):
     labels[:, 0] = -100
     return inputs, labels
 
+def padded(labelled, left):
+    def batch(count, length, seed):
+        inputs = np.full((count, length), 1 + seed % 2)
+        inputs[:, : 2 if left else 0] = 0
+        inputs[:, length if left else 2 :] = 0
+        return inputs, np.where(inputs > 0, inputs, 1 if labelled else -100)
+    return stream_task(vocabulary=4, padding=0)(batch)
+
+on_the_right, on_the_left, labelled_padding = padded(False, False), padded(False, True), padded(True, False)
+
+class Numbers(torch.utils.data.Dataset):
+    def __len__(self):
+        return 400
+
+    def __getitem__(self, i):
+        inputs = torch.tensor([i % 200 * 31 // 7**j % 7 for j in range(6)])
+        return inputs, (inputs + 1) % 7
+
+@stream_task(vocabulary=7)
+def stored():
+    """a data set of one's own"""
+    return Numbers()
+
+@stream_task(vocabulary=7)
+def loaded():
+    return torch.utils.data.DataLoader(Numbers(), batch_size=64)
+
+@stream_task(vocabulary=7)
+def in_arrays():
+    return [(np.array([1, 2]), [2, 3])] * 3
+
+@stream_task(vocabulary=7)
+def of_two_lengths():
+    return [([1, 2], [2, 3]), ([1], [2])]
+
+@stream_task(vocabulary=7)
+def empty():
+    return []
+
+@stream_task(vocabulary=7)
+def no_pairs():
+    return [1, 2]
+
 class Doubled(StreamTask):
     """Twice the token before, modulo S."""
 
@@ -145,7 +188,7 @@ def test_they_are_trained_and_pickled_like_any_other(file, member):
         ("raises", r"raises on tokens \[[01], [01], [01]\] raised ZeroDivisionError"),
         ("too_few", r"expected 3 labels, got \[0\]"),
         ("outside", "expected labels from 0 to 1, or None, got 2"),
-        ("two", r"must take \(tokens\), or \(count, length, seed\), got \(a, b\)"),
+        ("two", r"must take \(tokens\), or \(count, length, seed\), or nothing for a data set, got \(a, b\)"),
         ("narrow", r"expected inputs as integers of shape \(4, 3\), got int64 of shape \(4, 2\)"),
         ("floats", r"expected inputs as integers of shape \(4, 3\), got float32 of shape \(4, 3\)"),
         ("silent", "a batch asks nothing: all of its labels are -100"),
@@ -162,3 +205,62 @@ def test_wrong_functions_are_one_clear_line(file, member, message):
 def test_labels_that_look_ahead_are_found_by_enumeration(file):
     with pytest.raises(InputError, match="the label at place 0 depends on a later token"):
         sx.bounds.memory_profile(sx.tasks.create(f"{file}:ahead", length=3))
+
+
+def test_padding_stands_on_the_right_and_asks_nothing(file):
+    drawn = sx.tasks.create(f"{file}:on_the_right", length=5).sample(3, stream(0, "train"))
+    assert (drawn.labels[:, 2:] == UNLABELLED).all() and (drawn.labels[:, :2] > 0).all()
+    for member, message in (
+        (
+            "on_the_left",
+            r"padding \(token 0\) stands at place 1 of stream 0 with tokens after it: put padding on the right",
+        ),
+        ("labelled_padding", r"padding \(token 0\) is labelled: expected -100 there"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            sx.tasks.create(f"{file}:{member}", length=5).sample(3, stream(0, "train"))
+        assert "\n" not in str(caught.value)
+
+
+# data sets -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("member", ["stored", "loaded"])
+def test_a_data_set_is_a_stream_as_it_is(file, member):
+    task = sx.tasks.create(f"{file}:{member}", length=6)
+    drawn = {split: task.sample(2000, stream(0, split)) for split in ("train", "validation", "test")}
+    seen = {split: {tuple(row) for row in batch.inputs.tolist()} for split, batch in drawn.items()}
+    assert all(torch.equal(batch.labels, (batch.inputs + 1) % 7) for batch in drawn.values())
+    assert not (seen["train"] & seen["test"] or seen["train"] & seen["validation"] or seen["test"] & seen["validation"])
+    assert len(set().union(*seen.values())) == len({tuple(task.rows.inputs[i].tolist()) for i in range(400)})
+    assert len(seen["train"]) > 3 * len(seen["test"]) > 0
+    assert torch.equal(task.sample(5, stream(1, "train")).inputs, task.sample(5, stream(1, "train")).inputs)
+
+
+def test_a_data_set_is_trained_on_like_any_other_stream(file):
+    training = {"steps": 4, "warmup": 1, "validation_contexts": 8, "test_contexts": 8, "batch_size": 4}
+    trainer = Trainer(
+        TrialConfig(task={"name": f"{file}:stored", "length": 6}, model={"name": "gru"}, training=training)
+    )
+    trainer.train_to(4)
+    assert trainer.test().answers == 8 * 6
+
+
+@pytest.mark.parametrize(
+    ("member", "length", "message"),
+    [
+        ("stored", 5, r"expected inputs as integers of shape \(2, 5\), got int64 of shape \(2, 6\)"),
+        ("in_arrays", 2, "none of its 3 examples falls to (test|train)"),
+        ("of_two_lengths", 2, r"expected examples of one length, got \[\(1,\), \(2,\)\]"),
+        ("empty", 2, "its data set is empty"),
+        ("no_pairs", 2, r"expected \(inputs, labels\) of its data set, got int"),
+    ],
+)
+def test_data_sets_that_are_none_are_one_clear_line(file, member, length, message):
+    with pytest.raises(InputError, match=message) as caught:
+        for split in ("test", "train"):
+            sx.tasks.create(f"{file}:{member}", length=length).sample(2, stream(0, split))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_data_set_wants_to_know_the_split(file):
+    with pytest.raises(InputError, match="has parts: draw with sx.tasks.stream"):
+        sx.tasks.create(f"{file}:stored", length=6).sample(2, torch.Generator().manual_seed(0))

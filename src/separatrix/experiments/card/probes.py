@@ -16,6 +16,9 @@ from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import measured_numbers, size_for_state
 
+BATTERIES = ("streams",)
+"""Further batteries that come with separatrix, by name."""
+
 Ability = Literal["recall", "brackets", "equality", "state tracking"]
 
 
@@ -146,11 +149,25 @@ def _smaller(asked: TrialConfig, options: dict[str, Any], numbers: int, heads: i
 
 def standard() -> Battery:
     """The battery that comes with separatrix, and that the stored references were put to."""
-    return parse(files(__package__).joinpath("probes.toml").read_text(encoding="utf-8"), "probes.toml")
+    return shipped("probes")
+
+
+def shipped(name: str) -> Battery:
+    """One of the batteries that come with separatrix: `probes`, the standard one, or one of `BATTERIES`."""
+    return parse(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml")
 
 
 def load(path: str | Path) -> Battery:
-    """A battery of one's own, from a TOML file. Raises InputError for a wrong one."""
+    """A battery by its name, one of `BATTERIES`, or of one's own, from a TOML file.
+
+    Raises InputError for a wrong one.
+
+    >>> from separatrix.experiments.card.probes import load
+    >>> [probe.id for probe in load("streams").probes][:2]
+    ['multi-query-recall', 'overwriting']
+    """
+    if str(path) in BATTERIES:
+        return shipped(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:

@@ -109,12 +109,12 @@ def _kind(trial: TrialConfig) -> str:
 
 
 def _seconds(trial: TrialConfig, pace: _Pace) -> float:
-    training, length = trial.training, trial.task.length
+    training, length = trial.training, trial.trained.length
     mean_length = length if training.lengths == "full" else length / 2
     steps = training.steps * pace.of(training.batch_size, int(mean_length))
     validations = -(-training.steps // training.validate_every)
-    contexts = validations * training.validation_contexts + training.test_contexts
-    return steps + pace.per_token * contexts * length / 3
+    read = validations * training.validation_contexts * length + training.test_contexts * trial.task.length
+    return steps + pace.per_token * read / 3
 
 
 def _pace(trial: TrialConfig) -> _Pace:
@@ -135,7 +135,7 @@ def _nearest(trial: TrialConfig, length: int) -> int:
 
 def _step(trial: TrialConfig, length: int, contexts: int) -> float:
     """Processor seconds of a step of so many contexts, whatever else runs; the first step pays for set-up."""
-    training = trial.training.replace(steps=STEPS, warmup=0, batch_size=contexts, lengths="full")
+    training = trial.training.replace(steps=STEPS, warmup=0, batch_size=contexts, lengths="full", longest=None)
     task = trial.task.at_length(length)
     with one_thread():
         trainer = Trainer(TrialConfig(task=task, model=trial.model, training=training, seed=0))

@@ -71,7 +71,7 @@ class Tuning(Config):
 
 def tokens_per_step(trial: TrialConfig) -> int:
     """Context and query tokens of one step of training, the mean where lengths are random."""
-    training, task = trial.training, trial.task
+    training, task = trial.training, trial.trained
     length = task.length if training.lengths == "full" else sum(task.lengths) / len(task.lengths)
     return max(1, round(training.batch_size * task.tokens_read(length, training.queries)))
 

@@ -30,6 +30,12 @@ class TrainingConfig(Config):
     lengths: Literal["full", "random"] = Field(
         "full", description="train at the full length, or at one random admissible length per batch"
     )
+    longest: int | None = Field(
+        None,
+        ge=1,
+        description="longest length trained and validated on, where that is not the task's, which is the test's",
+        exclude_if=lambda longest: longest is None,  # configurations older than the field keep their identities
+    )
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
     warmup: int = Field(
         100, ge=0, description="steps of linear warm-up; unless set, a tenth of all where they are 100 or fewer"
@@ -105,6 +111,22 @@ class TrialConfig(Config):
         description="weights to train from, in place of random ones",
         exclude_if=lambda start: start is None,  # configurations older than the field keep their identities
     )
+
+    @model_validator(mode="after")
+    def _trains_shorter(self) -> TrialConfig:
+        if (longest := self.training.longest) is None:
+            return self
+        if longest not in self.task.lengths:
+            raise ValueError(f"training.longest must be a length of the task up to {self.task.length}, got {longest}")
+        if (self.trained.answers, self.trained.query_offset) != (self.task.answers, self.task.query_offset):
+            raise ValueError(f"{self.task.name} has other answers at length {longest}: leave training.longest out")
+        return self
+
+    @property
+    def trained(self) -> Problem:
+        """The task at the longest length that is trained and validated on: the test may be longer."""
+        longest = self.training.longest
+        return self.task if longest is None else self.task.at_length(longest)
 
     def identity(self) -> str:
         """The trial's name in every store: 16 hex digits of the hash of everything that decides its result."""

@@ -33,8 +33,8 @@ class Trainer:
 
     def __init__(self, config: TrialConfig, device: torch.device | str = "cpu") -> None:
         self.config, self.training, self.device = config, config.training, torch.device(device)
-        self.task = config.task
-        self.queries = min(self.training.queries, self.task.query_count)
+        self.task, self.trained = config.task, config.trained
+        self.queries = min(self.training.queries, self.trained.query_count)
         self.model = start(config).to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -98,12 +98,12 @@ class Trainer:
     def batch(self, step: int) -> Examples:
         """The examples of one training step."""
         generator = stream(self.config.seed, "train", step)
-        length = self.task.length
+        length = self.trained.length
         if self.training.lengths == "random":
-            admissible = self.task.lengths
+            admissible = self.trained.lengths
             length = admissible[int(torch.randint(len(admissible), (), generator=generator))]
         queries = min(self.queries, length) if self.queries > 1 else 1
-        return self.task.sample(self.training.batch_size, generator, queries=queries, length=length).to(self.device)
+        return self.trained.sample(self.training.batch_size, generator, queries=queries, length=length).to(self.device)
 
     def _validate(self) -> Measurement:
         """Measure on the validation examples, record it, and decide whether to stop."""
@@ -134,4 +134,5 @@ class Trainer:
         return measured
 
     def _evaluate(self, split: Split, contexts: int) -> Measurement:
-        return evaluate(self.model, self.task, self.config.seed, split, contexts, self.queries, self.device)
+        task = self.task if split == "test" else self.trained
+        return evaluate(self.model, task, self.config.seed, split, contexts, self.queries, self.device)

@@ -63,6 +63,21 @@ def leaves(cache: Any, batch: int) -> list[Tensor]:
     return list(found.values())
 
 
+def counters(value: Any, batch: int) -> list[Any]:
+    """What a cache keeps beside the tensors of its examples, such as how many tokens it has read."""
+    if isinstance(value, Tensor):
+        return [] if value.ndim and value.shape[0] == batch else [value]
+    if isinstance(value, bool | int | float):
+        return [value]
+    if isinstance(value, list | tuple):
+        return [found for item in value for found in counters(item, batch)]
+    if isinstance(value, dict):
+        return [found for item in value.values() for found in counters(item, batch)]
+    if type(value).__module__.startswith("transformers.") and hasattr(value, "__dict__"):
+        return [c for name, item in vars(value).items() if not name.endswith("config") for c in counters(item, batch)]
+    return []
+
+
 def _flatten(state: CacheState) -> tuple[list[Tensor], Any]:
     return leaves(state.cache, state.batch), state
 

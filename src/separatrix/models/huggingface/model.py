@@ -48,6 +48,10 @@ class HuggingFace(SequenceModel):
         nn.Module.__init__(self)
         if config.tied:
             raise InputError(f"{config.name} has a head of its own: tied is for models of this library")
+        if config.convolution is not None:
+            raise InputError(
+                f"{config.name} has the convolutions of Transformers: convolution is for models of this library"
+            )
         self.task, self.config, self.query_offset = task, config, task.query_offset
         from transformers import AutoModel
 
@@ -118,6 +122,10 @@ class HuggingFace(SequenceModel):
             raise InputError(f"{self.config.name}: hands over no cache, so its state cannot be measured")
         now = cache.held(self.body)
         return output.last_hidden_state, (CacheState(after, batch), *(now[place] for place in self.places))
+
+    def counters(self, state: State) -> list[Any]:
+        """What a state keeps beside its tensors: a part of it for whoever compares two states."""
+        return cache.counters(state[0].cache, state[0].batch)
 
     @cached_property
     def places(self) -> list[str]:

@@ -105,6 +105,7 @@ def curves(
     floor: float,
     chance: float | None,
     first: int | None = None,
+    mark: int | None = None,
 ) -> alt.LayerChart:
     """Accuracy along an axis, one line a model: the median over seeds, and a band from lowest to highest.
 
@@ -114,6 +115,7 @@ def curves(
     x, where: the fields of the axis and of its words in the tooltip
     floor: where the accuracy axis begins; chance: a level to mark
     first: the length the menu shows at first; the longest when None
+    mark: a place on the axis for an upright line
     """  # fmt: skip
     highlighted = alt.selection_point(name="highlighted", fields=["model"], bind="legend")
     colours = alt.Scale(domain=list(models), range=[alt.expr(f"palette[{hues[model] % HUES}]") for model in models])
@@ -171,6 +173,9 @@ def curves(
     if chance is not None and chance >= floor:
         level = alt.Chart(alt.Data(values=[{"chance": chance}])).mark_rule(strokeDash=[2, 4], color=alt.expr("ink"))
         layers.insert(0, level.encode(y=alt.Y("chance:Q", title="accuracy", scale=y_scale)))
+    if mark is not None:
+        place = alt.Chart(alt.Data(values=[{"mark": mark}])).mark_rule(strokeDash=[8, 4], color=alt.expr("ink"))
+        layers.insert(0, place.encode(x=alt.X("mark:Q", title=title)))
     layered = alt.LayerChart(layer=layers, height=LINE_HEIGHT)
     return with_menu(layered, menu)
 

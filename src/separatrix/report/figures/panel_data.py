@@ -10,6 +10,7 @@ from itertools import combinations
 from statistics import mean, median
 from typing import Any, Literal
 
+from separatrix import tasks
 from separatrix.errors import InputError
 from separatrix.experiments.measure.memory_wall import MemoryWall
 from separatrix.experiments.measure.recall import Recall
@@ -141,6 +142,17 @@ class PanelTrials:
             return mean_difference([cell.median for (_, at), cell in self.cells.items() if at == length])
 
         return max(self.lengths, key=lambda length: (round(spread(length), 3), length))
+
+    @property
+    def streams(self) -> bool:
+        """Whether the task answers on the way, by its registered name: a report runs nobody's file."""
+        return self.measured[0].result.config["task"]["name"] in tasks.stream_names()
+
+    @property
+    def trained(self) -> int | None:
+        """The longest length trained on where the test was longer and all trials agree on it; None else."""
+        said = {trial.result.config["training"].get("longest") for trial in self.measured}
+        return said.pop() if len(said) == 1 else None
 
     @cached_property
     def task(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def scaling(
     y_axis = alt.Axis(format="%" if share else ",~s", tickCount=5, domain=False, ticks=False)
     met = sorted({row["x"] for row in rows})
     ticks = {"values": met} if len(met) <= TICKS else {"tickCount": 6}
-    axis = alt.Axis(grid=False, format=",~s", labelOverlap=True, **ticks)
+    axis = alt.Axis(grid=False, format=",.3~s", labelOverlap=True, **ticks)
     base = chart.encode(
         x=alt.X("x:Q", title=x, axis=axis, scale=_scale(log[0])),
         color=alt.Color("model:N", scale=colours, legend=legend),

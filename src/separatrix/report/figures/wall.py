@@ -62,7 +62,7 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     base = alt.Chart(alt.NamedData(name=ROWS))
     observed = base.transform_filter("datum.kind == 'observed'").encode(x=x, y=y, color=colour)
     dots = observed.mark_circle(size=26, opacity=0.45, clip=True).encode(tooltip=tooltip)
-    joined = observed.transform_filter("datum.leads").mark_line(strokeWidth=2.6, interpolate="monotone", clip=True)
+    joined = observed.transform_filter("datum.leads").mark_line(strokeWidth=2.6, clip=True)
     built = base.transform_filter("datum.kind == 'certified'").encode(x=x, y=y, tooltip=tooltip)
     diamond = built.mark_point(shape="diamond", size=190, filled=True, opacity=1, color=alt.expr("strong"))
     label = built.mark_text(align="left", dx=12, dy=14, fontSize=12, color=alt.expr("strong")).encode(text="model:N")

@@ -14,7 +14,7 @@ from separatrix.report.html.section import Figure
 
 def figures(panel: PanelTrials, hues: Mapping[str, int]) -> list[Figure]:
     """The figures of a panel with a measurement; hues: the colour of each model of the page."""
-    drawn = [_accuracy(panel)] if panel.panel.draw == "heatmap" else []
+    drawn = [] if panel.panel.draw == "curves" else [_accuracy(panel)]
     drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
     return [*drawn, *([_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel))]
 
@@ -92,17 +92,30 @@ def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     ]
     return Figure(
         name="positions",
-        title="Which positions are remembered",
+        title="Accuracy along the stream" if panel.streams else "Which positions are remembered",
         at=f"context length {shown}",
-        see="Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
-        "the query. A state too small for the whole context keeps one end of it. "
-        + _chance(chance),
+        see=_along(panel) + _chance(chance),
         alt_text=f"Test accuracy by queried position at context length {shown}. {'; '.join(ends)}.",
         rows=rows,
         chart=charts.curves(
             rows, panel.labels, hues, "position", "position in the context", "where:N", 0.0, chance, shown,
+            mark=panel.trained,
         ),
     )  # fmt: skip
+
+
+def _along(panel: PanelTrials) -> str:
+    """What a position is, and what to see along them."""
+    if not panel.streams:
+        return (
+            "Test accuracy by the position asked for; position 0 is the first token read, the last one stands next to "
+            "the query. A state too small for the whole context keeps one end of it. "
+        )
+    trained = panel.trained
+    beyond = "" if trained is None else (
+        f"Training saw {trained} tokens at most: to the right of the upright line a model is at lengths it never saw. "
+    )  # fmt: skip
+    return f"Test accuracy of the answer at each token. {beyond}"
 
 
 def _kinds(panel: PanelTrials) -> list[Figure]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import mean, median
 
 from separatrix import tasks
 from separatrix.bounds.arithmetic import ANY, TRAINED
 from separatrix.report.figures.panel_data import PanelCell, PanelTrials
+from separatrix.report.figures.series import by_position
 from separatrix.report.html.labels import count, listed, percent, plural, span
 from separatrix.report.html.section import Column, Section, Table
 from separatrix.report.run import bits_recalled as recalled
@@ -94,7 +96,8 @@ def _row(label: str, cell: PanelCell) -> list[str]:
 def _through_attention(cell: PanelCell) -> str:
     """What must cross one attention layer, and what can, in the arithmetic that training comes closest to."""
     told, model = cell.one.result.config["task"], cell.one.model
-    needed = TRAINED.needed(tasks.create(**told)) if told["name"] in tasks.names() else None  # runs no user's file
+    known = {*tasks.names(), *tasks.stream_names()}  # runs no user's file
+    needed = TRAINED.needed(tasks.create(**told)) if told["name"] in known else None
     if needed is None:
         return UNKNOWN
     heads = model.get("heads", 1)
@@ -124,8 +127,23 @@ def _reading(cell: PanelCell) -> str:
     else:
         part = f"done in {solved} of {plural(len(cell.trials), 'seed')}" if solved else "did not learn it"
         part += "; still improving when cut off" if cell.endings.get("cut off") else ""
+    if beyond := _beyond(cell):
+        part += f"; {beyond}"
     met = max((trial.result.overlap or 0 for trial in cell.trials), default=0)
     return f"{part}; {percent(met)} of the test contexts had occurred in training" if met else part
+
+
+def _beyond(cell: PanelCell) -> str:
+    """Accuracy at the lengths trained on and beyond them, where the test was longer and tells positions apart."""
+    longest = cell.one.result.config["training"].get("longest")
+    profiles = [by_position(trial.result) for trial in cell.trials]
+    if not longest or not all(profiles):
+        return ""
+    parts = [
+        median(mean(share for at, share in profile.items() if (at < longest) is within) for profile in profiles)
+        for within in (True, False)
+    ]
+    return f"{percent(parts[0])} within the {longest} tokens trained on, {percent(parts[1])} beyond"
 
 
 def _below(cell: PanelCell) -> bool:
@@ -143,6 +161,7 @@ def _measured(panel: PanelTrials) -> str:
     batch = sorted({setting["batch_size"] for setting in training})
     rates = sorted({setting["learning_rate"] for setting in training})
     lengths = {setting["lengths"] for setting in training}
+    longest = sorted({setting["longest"] for setting in training if setting.get("longest")})
     answers = sorted({trial.result.test.answers for trial in panel.measured if trial.result.test})
     sentences = [
         f"{plural(len(panel.measured), 'trial')} with seed{'s' if len(seeds) > 1 else ''} "
@@ -153,6 +172,7 @@ def _measured(panel: PanelTrials) -> str:
         else "contexts of the full length in training"
         if lengths == {"full"}
         else "contexts of full or random lengths in training",
+        *([f"trained and validated on at most {_range(longest)} tokens, tested on all N"] if longest else []),
         f"each test accuracy from {_range(answers)} answers never seen before",
     ]
     return "; ".join(sentences) + "."

@@ -1,4 +1,7 @@
-"""What a sweep says of sizes: accuracy against width and against state, over the best setting of everything else."""
+"""What sizes say: accuracy against state where a panel asks for it, and of a sweep against width too.
+
+At each size it is the best setting of everything else that counts.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from statistics import median
 from separatrix.config import canonical_json
 from separatrix.experiments.search.best import BEST, best_settings
 from separatrix.report.figures.panel_data import PanelTrial, PanelTrials
-from separatrix.report.figures.scaling import scaling
+from separatrix.report.figures.scaling import PROVED, scaling
 from separatrix.report.figures.series import Row
 from separatrix.report.html.labels import count, family_name, percent, plural, span
 from separatrix.report.html.section import Column, Figure, Table
@@ -16,13 +19,18 @@ from separatrix.report.html.section import Column, Figure, Table
 AXES = {"width": "width", "state": "bits of state handed over, as stored"}
 """What accuracy is drawn against."""
 
+NEEDED = "an exact recurrent model needs"
+"""The name of the proved line."""
+
 Size = tuple[str, int, int]
 """An architecture with its layers, the context length, and the width."""
 
 
 def figures(panel: PanelTrials) -> list[Figure]:
-    """Accuracy against width and against state, of trials that no preset asked for and that differ in width."""
+    """Accuracy against state, and against width of trials that no preset asked for, where there are several widths."""
     drawn = rows(panel)
+    if panel.panel.draw == "state":
+        return [_figure(panel, drawn, "state")]
     widths = defaultdict(set)
     for row in drawn:
         widths[row["model"], row["length"]].add(row["width"])
@@ -59,8 +67,9 @@ def _row(model: str, length: int, width: int, trials: list[PanelTrial], settings
         "high": round(max(accuracies), 4),
         "short": False,
         "text": f"width {width}, {count(bits)} bits: {percent(median(accuracies))} "
-        f"({span(min(accuracies), max(accuracies))} over {plural(len(trials), 'seed')}), the best of "
-        f"{plural(settings, 'setting')}, at rate {rate:g}",
+        f"({span(min(accuracies), max(accuracies))} over {plural(len(trials), 'seed')}), "
+        + (f"the best of {settings} settings, " if settings > 1 else "")
+        + f"at rate {rate:g}",
     }
 
 
@@ -73,19 +82,36 @@ def _figure(panel: PanelTrials, drawn: list[Row], axis: str) -> Figure:
     models = list(dict.fromkeys(row["model"] for row in drawn))
     shown = max(row["length"] for row in drawn)
     against = [row | {"x": row[axis]} for row in drawn]
+    needed = _needed(panel) if axis == "state" else []
     ends = [f"{row['model']}: {row['text']}" for row in drawn if row["length"] == shown]
     hues = {model: index for index, model in enumerate(models)}
+    dot = "Dot: a width" if panel.panel.figure else "Dot: the best of all settings tried at its size"
+    see = f"{dot}, by the median over seeds. Band: their range."
+    see += " Dashed: the bits that the state of an exact recurrent model needs (proved)." if needed else ""
     return Figure(
         name=f"by-{axis}",
         title=f"Test accuracy against {axis}",
         at=f"context length {shown}",
-        see="Dot: the best of all settings tried at its size, by the median over seeds. Band: their range.",
+        see=see,
         alt_text=f"Test accuracy against {axis} at context length {shown}. {'; '.join(ends)}.",
-        rows=against,
+        rows=[*against, *needed],
         chart=scaling(
-            against, models, {}, hues, AXES[axis], "test accuracy", log=(True, False), share=True, pick="length"
+            [*against, *needed], models, {NEEDED: PROVED} if needed else {}, hues, AXES[axis], "test accuracy",
+            log=(True, False), share=True, pick="length",
         ),
-    )
+    )  # fmt: skip
+
+
+def _needed(panel: PanelTrials) -> list[Row]:
+    """At each length an upright line at the proved number of bits, where there is one."""
+    known = {trial.length: trial.result.recurrent_bits for trial in panel.measured}
+    return [
+        {"model": NEEDED, "kind": PROVED, "length": length, "x": bits, "y": y, "short": False}
+        | {"text": f"at least {count(bits)} bits"}
+        for length, bits in known.items()
+        if bits
+        for y in (0, 1)
+    ]
 
 
 def tables(panel: PanelTrials) -> list[Table]:

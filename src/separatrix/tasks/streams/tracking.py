@@ -14,6 +14,9 @@ from separatrix.errors import InputError
 from separatrix.tasks.groups import Table, check_group, named_group
 from separatrix.tasks.streams.contract import StreamTask
 
+REPORTED = 512
+"""Positions whose accuracies are told apart."""
+
 Machine = Literal["parity", "counter", "S3", "A5", "S5", "table"]
 
 
@@ -59,6 +62,18 @@ class RunningProduct(StreamTask):
     @property
     def answers(self) -> int:
         return self.counts or len(self.elements)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(f"position {i}" for i in range(0, self.length, self._run))
+
+    @property
+    def _run(self) -> int:
+        """Neighbouring positions whose accuracy is reported as one, so that there are at most `REPORTED`."""
+        return -(-self.length // REPORTED)
+
+    def group(self, inputs: Int[Tensor, "B T"], labels: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        return (torch.arange(inputs.shape[1], device=inputs.device) // self._run).expand_as(inputs)
 
     def draw(
         self, batch_size: int, generator: torch.Generator, length: int

@@ -1,0 +1,137 @@
+"""Diagonal recurrences on a constant input: every orbit there is in formats of eight bits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import separatrix as sx
+from separatrix.errors import InputError
+from separatrix.numerics import parse
+
+FORMATS = ["e4m3", "e5m2", "fixed(8)"]
+
+
+def values(name: str) -> torch.Tensor:
+    """All values of a format of eight bits that are no NaN, in order, -0 before 0."""
+    if name == "fixed(8)":
+        return torch.arange(-128, 128, dtype=torch.float64) * parse(name).smallest
+    dtype = {"e4m3": torch.float8_e4m3fn, "e5m2": torch.float8_e5m2}[name]
+    every = torch.arange(256, dtype=torch.uint8).view(dtype).double()
+    kept = every[~every.isnan()]
+    return kept[torch.argsort(kept + torch.where(kept.signbit(), -1e-9, 0.0) * (kept == 0), stable=True)]
+
+
+def maps(name: str, factors: torch.Tensor, fused: bool) -> torch.Tensor:
+    """Int[a * b, x]: where x' = fl(fl(a x) + b) stands among the values, NaN last, for all a of `factors` and all b."""
+    chosen, xs = parse(name), values(name)
+    product = factors[:, None, None] * xs
+    product = product if fused else chosen.round(product)
+    after = chosen.round(product + xs[None, :, None]).flatten(0, 1)
+    place = torch.searchsorted(xs, after.nan_to_num(0.0, posinf=torch.inf, neginf=-torch.inf))
+    zero = (after == 0) & ~after.signbit() & bool((xs == 0).sum() == 2)
+    place = torch.where(after.isnan(), len(xs), place + zero)
+    return torch.cat([place, torch.full_like(place[:, :1], len(xs))], dim=1).to(torch.int32).long()
+
+
+def test_the_number_of_values():
+    assert [sx.bounds.values_of(name) for name in FORMATS] == [len(values(name)) for name in FORMATS]
+    assert sx.bounds.values_of("bf16") == int(
+        (~torch.arange(-(2**15), 2**15, dtype=torch.int16).view(torch.bfloat16).isnan()).sum()
+    )
+    with pytest.raises(InputError, match="has no number of values"):
+        sx.bounds.values_of("real")
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_orbit_with_factors_in_0_1_is_monotone_and_stops(name, fused):
+    xs = values(name)
+    longest = 0
+    for factors in xs[(xs >= 0) & (xs <= 1) & ~((xs == 0) & xs.signbit())].split(16):
+        after = maps(name, factors, fused)
+        inside = after[:, :-1]  # NaN apart
+        numbers = torch.where(inside == len(xs), -1, inside)
+        assert bool((numbers.cummax(1).values == numbers)[numbers >= 0].all())
+        far, steps = after, 1
+        while bool((far.gather(1, after) != far).any()):  # far is the map taken `steps` times
+            far, steps = far.gather(1, far), 2 * steps
+            assert steps <= 2 * len(xs)
+        longest = max(longest, steps)
+    settled = sx.bounds.settling(name, layers=1, transitions="nonnegative")
+    assert settled.period == 1 and settled.steps == len(xs) >= longest // 2
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_orbit_with_factors_in_1_1_has_a_period_of_1_or_2(name):
+    xs = values(name)
+    two = 0
+    for factors in xs[(xs >= -1) & (xs <= 1)].split(16):
+        after = maps(name, factors, fused=False)
+        far, steps = after, 1
+        while steps < 2 * len(xs):
+            far, steps = far.gather(1, far), 2 * steps
+        twice = after.gather(1, after)
+        assert torch.equal(twice.gather(1, far), far)
+        two += int((after.gather(1, far) != far).sum())
+    assert two > 0  # and 2 does occur
+    assert sx.bounds.settling(name, layers=1, transitions="signed").steps == 2 * len(xs)
+
+
+def test_two_signed_layers_have_a_period_of_4_and_no_more_than_they_may():
+    """The second layer's factor alternates in sign with the first layer's state: its own state has period 4."""
+    found, round_ = set(), parse("fixed(8)").round
+    for start in (0.0, 1.0):
+        x, y, met = torch.tensor(start), torch.tensor(0.0), []
+        for _ in range(600):
+            x = round_(-x + 1)
+            factor = torch.where(x > 0.5, 1.0, -1.0)  # a function of the input: the first layer's state
+            y = round_(round_(factor * y) + x)
+            met.append((float(x), float(y)))
+        period = next(p for p in range(1, 64) if met[-p - 1] == met[-1] and met[-200 - p] == met[-200])
+        found.add(period)
+    settled = sx.bounds.settling("fixed(8)", layers=2, transitions="signed")
+    assert found == {4} and settled.period == 4
+    assert settled.ends_counting(3) and not settled.ends_counting(2) and not settled.ends_counting(4)
+
+
+def test_lengths_from_which_no_string_of_one_length_is_safe():
+    found = sx.bounds.settling("e4m3", layers=2, transitions="nonnegative", taps=4)
+    assert (found.steps, found.ends_from(2)) == (2 * (254 + 3), 4 * (254 + 3) + 1)
+    signed = sx.bounds.settling("e4m3", layers=2, transitions="signed")
+    assert signed.ends_from(2) is None and signed.ends_from(3) == 2 * signed.steps + 4
+    for options in ({"layers": 0}, {"layers": 1, "taps": 0}, {"layers": 1, "stages": 0}):
+        with pytest.raises(InputError, match="must be at least 1"):
+            sx.bounds.settling("bf16", transitions="nonnegative", **options)
+    with pytest.raises(InputError, match="nothing is proved of rotating transitions"):
+        sx.bounds.settling("bf16", 1, "rotating")
+
+
+@pytest.mark.parametrize("transitions", ["nonnegative", "signed"])
+def test_small_machines_of_the_class_never_beat_the_length(transitions):
+    """Random two-layer diagonal machines in fixed(4): states at T and T + period, and the strings 0^a 1^b."""
+    number = parse("fixed(4)")
+    draw = torch.Generator().manual_seed(0)
+    settled = sx.bounds.settling(number, 2, transitions, taps=2)
+    low = 0.0 if transitions == "nonnegative" else -1.0
+    for _ in range(4):
+        factor = number.round(torch.rand(2, 8, 8, generator=draw) * (1 - low) + low).clamp(low, 1)
+        added = number.round(torch.randn(2, 8, 8, generator=draw))
+
+        def run(tokens, factor=factor, added=added):
+            state = torch.zeros(2, dtype=torch.float64)
+            before = 0
+            for token in tokens:
+                taken, signal = (token + before) % 8, token  # two taps: the token and the one before it
+                for layer in range(2):
+                    key = taken if layer == 0 else int(signal) % 8
+                    state[layer] = number.round(
+                        number.round(factor[layer, key, 0] * state[layer]) + added[layer, key, 1]
+                    )
+                    signal = state[layer] * number.smallest**-1
+                before = token
+            return tuple(state.tolist())
+
+        t, p = settled.steps, settled.period
+        assert run([1] * t) == run([1] * (t + p))
+        assert run([0] * (t + p) + [1] * t) == run([0] * t + [1] * (t + p))
