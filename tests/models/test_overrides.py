@@ -104,7 +104,10 @@ def test_a_file_may_override_the_decode_of_a_built_in_mixer(tmp_path: Path) -> N
     assert not model.blocks[0].mixer.value.weight.grad.any()  # what is read is thrown away
 
 
-@pytest.mark.parametrize("name", ["gla", "gated-deltanet", "mamba2", "retnet", "mlstm"])
+@pytest.mark.parametrize(
+    "name",
+    ["gla", "gated-deltanet", "mamba2", "retnet", "mlstm", "deltaproduct", "kda", "rwkv7", "hgrn2", "rg-lru"],
+)
 def test_an_overridden_part_reaches_every_form(name: str) -> None:
     def finish(self: Any, *parts: Any) -> torch.Tensor:
         return 2 * super(type(self), self).finish(*parts)

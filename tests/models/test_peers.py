@@ -8,11 +8,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from separatrix.models.deltanet import DeltaMixer
+from separatrix.models.deltaproduct import DeltaProductMixer
 from separatrix.models.elman import ElmanMixer
+from separatrix.models.gated_convolution import GatedConvolutionMixer
+from separatrix.models.gated_deltanet import GatedDeltaMixer
 from separatrix.models.gru import GRUMixer
+from separatrix.models.hgrn2 import HGRN2Mixer
+from separatrix.models.kda import KDAMixer
 from separatrix.models.lstm import LSTMMixer
 from separatrix.models.mamba import MambaMixer
 from separatrix.models.mamba2 import Mamba2Mixer
+from separatrix.models.minimal import MinGRUMixer, MinLSTMMixer
+from separatrix.models.rg_lru import RGLRUMixer
+from separatrix.models.rwkv7 import RWKV7Mixer
+from separatrix.ops.linear_attention import gated_state
 
 
 def compare(
@@ -103,3 +113,166 @@ def test_pytorch_recurrent_layers(mixer: type) -> None:
     wanted, after = ours.cell(x, given if mixer is LSTMMixer else given[0])
     torch.testing.assert_close(y, wanted, atol=1e-5, rtol=0)
     torch.testing.assert_close(state[-1], (after[1] if mixer is LSTMMixer else after)[0], atol=1e-5, rtol=0)
+
+
+def test_huggingface_gated_convolution() -> None:
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.lfm2.modeling_lfm2 import Lfm2ShortConv as Peer
+
+    theirs = Peer(transformers.Lfm2Config(hidden_size=32, conv_L_cache=3, num_hidden_layers=1), layer_idx=0)
+    ours = GatedConvolutionMixer(32, 3)
+    names = {"enter.weight": "in_proj.weight", "conv.weight": "conv.weight", "out.weight": "out_proj.weight"}
+    copy_parameters(ours, theirs, names)
+    compare(ours, theirs, lambda x: ours.scan(x)[0], theirs, names)
+
+
+def test_huggingface_kimi_delta_attention() -> None:
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.kimi_linear.modeling_kimi_linear import KimiLinearDeltaAttention as Peer
+
+    config = transformers.KimiLinearConfig(
+        hidden_size=32, linear_num_heads=2, linear_head_dim=16, linear_conv_kernel_dim=4, num_hidden_layers=1,
+        layer_types=["linear_attention"], rms_norm_eps=1e-5,
+    )  # fmt: skip
+    theirs = Peer(config, layer_idx=0)
+    ours = KDAMixer(32, 2)
+    with torch.no_grad():
+        ours.gate[1].bias.zero_()  # theirs has none
+        theirs.forget_gate.dt_bias.copy_(ours.dt_bias)
+        theirs.forget_gate.A_log.copy_(ours.A_log.view_as(theirs.forget_gate.A_log))
+        ours.enter.weight.copy_(torch.cat([theirs.q_proj.weight, theirs.k_proj.weight, theirs.v_proj.weight]))
+    names = {
+        "conv.weight": "conv1d.weight",
+        "strength.weight": "b_proj.weight",
+        "forget.0.weight": "forget_gate.f_a_proj.weight",
+        "forget.1.weight": "forget_gate.f_b_proj.weight",
+        "A_log": "forget_gate.A_log",
+        "dt_bias": "forget_gate.dt_bias",
+        "gate.0.weight": "g_a_proj.weight",
+        "gate.1.weight": "g_b_proj.weight",
+        "norm": "o_norm.weight",
+        "out.weight": "o_proj.weight",
+    }
+    copy_parameters(ours, theirs, names)
+    compare(ours, theirs, lambda x: ours.scan(x)[0], theirs, names)
+
+
+def test_huggingface_rg_lru() -> None:
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.recurrent_gemma.modeling_recurrent_gemma import RecurrentGemmaRecurrentBlock as Peer
+
+    config = transformers.RecurrentGemmaConfig(hidden_size=32, lru_width=32, num_attention_heads=4, conv1d_width=4)
+    theirs, ours = Peer(config, layer_idx=0), RGLRUMixer(32, heads=4)
+    unit = theirs.rg_lru
+    with torch.no_grad():
+        unit.recurrent_param.copy_(ours.rates)
+        for part, name in enumerate(("input", "recurrent")):
+            getattr(unit, f"{name}_gate_weight").copy_(ours.gates[part])
+            getattr(unit, f"{name}_gate_bias").normal_()
+            ours.gate_bias[part].copy_(getattr(unit, f"{name}_gate_bias"))
+    names = {
+        "enter.weight": "linear_x.weight",
+        "enter.bias": "linear_x.bias",
+        "gate.weight": "linear_y.weight",
+        "gate.bias": "linear_y.bias",
+        "conv.weight": "conv_1d.weight",
+        "conv.bias": "conv_1d.bias",
+        "rates": "rg_lru.recurrent_param",
+        "out.weight": "linear_out.weight",
+        "out.bias": "linear_out.bias",
+    }
+    copy_parameters(ours, theirs, names)
+    within = torch.arange(1, 51)[None].expand(4, -1)  # at place 0 theirs would skip the input's factor
+    compare(ours, theirs, lambda x: ours.scan(x)[0], lambda x: theirs(x, within, None, use_cache=False)[0], names)
+
+
+def by_the_paper(
+    q: Tensor, k: Tensor, v: Tensor, beta: Tensor, log_decay: Tensor | None = None, reflections: int = 1
+) -> Tensor:
+    """DeltaProduct and (gated) DeltaNet by their definition: the transition matrix of every step, multiplied out.
+
+    q: (B, N, H, K); k, v, beta: (B, N n, H, ·); log_decay: (B, N, H) or (B, N, H, K)
+    """
+    batch, length, heads, width = q.shape
+    state, outputs = q.new_zeros(batch, heads, width, v.shape[-1]), []
+    for t in range(length):
+        if log_decay is not None:
+            decay = log_decay[:, t].exp()
+            state = (decay[..., None] if decay.ndim == 3 else decay[..., None, None]) * state
+        for i in range(t * reflections, (t + 1) * reflections):
+            strength, key = beta[:, i, :, None, None], k[:, i]
+            transition = torch.eye(width) - strength * key[..., :, None] * key[..., None, :]
+            state = transition @ state + strength * key[..., :, None] * v[:, i, :, None, :]
+        outputs.append((q[:, t, :, None] @ state)[:, :, 0])
+    return torch.stack(outputs, dim=1)
+
+
+@pytest.mark.parametrize("mixer", ["deltanet", "gated-deltanet", "kda", "deltaproduct"])
+def test_delta_rules_are_their_definition(mixer: str) -> None:
+    built = {
+        "deltanet": lambda: DeltaMixer(32, 2, negative_eigenvalues=True),
+        "gated-deltanet": lambda: GatedDeltaMixer(32, 2, None, 4, 32, 1, negative_eigenvalues=True),
+        "kda": lambda: KDAMixer(32, 2, negative_eigenvalues=True),
+        "deltaproduct": lambda: DeltaProductMixer(32, 2, reflections=3),
+    }[mixer]()
+    x = torch.randn(4, 50, 32)
+    mixed = torch.nn.functional.silu(built.conv(torch.nn.functional.pad(built.enter(x).mT, (3, 0))).mT)
+    q, k, v, beta, *decay = built.parts(mixed, x)
+    assert float(beta.detach().max()) > 1  # the eigenvalue of some token is negative
+    if mixer == "deltaproduct":
+        k, v, beta = (part.flatten(1, 2) for part in (k, v, beta))
+    wanted = by_the_paper(q, k, v, beta, *decay, reflections=3 if mixer == "deltaproduct" else 1)
+    wanted = built.finish(wanted, built.gate(x)) if mixer == "kda" else (
+        built.finish(wanted) if mixer == "deltaproduct" else built.finish(wanted, x)
+    )  # fmt: skip
+    torch.testing.assert_close(built.scan(x)[0], wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_hgrn2_adds_what_it_forgets() -> None:
+    """With every value 1, each coordinate of the state is a mean: it comes to 1 whatever is forgotten."""
+    layer = HGRN2Mixer(32, heads=4, floor=0.5)
+    x = torch.randn(2, 400, 32)
+    with torch.no_grad():
+        layer.value.weight.zero_()
+        k, v, log_decay = layer.written(x)
+        torch.testing.assert_close(k + log_decay.exp(), torch.ones_like(k))
+        assert float(log_decay.exp().min()) >= 0.5
+        (state,) = layer.scan(x)[1]
+        assert float(state.abs().max()) == 0
+    torch.testing.assert_close(gated_state(k, torch.ones_like(v), log_decay), torch.ones_like(state), atol=1e-4, rtol=0)
+
+
+def test_rwkv7_is_its_definition() -> None:
+    """Equations 15 to 19 of the paper, with the transition matrix of every token multiplied out."""
+    layer = RWKV7Mixer(32, heads=2)
+    x = torch.randn(4, 50, 32)
+    parts, gate = layer.parts(x, torch.nn.functional.pad(x, (0, 0, 1, -1)))
+    r, k, v, *_, log_decay = parts
+    shared = x + layer.shares[:, None, None] * (torch.nn.functional.pad(x, (0, 0, 1, -1)) - x)  # (6, B, N, D)
+    key, rate = layer.key(shared[2]), torch.sigmoid(layer.rate(shared[4])).unflatten(-1, (2, -1))
+    removal = torch.nn.functional.normalize((key * layer.erasing).unflatten(-1, (2, -1)), dim=-1)
+    state, outputs = torch.zeros(4, 2, 16, 16), []
+    for t in range(50):
+        transition = (
+            torch.diag_embed(log_decay[:, t].exp()) - (rate * removal)[:, t, ..., None] * removal[:, t, :, None]
+        )
+        state = transition @ state + k[:, t, ..., None] * v[:, t, :, None]
+        outputs.append((r[:, t, :, None] @ state)[:, :, 0])
+    wanted = layer.finish(torch.stack(outputs, dim=1), parts, gate)
+    torch.testing.assert_close(layer.scan(x)[0], wanted, atol=1e-5, rtol=1e-4)
+    assert float(log_decay.exp().min()) > 0.54
+
+
+@pytest.mark.parametrize("mixer", [MinGRUMixer, MinLSTMMixer])
+def test_minimal_cells_are_their_definition(mixer: type) -> None:
+    layer = mixer(32)
+    x = torch.randn(4, 50, 32)
+    *gates, candidate = layer.enter(x).chunk(2 if mixer is MinGRUMixer else 3, dim=-1)
+    gates = [torch.sigmoid(gate) for gate in gates]
+    keep, take = (1 - gates[0], gates[0]) if mixer is MinGRUMixer else [gate / sum(gates) for gate in gates]
+    new = torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))
+    h, outputs = torch.zeros(4, 32), []
+    for t in range(50):
+        h = keep[:, t] * h + take[:, t] * new[:, t]
+        outputs.append(h)
+    torch.testing.assert_close(layer.scan(x)[0], torch.stack(outputs, dim=1), atol=1e-5, rtol=1e-5)

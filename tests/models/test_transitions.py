@@ -11,11 +11,23 @@ import separatrix as sx
 from separatrix.models.mixer import declared, reduce
 from separatrix.models.settling import settles, transitions
 
-NONNEGATIVE = ["gla", "mamba", "mamba2", "mlstm"]
+PARTS = {
+    "gla": [0],
+    "mamba": [1],
+    "mamba2": [1],
+    "mlstm": [1, 2, 3],
+    "hgrn2": [0],
+    "rg-lru": [1],
+    "mingru": [0],
+    "minlstm": [0],
+}
+"""Of the diagonal ones, the parts of the state that are not the convolution's last inputs."""
+NONNEGATIVE = list(PARTS)
 KINDS = {
     "transformer": "attention", "elman": "nonlinear", "gru": "nonlinear", "lstm": "nonlinear", "slstm": "nonlinear",
     "linear-rnn": "rotating", "dss": "rotating", "s4d": "rotating", "retnet": "rotating", "deltanet": "matrix",
-    "gated-deltanet": "matrix", **dict.fromkeys(NONNEGATIVE, "nonnegative"),
+    "gated-deltanet": "matrix", "deltaproduct": "matrix", "kda": "matrix", "rwkv7": "matrix",
+    "gated-convolution": "nonnegative", **dict.fromkeys(NONNEGATIVE, "nonnegative"),
 }  # fmt: skip
 FORMS = {"step": lambda mixer, state, x: mixer.step(state, x)[1], "prefill": lambda m, s, x: reduce(m, x[:, None], s)}
 """One token by either form."""
@@ -59,7 +71,7 @@ def jacobian(of: sx.models.Mixer, part: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", NONNEGATIVE)
 def test_nonnegative_ones_are_diagonal_with_factors_in_0_1(name):
     of = mixer(name)
-    parts = {"gla": [0], "mamba": [1], "mamba2": [1], "mlstm": [1, 2, 3]}[name]
+    parts = PARTS[name]
     assert len(held(started(of))) == parts[-1] + 1
     for part in parts:
         found = jacobian(of, part)
@@ -84,7 +96,7 @@ def test_rounded_steps_are_monotone(name, dtype, form):
     of = mixer(name).to(dtype)
     leaves, shape = pytree.tree_flatten(reduce(of, torch.randn(64, 3, 8, dtype=dtype), None))
     x = torch.randn(1, 8, dtype=dtype).expand(64, 8)
-    moved = {"gla": [0], "mamba": [1], "mamba2": [1], "mlstm": [1, 2]}[name]
+    moved = [part for part in PARTS[name] if name != "mlstm" or part < 3]
     kept = [leaf[:1].expand(leaf.shape).contiguous() if i not in moved else leaf for i, leaf in enumerate(leaves)]
     more = [torch.nextafter(leaf, leaf + 1) if i in moved else leaf for i, leaf in enumerate(kept)]
     with torch.no_grad():
@@ -115,8 +127,9 @@ def test_what_settles_and_what_does_not():
     assert of("mamba", layers=2, taps=5).steps == 2 * (values + 4)
     assert of("mlstm", taps=2).steps == 2 * values + 1
     assert of("mamba+gla").steps == 2 * values + 3
-    for name in set(KINDS) - set(NONNEGATIVE):
-        assert of(name) is None
+    assert of("gated-convolution", layers=2) is not None  # it forgets whatever its window has passed
+    for name, kind in KINDS.items():
+        assert (of(name) is None) == (kind != "nonnegative")
     assert of("mamba", positions="learned") is None and of("mamba+attention") is None
 
 

@@ -1,7 +1,8 @@
-"""`separatrix recall`: bits that trained models recall, and their accuracy when the state is sent in fewer bits."""
+"""`separatrix recall`: bits that trained models hold of their context: those of a store, and any language model."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,26 +16,85 @@ if TYPE_CHECKING:
     from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.result import Result
 
+TRIALS, LANGUAGE = "Trials of a folder of results", "Language models"
+CONTEXTS, LENGTHS, TOKENS, STRINGS = 128, "16..1024", 64, 8
+"""What is taken where an option is not given: with defaults of their own, options of the other use would pass."""
+
 
 def recall(
-    folder: Annotated[str, typer.Argument(help="folder (or fsspec URL) of results")],
-    identities: Annotated[list[str] | None, typer.Argument(help="trials in it [default: all that recall]")] = None,
-    length: Annotated[list[int] | None, typer.Option(help="only context lengths N, may be repeated")] = None,
-    contexts: Annotated[int, typer.Option(help="contexts to measure, never trained on", min=4)] = 128,
+    what: Annotated[
+        str, typer.Argument(help="folder (or URL) of results; or a model: its folder, hf:name, config.json")
+    ],
+    others: Annotated[
+        list[str] | None, typer.Argument(help="trials of the folder, all if none is named; or more models")
+    ] = None,
+    length: Annotated[
+        list[int] | None, typer.Option(help="only context lengths N, may be repeated", rich_help_panel=TRIALS)
+    ] = None,
+    contexts: Annotated[
+        int | None,
+        typer.Option(help="contexts to measure, never trained on (128)", min=4, rich_help_panel=TRIALS),
+    ] = None,
+    lengths: Annotated[
+        str | None,
+        typer.Option(help="strings' lengths, doubled, or a list (16..1024)", rich_help_panel=LANGUAGE),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(help="tokens that strings are drawn from (64)", min=2, rich_help_panel=LANGUAGE),
+    ] = None,
+    strings: Annotated[
+        int | None, typer.Option(help="strings of each length (8)", min=2, rich_help_panel=LANGUAGE)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="seed of tokens and strings (0)", min=0, rich_help_panel=LANGUAGE)
+    ] = None,
+    separator: Annotated[
+        int | None, typer.Option(help="token between the showings (one is drawn)", rich_help_panel=LANGUAGE)
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="draw recall against length (.svg, .png, .pdf)", rich_help_panel=LANGUAGE)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Bits a trained model holds of its context, per bit of its state, and what it answers from a rounded state.
+    """Bits a trained model holds of its context, per bit of its state: of trials, or of any language model.
 
-    For trials on index-lookup and associative-recall. Measurements are kept beside the trials: `separatrix report`
-    draws them.
+    Trials are those of a folder of results, on index-lookup and associative-recall, and are also asked from rounded
+    states; `separatrix report` draws what was measured. A language model is one of Transformers, measured without any
+    training: it is shown a random string once, and what it then saves in predicting the string again is a lower bound
+    on what its state holds. One that never learned to copy shows little. Only safetensors are read, and no code.
 
     Example: separatrix recall runs/quick --length 100
+
+    Example: separatrix recall mamba-130m pythia-160m --lengths 16..4096 --figure recall.pdf
     """
+    from separatrix.errors import InputError
+    from separatrix.models.huggingface.pretrained import names_language_model
+
+    of_trials = {"length": length, "contexts": contexts}
+    of_models = {"lengths": lengths, "tokens": tokens, "strings": strings, "seed": seed, "separator": separator,
+                 "figure": figure}  # fmt: skip
+    is_model = names_language_model(what)
+    wrong = [name for name, value in (of_trials if is_model else of_models).items() if value not in (None, [])]
+    if wrong:
+        other = f"{what[:80]!r} is a language model" if is_model else f"{what[:80]!r} is a folder of results"
+        right = ", --".join(of_models if is_model else of_trials)
+        raise InputError(f"--{wrong[0]}: {other}, whose options are --{right}")
+    if not is_model:
+        _of_store(what, others or [], length, contexts or CONTEXTS, json)
+        return
+    from separatrix.cli.recall_models import recall_models
+
+    measured = lengths or LENGTHS, tokens or TOKENS, strings or STRINGS, seed or 0, separator
+    recall_models([what, *(others or [])], *measured, figure, json)
+
+
+def _of_store(url: str, identities: Sequence[str], length: Sequence[int] | None, contexts: int, json: bool) -> None:
     from separatrix.experiments.measure.recall import recall_all
     from separatrix.experiments.store.folder import Store
 
-    store = Store(folder, create=False)
-    chosen = _chosen(store, identities or [], length)
+    store = Store(url, create=False)
+    chosen = _chosen(store, identities, length)
     pairs = recall_all(store, chosen, contexts, None if json else _said)
     if json:
         print_json([{"identity": result.identity, **one.model_dump(mode="json")} for result, one in pairs])

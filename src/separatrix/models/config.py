@@ -38,6 +38,14 @@ class ModelConfig(Config):
         exclude_if=lambda tied: not tied,  # configurations older than the field keep their identities
     )
 
+    convolution: int | None = Field(
+        None,
+        ge=0,
+        le=1024,
+        description="taps of the short convolution before or in each mixer; 0 for none, None for its own",
+        exclude_if=lambda taps: taps is None,  # configurations older than the field keep their identities
+    )
+
     @property
     def mlp_width(self) -> int:
         """Hidden width of each MLP, 0 for none. A gated MLP of 8/3 has as many weights as a plain one of 4."""

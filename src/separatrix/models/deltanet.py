@@ -32,6 +32,11 @@ class DeltaConfig(ModelConfig):
     key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / heads")
     taps: int = Field(4, ge=1, description="length of the convolutions; the state holds taps - 1 inputs of them")
     chunk: int = Field(CHUNK, ge=1, description="tokens computed in parallel at a time")
+    negative_eigenvalues: bool = Field(
+        False,
+        description="beta up to 2, so that a token may turn a key's memory around (Grazzi et al. 2025)",
+        exclude_if=lambda negative: not negative,  # configurations older than the field keep their identities
+    )
 
     @model_validator(mode="after")
     def _divisible(self) -> DeltaConfig:
@@ -48,6 +53,7 @@ class DeltaNetConfig(DeltaConfig):
 class DeltaMixer(SharedMixer):
     """S' = S + beta k (v - S^T k)^T, read by q; queries, keys and values pass a short convolution.
 
+    beta is in (0, 1), or in (0, 2) with negative eigenvalues: those of I - beta k k^T are 1 and 1 - beta.
     State: the convolution's last inputs, (taps - 1) * (2 * heads * key_width + heads * value width) numbers, and S,
     heads * key_width * value width. Subclasses add a decay and a gate.
     """
@@ -62,8 +68,10 @@ class DeltaMixer(SharedMixer):
         taps: int = 4,
         chunk: int = CHUNK,
         expand: int = 1,
+        negative_eigenvalues: bool = False,
     ) -> None:
         super().__init__()
+        self.most = 2 if negative_eigenvalues else 1
         self.heads, self.key_width, self.taps, self.chunk = heads, key_width or width // heads, taps, chunk
         keys, self.values = heads * self.key_width, expand * width
         self.sizes = [keys, keys, self.values]
@@ -85,7 +93,12 @@ class DeltaMixer(SharedMixer):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Keys, values, beta and log decay, from the convolved projections of keys and values."""
         k, v = (part.unflatten(-1, (self.heads, -1)) for part in mixed.split(self.sizes[1:], dim=-1))
-        return F.normalize(k, dim=-1, eps=1e-6), v, torch.sigmoid(self.strength(x)), self.log_decay(x)
+        return F.normalize(k, dim=-1, eps=1e-6), v, self.beta(x), self.log_decay(x)
+
+    def beta(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B H"]:
+        """How much of what a key held is replaced."""
+        beta = torch.sigmoid(self.strength(x))
+        return beta if self.most == 1 else self.most * beta
 
     def log_decay(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B H"] | None:
         """The logarithm of each head's decay, None where nothing is forgotten."""
@@ -128,7 +141,7 @@ class DeltaMixer(SharedMixer):
         keys, scale, log_decay = self.sizes[0], self.key_width**-0.5, self.log_decay(x)
         layout = Layout(groups=self.heads, q=0, k=keys, v=2 * keys, delta=True, scale=scale)
         decay = None if log_decay is None else torch.exp(log_decay)
-        y = memory_read(rows, which, state[1], layout, past, decay, torch.sigmoid(self.strength(x)))
+        y = memory_read(rows, which, state[1], layout, past, decay, self.beta(x))
         return self.out(gated_norm(y, which, self.norm, self.gates(x)))
 
 
@@ -143,4 +156,5 @@ class DeltaNet(SequenceModel):
 
     @classmethod
     def build_mixer(cls, config: DeltaNetConfig, layer: int) -> Mixer:
-        return DeltaMixer(config.width, config.heads, config.key_width, config.taps, config.chunk)
+        c = config
+        return DeltaMixer(c.width, c.heads, c.key_width, c.taps, c.chunk, negative_eigenvalues=c.negative_eigenvalues)

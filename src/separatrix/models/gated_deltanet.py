@@ -29,8 +29,17 @@ class GatedDeltaMixer(DeltaMixer):
 
     transitions = "matrix"
 
-    def __init__(self, width: int, heads: int, key_width: int | None, taps: int, chunk: int, expand: int) -> None:
-        super().__init__(width, heads, key_width, taps, chunk, expand)
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        key_width: int | None,
+        taps: int,
+        chunk: int,
+        expand: int,
+        negative_eigenvalues: bool = False,
+    ) -> None:
+        super().__init__(width, heads, key_width, taps, chunk, expand, negative_eigenvalues)
         self.forget = nn.Linear(width, heads, bias=False)
         self.A_log = nn.Parameter(torch.log(torch.empty(heads).uniform_(0.1, 16)))
         self.dt_bias = nn.Parameter(inverse_softplus(log_uniform(heads)))
@@ -60,4 +69,4 @@ class GatedDeltaNet(SequenceModel):
     @classmethod
     def build_mixer(cls, config: GatedDeltaNetConfig, layer: int) -> Mixer:
         c = config
-        return GatedDeltaMixer(c.width, c.heads, c.key_width, c.taps, c.chunk, c.expand)
+        return GatedDeltaMixer(c.width, c.heads, c.key_width, c.taps, c.chunk, c.expand, c.negative_eigenvalues)

@@ -39,7 +39,11 @@ class Hybrid(SequenceModel):
         # what was not asked for is the part's own default, or its neighbours' blocks would override it
         own = {name: value for name, value in known.items() if name in config.model_fields_set and name != "name"}
         shared = {"width": config.width, "positions": config.positions}
-        return part.build_mixer(part.Config(**{**shared, **own, "layers": config.layers}), layer)
+        return part.build_layer(part.Config(**{**shared, **own, "layers": config.layers}), layer)
+
+    @classmethod
+    def build_layer(cls, config: ModelConfig, layer: int) -> Mixer:
+        return cls.build_mixer(config, layer)  # each part has, or gets, its own convolution
 
 
 def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> type[SequenceModel]:
@@ -79,7 +83,10 @@ def _fields(name: str, pattern: list[type[SequenceModel]]) -> dict[str, Any]:
                 same = all(other.Config.model_fields[field].default == info.default for other in users)
                 text = f"{info.description} ({', '.join(dict.fromkeys(_label(other) for other in users))})"
                 fields[field] = (
-                    (info.annotation, Field(info.default, description=text, validate_default=False))
+                    (
+                        info.annotation,
+                        Field(info.default, description=text, validate_default=False, exclude_if=info.exclude_if),
+                    )
                     if same
                     else (
                         info.annotation | None,  # type: ignore[operator]  # each part has a default of its own

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models.config import ModelConfig
+from separatrix.models.convolved import mixer_of
 from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
 from separatrix.models.mlp import MLP
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
@@ -123,7 +124,7 @@ class SequenceModel(nn.Module):
             self.positions = LearnedPositions(task.length, width, config.embedding_std)
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
-        self.blocks = BlockList(Block(config, self.build_mixer(config, layer)) for layer in range(config.layers))
+        self.blocks = BlockList(Block(config, self.build_layer(config, layer)) for layer in range(config.layers))
         self.norm = _NORMS[config.norm](width)
         self.head = self.build_head()
 
@@ -139,6 +140,11 @@ class SequenceModel(nn.Module):
     @abstractmethod
     def build_mixer(cls, config: Any, layer: int) -> Mixer:
         """The mixer of one layer (0 is nearest the input) for a configuration of the class's own type."""
+
+    @classmethod
+    def build_layer(cls, config: Any, layer: int) -> Mixer:
+        """The mixer of one layer, with the short convolution asked for."""
+        return mixer_of(cls, config, layer)
 
     @classmethod
     def for_task(cls: type[M], task: Problem, **options: Any) -> M:

@@ -29,7 +29,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         path = path / "config.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(path.read_text(encoding="utf-8"), object_hook=_number)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -42,6 +42,13 @@ def load_config(path: str | Path) -> dict[str, Any]:
         names = ", ".join(settings) or "none at all"
         raise InputError(f"a Hugging Face configuration has a field model_type; the fields of this one are {names}")
     return settings
+
+
+def _number(found: dict[str, Any]) -> Any:
+    """What Transformers writes in place of the infinities, which JSON has not, as the number it stands for."""
+    if found.keys() != {"__float__"} or found["__float__"] not in ("Infinity", "-Infinity", "NaN"):
+        return found
+    return float(found["__float__"])
 
 
 def _state_spaces(given: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,10 @@ class HuggingFace(SequenceModel):
         nn.Module.__init__(self)
         if config.tied:
             raise InputError(f"{config.name} has a head of its own: tied is for models of this library")
+        if config.convolution is not None:
+            raise InputError(
+                f"{config.name} has the convolutions of Transformers: convolution is for models of this library"
+            )
         self.task, self.config, self.query_offset = task, config, task.query_offset
         from transformers import AutoModel
 

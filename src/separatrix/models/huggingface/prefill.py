@@ -30,14 +30,13 @@ class Count:
 
 
 class Reader:
-    """A language model of a configuration, on `cpu` with numbers or on `meta` without."""
+    """A language model of a configuration, on `cpu` with numbers or on `meta` without; or one that there is already."""
 
-    def __init__(self, config: Any, device: str = "cpu", places: list[str] | None = None) -> None:
+    def __init__(
+        self, config: Any, device: str = "cpu", places: list[str] | None = None, model: nn.Module | None = None
+    ) -> None:
         self.kind, self.device = config.model_type, device
-        with torch.random.fork_rng(devices=[]), torch.device(device), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.manual_seed(0)
-            self.model: nn.Module = language_model(config, **_loops(config, device))
+        self.model: nn.Module = _with_random_weights(config, device) if model is None else model
         self.slot = cache.slot(self.model, self.kind)
         sizes = [getattr(each, "vocab_size", None) for each in (config, config.get_text_config())]
         self.vocabulary = int(next((size for size in sizes if size), 2))
@@ -83,9 +82,11 @@ class Reader:
         return torch.randint(first, self.vocabulary, (batch, length), generator=torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
-    def call(self, tokens: Tensor, before: Any = None) -> Any:
+    def call(self, tokens: Tensor, before: Any = None, **options: Any) -> Any:
         """The model's output on tokens, from a cache when there is one."""
-        given = {} if before is None else {self.slot: before, **cache.positions(self.kind, before, tokens)}
+        given = (
+            options if before is None else {self.slot: before, **cache.positions(self.kind, before, tokens)} | options
+        )
         with warnings.catch_warnings(), torch.device(self.device):
             warnings.simplefilter("ignore")
             try:
@@ -132,6 +133,28 @@ class Reader:
                 f"(logits {float(apart):.1e} apart): a part of its state may be kept elsewhere, so no audit is given"
             )
 
+    def reads_pieces(self, length: int) -> bool:
+        """Whether a context of so many tokens can be read in pieces of several; some models start anew on each.
+
+        For models in float32: the pieces' outputs are compared with those of the whole.
+        """
+        tokens = self.tokens(length, 5, 1)
+        self.forget()
+        whole = self.call(tokens).logits
+        head, *pieces = tokens.split(-(-length // 3), dim=1)
+        kept = self.read(0, tokens=head)
+        for piece in pieces:
+            output = self.call(piece, kept)
+            kept = self.after(output, kept)
+        last = output.logits
+        apart = (last - whole[:, -last.shape[1] :]).abs().max() / whole.abs().max()
+        return bool(apart < CLOSE / 10)
+
+    def after(self, output: Any, before: Any) -> Any:
+        """The cache after an output: the one it hands back, or the one it was given, which it wrote into."""
+        found = getattr(output, self.slot, None)
+        return before if found is None else found
+
     def _unbatched(self, kept: Any) -> list[Tensor]:
         found: list[Tensor] = []
         batched = {id(tensor) for tensor in cache.leaves(kept, BATCH)}
@@ -143,6 +166,13 @@ class Reader:
 
         cache.walk(kept, note)
         return found
+
+
+def _with_random_weights(config: Any, device: str) -> nn.Module:
+    with torch.random.fork_rng(devices=[]), torch.device(device), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        return language_model(config, **_loops(config, device))
 
 
 def _loops(config: Any, device: str) -> dict[str, Any]:

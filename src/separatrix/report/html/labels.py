@@ -16,6 +16,8 @@ FAMILIES = {
     "transformer": "TF", "lstm": "LSTM", "gru": "GRU", "elman": "Elman", "linear-rnn": "Linear RNN", "dss": "DSS",
     "s4d": "S4D", "retnet": "RetNet", "mamba": "Mamba", "mamba2": "Mamba-2", "gla": "GLA", "deltanet": "DeltaNet",
     "gated-deltanet": "Gated DeltaNet", "slstm": "sLSTM", "mlstm": "mLSTM",
+    "deltaproduct": "DeltaProduct", "kda": "KDA", "hgrn2": "HGRN2", "gated-convolution": "Gated conv",
+    "rg-lru": "RG-LRU", "rwkv7": "RWKV-7", "mingru": "minGRU", "minlstm": "minLSTM",
 }  # fmt: skip
 """The architectures of the library and their short names; all but the Transformer are recurrent."""
 
