@@ -101,7 +101,7 @@ def test_the_temperature_is_the_best_for_the_positions_that_count():
             return (2.0 * torch.cat([context[:, :1], context[:, :1], context[:, 1:-1]], dim=1).float() - 1,)
 
         def decode(self, state, queries):
-            said = state[0].gather(1, queries) * torch.where(queries == 0, 2.0, 20.0)
+            said = state[0].gather(1, queries) * torch.where(queries == 0, 2.0, 4.0)
             return torch.stack([-said, said], dim=-1)
 
     (point,) = memory_wall(Sure(), TASK, seed=0, contexts=256, precisions=[12]).points

@@ -170,8 +170,8 @@ def load(path: str | Path) -> Battery:
         return shipped(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # none, or a name that no file can have, or no text
+        raise InputError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
     return parse(text, str(path))
 
 
