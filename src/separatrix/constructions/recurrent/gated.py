@@ -30,9 +30,9 @@ def gated(task: Task, machine: Machine, cell: str) -> SequenceModel:
     """The network of a machine, width |Q| |alphabet|. The end of the string is embedded as token 0."""
     states, tokens = machine.states, machine.alphabet
     width = states * tokens
-    if width < 4:
+    if not 4 <= width <= LARGEST_WIDTH:
         raise CertificateError(
-            f"a machine of {states} state and {tokens} tokens needs no {cell}: its answer is constant"
+            f"the {cell} has a unit for every state and token, 4 to {LARGEST_WIDTH:,} units, not {width:,}"
         )
     arriving = torch.zeros(states, width)  # [q', (q, a)]
     arriving[torch.from_numpy(machine.transitions).reshape(-1), torch.arange(width)] = 1

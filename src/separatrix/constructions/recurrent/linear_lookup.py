@@ -76,7 +76,7 @@ def build(task: IndexLookup, options: Options) -> Construction:
         scope="lengths up to N",
         argument=table.ARGUMENT,
         number_format=options.format,
-        margin=table.Table(made, options.format).margin,
+        margin=table.PlaceTable(made, options.format).margin,
         quantities={"width": width, "key_width": task.length, "decay": GATE},
         parameters=options.model_dump(),
         task=task.model_dump(mode="json"),

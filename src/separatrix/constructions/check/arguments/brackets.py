@@ -124,8 +124,8 @@ class _Rows:
         """
         second, head = self.second, self.second.head
         (coordinate,) = np.flatnonzero(self.weights.answer.any(axis=0))
-        used = head.query.any(axis=0) | head.key.any(axis=0) | head.value.any(axis=0)
-        used[coordinate] = True
+        read = np.concatenate([head.query, head.key, head.value, self.weights.answer])
+        used = np.asarray(read.any(axis=0))
         silent, loud = self.end[~self.opens], self.end[self.opens]
         if (silent[:, used] != second.after[used]).any():
             raise CertificateError("the end token tells closing brackets apart")

@@ -100,11 +100,10 @@ class SaturatedNetwork:
         return after
 
     def _gru(self, values: np.ndarray, heard: np.ndarray, drive: np.ndarray, error: np.ndarray) -> np.ndarray:
-        heard, off = np.split(heard, 3, axis=1), np.split(error, 3, axis=1)
-        told = np.split(np.broadcast_to(drive, (len(values), len(drive))), 3, axis=1)
-        reset = self._signs(heard[0] + told[0], off[0], "reset gate") > 0
-        keep = self._signs(heard[1] + told[1], off[1], "update gate") > 0
-        new = self._signs(told[2] + np.where(reset, heard[2], 0), off[2], "new value", ~keep)
+        parts, off, told = np.split(heard, 3, axis=1), np.split(error, 3, axis=1), np.split(drive, 3)
+        reset = self._signs(parts[0] + told[0], off[0], "reset gate") > 0
+        keep = self._signs(parts[1] + told[1], off[1], "update gate") > 0
+        new = self._signs(told[2] + np.where(reset, parts[2], 0), off[2], "new value", ~keep)
         return np.where(keep, values, new)
 
     def logits(self, vectors: np.ndarray, query: int) -> np.ndarray:

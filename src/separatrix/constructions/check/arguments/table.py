@@ -40,7 +40,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     task = model.task
     if not isinstance(task, IndexLookup):
         raise CertificateError(f"{ARGUMENT} is about index-lookup, got {task.name}")
-    table = Table(model, certificate.number_format)
+    table = PlaceTable(model, certificate.number_format)
     return Proved(
         claim=claim(task),
         scope="lengths up to N",
@@ -49,7 +49,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     )
 
 
-class Table:
+class PlaceTable:
     """The memory, read from its weights in float64. decay: the least logit of a decay; margin: that of the answers."""
 
     def __init__(self, model: SequenceModel, number_format: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Context
 from typing import Any, Literal
 
 from separatrix.constructions.certificate import Certificate, CertificateError, Scope
@@ -73,11 +74,11 @@ class Proved:
 
     def statement(self, number_format: str) -> str:
         """The whole of what holds, arithmetic included."""
-        if isinstance(parse(number_format), Real):
-            where = "in real arithmetic, of which no number format is a case"
-        else:
+        where = "in real arithmetic, of which no number format is a case"
+        if not isinstance(parse(number_format), Real):
             where = f"every weight and result rounded to {number_format}, sums in {self.order} order"
-        return f"{self.claim}; {where}; the right logit exceeds every other by at least {self.margin:.4g}"
+        margin = Context(prec=4, rounding=ROUND_FLOOR).create_decimal_from_float(self.margin)
+        return f"{self.claim}; {where}; the right logit exceeds every other by at least {margin}"
 
 
 def known(**numbers: float | None) -> dict[str, float]:

@@ -128,9 +128,8 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
 def _same_model(model: SequenceModel, certificate: Certificate) -> None:
     """CertificateError unless the certificate is about this model, and the model is of a class that is known here."""
     if type(model) not in PLAIN or type(model.task) is not family(model.task.name):
-        classes = ", ".join(known.__name__.lower() for known in PLAIN)
         raise CertificateError(
-            f"certificates are about {classes} on the built-in tasks, got {type(model).__name__} on {model.task.name}"
+            f"certificates are about {', '.join(known.__name__ for known in PLAIN)} on the built-in tasks, got another"
         )
     for what, recorded, found in (
         ("task", certificate.task, model.task.model_dump(mode="json")),
