@@ -17,6 +17,7 @@ from separatrix.experiments.map.found import TrainedModels
 from separatrix.experiments.map.proved import proved
 from separatrix.models import architecture
 from separatrix.models import names as model_names
+from separatrix.numerics import parse
 from separatrix.tasks import create
 
 LENGTH, PRECISION, FORMAT = 256, 16, "bf16"
@@ -107,6 +108,7 @@ def make_map(
     for what, labels in (("row", [row.label for row in rows]), ("column", [each.label for each in columns])):
         if twice := next((label for label in labels if labels.count(label) > 1), None):
             raise InputError(f"two {what}s of the map are called {twice!r}: name it once")
+    parse(number_format)
     trained, arithmetics = TrainedModels(stores), of_precision(precision)
     tasks = [create(**each.task) for each in columns]
     cells = tuple(
