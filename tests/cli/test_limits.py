@@ -82,8 +82,7 @@ def test_a_pretrained_model_of_transformers(run, tmp_path):
     assert torch.allclose(one, other, atol=1e-5)
     code, _, err = run("limits", "mamba", "--token", "16")
     assert code == 2 and "token must be in 0 … 15" in err
-    transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1)).save_pretrained(
-        "gpt"
-    )
+    attention = transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1)
+    transformers.GPT2LMHeadModel(attention).save_pretrained("gpt")
     code, _, err = run("limits", "gpt")
     assert code == 2 and "the state grows with every token" in err

@@ -82,9 +82,8 @@ def _pretrained(model: str) -> bool:
     """Whether a name is that of a language model with weights of its own: a folder, or one on the hub."""
     from separatrix.models.huggingface.pretrained import names_language_model
 
-    return names_language_model(model) and (
-        os.path.isdir(model.removeprefix("hf:")) or "/" in model.removesuffix(".json")
-    )
+    of_its_own = os.path.isdir(model.removeprefix("hf:")) or ("/" in model and not model.endswith(".json"))
+    return of_its_own and names_language_model(model)
 
 
 def _language_model(name: str) -> tuple[str, TokenByToken]:
