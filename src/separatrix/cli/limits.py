@@ -127,7 +127,7 @@ def _fresh(context: typer.Context, model: str, seed: int) -> tuple[str, Sequence
     return f"{model}, width {made.config.width}, layers {made.config.layers}, random weights (seed {seed})", made
 
 
-def _judge(label: str, model: SequenceModel | TokenByToken, token: int | None, steps: int) -> dict[str, Any]:
+def _judge(label: str, model: Any, token: int | None, steps: int) -> dict[str, Any]:
     """What is found of one model, as JSON."""
     from dataclasses import asdict
 

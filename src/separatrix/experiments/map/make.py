@@ -49,7 +49,7 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
     covered = {fields["name"] for _, _, fields in TASKS} | {"automaton"}  # which needs a machine of one's own
     more = [name for name in dict.fromkeys(theorem(each).task for each in construction_names()) if name not in covered]
     wanted += [(name.replace("-", " "), name[:3], {"name": name}) for name in more]
-    columns = []
+    columns: list[MapColumn] = []
     for label, short, fields in wanted:
         with suppress(InputError):  # it does not exist at this length
             columns.append(column(label, short, fields, length))
