@@ -60,7 +60,7 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
 
 def column(label: str, short: str, fields: dict[str, Any], length: int) -> MapColumn:
     """A column at a length, with every field of its task."""
-    told = {name: length if value == "N" else value for name, value in fields.items()}
+    told: dict[str, Any] = {name: length if value == "N" else value for name, value in fields.items()}
     return MapColumn(label=label, short=short, task=create(**told, length=length).model_dump(mode="json"))
 
 
