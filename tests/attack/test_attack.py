@@ -154,3 +154,18 @@ def test_keys_that_float32_holds_and_queries_that_it_does_not():
     model, fields = [mutator.next() for _ in range(99)][-1][1]
     with pytest.raises(CertificateError, match="score is not above all others"):
         check(model, certificate(fields))
+
+
+def test_positions_that_say_less_than_nothing():
+    """Where no function ever holds, a value below 0 said everywhere was taken for the one value there may be."""
+    never = [{"positions": [i], "table": [0, 0]} for i in range(4)]
+    options = {"instance": "custom", "threshold": 1, "features": never, "combine": "count"}
+    built = constructions.create("sparse-threshold", length=4, **options)
+    state = built.model.state_dict()
+    state["embed.weight"][1, 1] = state["blocks.1.mlp.1.weight"][2, 1] = -1
+    state["blocks.0.mlp.3.weight"][1] = torch.tensor([-1.0, 0.0, 1.0])
+    state["blocks.0.mlp.1.weight"][1] = 0
+    state["blocks.1.mlp.3.weight"][0, 2] = 1
+    assert built.model(torch.zeros(1, 4).long(), torch.zeros(1, 1).long()).argmax() == 1  # wrong
+    with pytest.raises(CertificateError, match="0 or one value above it"):
+        check(built.model, built.certificate)

@@ -76,4 +76,5 @@ def test_inputs_a_certificate_does_not_speak_of_are_told(run, tmp_path):
     for context, told in (("010110010110", False), ("0101", True)):
         code, out, _ = run("ask", path, context)
         assert code == 0 and ("does not speak of this input" in out) == told
+        assert ("whether it holds, `separatrix certify` says" in out) != told
         assert json.loads(run("ask", path, context, "--json")[1])["within_certificate"] is not told

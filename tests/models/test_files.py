@@ -76,6 +76,10 @@ def test_files_that_are_not_ours_or_were_changed_are_refused(tmp_path):
     with pytest.raises(InputError, match="do not fit its configuration"):
         load(path)
     path.write_bytes(whole)
+    changed(path, lambda ours: ours["model"].update(layers=10**6))  # nor are so many built before that is seen
+    with pytest.raises(InputError, match="has 1,000,000 layers, and it holds 7 tensors"):
+        load(path)
+    path.write_bytes(whole)
     changed(path, lambda ours: ours["task"].update(name="/tmp/evil.py:task"))
     with pytest.raises(InputError, match="own_code=True"):
         load(path)

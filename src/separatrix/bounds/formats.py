@@ -49,5 +49,6 @@ def chosen(
     if not found:
         has = ", ".join(dict.fromkeys(each.kind for each in every))
         where = f"numbers of {precision} bits without a format" if number_format is None else number_format
-        raise InputError(f"no arithmetic {kind!r} for {where}: expected one of {has}, or give a --format such as bf16")
+        other = "bf16" if kind == "float" else f"fixed({every[0].bits})"
+        raise InputError(f"no arithmetic {kind!r} for {where}: expected one of {has}, or a --format such as {other}")
     return found

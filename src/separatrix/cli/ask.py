@@ -58,6 +58,8 @@ def ask(
     print(f"{task.show_answer(shown.answer)} ({verdict}), {shown.margin:.4g} above the next answer's logit")
     if result["within_certificate"] is False:
         print("the file's certificate does not speak of this input: it is answered as it happens")
+    elif result["within_certificate"]:
+        print("the file's certificate speaks of this input; whether it holds, `separatrix certify` says")
     rows = looks(task, read, shown)
     if rows:
         print_table("what the query attends to", ["layer", "head", "place", "token", "weight"], rows)

@@ -107,9 +107,11 @@ def load(path: str | Path, own_code: bool = False) -> SequenceModel:
     (Parity(name='parity', length=10), 8)
     """
     header = read_header(path)
-    model = unfilled(header, path, own_code)
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if isinstance(layers := header.model.get("layers"), int) and layers > len(tensors):
+        raise InputError(f"{path}: its configuration has {layers:,} layers, and it holds {len(tensors)} tensors")
+    model = unfilled(header, path, own_code)
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:

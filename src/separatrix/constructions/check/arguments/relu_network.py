@@ -75,7 +75,8 @@ class ReluNetwork:
         """CertificateError unless weights are whole numbers, and the format holds all of them up to here."""
         if not self.whole or not largest <= self.integers:
             raise CertificateError(
-                f"sums of up to {largest:g} are not held by {self.format}: whole numbers up to {self.integers:g} are"
+                f"sums of up to {largest:,.15g} are not held by {self.format}: whole numbers up to "
+                f"{self.integers:,.15g} are"
             )
 
     def steps(self, h: np.ndarray, tokens: Iterable[int]) -> Iterator[np.ndarray]:
