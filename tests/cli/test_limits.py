@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 import separatrix as sx
 
@@ -60,3 +61,28 @@ def test_a_configuration_of_transformers(run):
     pytest.importorskip("transformers")
     code, out, _ = run("limits", "hf:falcon_mamba", "--width", "4", "--steps", "30", "--json")
     assert code == 0 and json.loads(out)["found"][0]["read"] == 30
+
+
+def test_a_pretrained_model_of_transformers(run, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    small = {"vocab_size": 16, "hidden_size": 8, "num_hidden_layers": 2}
+    config = transformers.MambaConfig(**small, state_size=2, time_step_rank=2, bos_token_id=None, eos_token_id=None)
+    torch.manual_seed(0)
+    model = transformers.MambaForCausalLM(config)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith("dt_proj.bias"):
+                weight.fill_(2.0)  # large steps: the state forgets within a few tokens
+    model.save_pretrained("mamba")
+    code, out, err = run("limits", "mamba", "--token", "5", "--json")
+    (found,) = json.loads(out)["found"]
+    assert code == 0 and "trained weights" in found["label"] and found["period"] == 1, err
+    with torch.no_grad():  # the whole model, read at once, predicts the same after both lengths
+        one, other = (model(torch.full((1, n), 5)).logits[0, -1] for n in found["lengths"])
+    assert torch.allclose(one, other, atol=1e-5)
+    code, _, err = run("limits", "mamba", "--token", "16")
+    assert code == 2 and "token must be in 0 … 15" in err
+    attention = transformers.GPT2Config(vocab_size=8, n_embd=8, n_layer=1, n_head=1)
+    transformers.GPT2LMHeadModel(attention).save_pretrained("gpt")
+    code, _, err = run("limits", "gpt")
+    assert code == 2 and "the state grows with every token" in err

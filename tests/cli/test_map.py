@@ -36,6 +36,7 @@ def test_json_and_errors_of_one_line(run):
         (("--against", "mamba", "--length", "8"), "--against asks about a card's own model"),
         (("--against", "nothing.json"), "nothing.json"),
         (("--store", "nowhere"), "nowhere holds no results"),
+        (("--length", "3", "--task", "equality"), "must be even"),
     ]:
         code, _, err = run("map", *bad)
         assert code == 2 and said in err and err.count("\n") == 1, err

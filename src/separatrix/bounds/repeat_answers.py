@@ -14,7 +14,11 @@ from separatrix.tasks import Task
 
 @dataclass(frozen=True)
 class Answered:
-    """The right answer and a model's own, to one query, after so many times the token."""
+    """The right answer and a model's own, to one query, after so many times the token.
+
+    >>> sx.bounds.Answered(length=47, right=1, given=0).right
+    1
+    """
 
     length: int
     right: int

@@ -40,6 +40,9 @@ class Repeats(Shown):
     numbers: scalars of the state, every layer's, windows of convolutions included
     bits:    bits of the state as it is stored
     finite:  whether no scalar of the repeating state is infinite or no number
+
+    >>> sx.bounds.Repeats(token=1, first=678, period=2, read=680, numbers=8, bits=256).lengths
+    (678, 680)
     """
 
     token: int

@@ -168,7 +168,7 @@ def default(field: FieldInfo) -> str:
 
 
 def _is_a_configuration(name: str) -> bool:
-    return name.endswith(".json") or ("/" in name and ".py" not in name)
+    return name.endswith((".json", ".safetensors")) or ("/" in name and ".py" not in name)
 
 
 def _item(option: str, about: str) -> Any:

@@ -18,6 +18,7 @@ from separatrix.cli.output import Json, print_json
 if TYPE_CHECKING:
     from separatrix.bounds import Repeats
     from separatrix.models import SequenceModel
+    from separatrix.models.huggingface.repeating import TokenByToken
 
 MODULI = (2, 3, 4, 5, 6, 7)
 """Moduli whose counting is said to be ended or not."""
@@ -58,7 +59,7 @@ def limits(
 
 def _models(
     context: typer.Context, model: str, trials: list[str] | None, seed: int
-) -> Iterator[tuple[str, SequenceModel]]:
+) -> Iterator[tuple[str, SequenceModel | TokenByToken]]:
     """The models meant, each with a label."""
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
@@ -67,11 +68,31 @@ def _models(
     stored = re.match(r"\w{2,}://", model) is not None or os.path.isfile(os.path.join(model, "store.json"))
     if trials and not stored:
         raise InputError(f"--trial names a trial of a folder of results, and {model!r} is none")
-    if stored or model.endswith(".safetensors"):
+    if not stored and _pretrained(model):
+        assign(context, {})
+        yield _language_model(model)
+    elif stored or model.endswith(".safetensors"):
         assign(context, {})
         yield from _stored(model, trials) if stored else [(model, load(model))]
     else:
         yield _fresh(context, model, seed)
+
+
+def _pretrained(model: str) -> bool:
+    """Whether a name is that of a language model with weights of its own: a folder, or one on the hub."""
+    from separatrix.models.huggingface.pretrained import names_language_model
+
+    of_its_own = os.path.isdir(model.removeprefix("hf:")) or ("/" in model and not model.endswith(".json"))
+    return of_its_own and names_language_model(model)
+
+
+def _language_model(name: str) -> tuple[str, TokenByToken]:
+    """A language model of Transformers as it was trained."""
+    from separatrix.models.huggingface.pretrained import pretrained
+    from separatrix.models.huggingface.repeating import TokenByToken
+
+    found = pretrained(name)
+    return f"{name}, {found.parameters:,} parameters, {found.weights} weights", TokenByToken(found)
 
 
 def _stored(url: str, trials: list[str] | None) -> Iterator[tuple[str, SequenceModel]]:
@@ -106,27 +127,34 @@ def _fresh(context: typer.Context, model: str, seed: int) -> tuple[str, Sequence
     return f"{model}, width {made.config.width}, layers {made.config.layers}, random weights (seed {seed})", made
 
 
-def _judge(label: str, model: SequenceModel, token: int | None, steps: int) -> dict[str, Any]:
+def _judge(label: str, model: Any, token: int | None, steps: int) -> dict[str, Any]:
     """What is found of one model, as JSON."""
     from dataclasses import asdict
 
+    from torch import nn
+
     from separatrix.bounds import answered, repeats
+    from separatrix.errors import InputError
     from separatrix.models.settling import settles
     from separatrix.numerics.formats import TORCH
 
-    token = min(1, model.task.alphabet_size - 1) if token is None else token
+    own = isinstance(model, nn.Module)
+    size = model.task.alphabet_size if own else model.vocabulary
+    token = min(1, size - 1) if token is None else token
+    if token >= size:
+        raise InputError(f"token must be in 0 … {size - 1}, the model's alphabet, got {token}")
     print(f"reading {label}", file=sys.stderr)
     found = repeats(model, token, steps)
-    numbers = next(parameter.dtype for parameter in model.parameters())
+    numbers = next(parameter.dtype for parameter in (model if own else model.body).parameters())
     named = next((name for name, dtype in TORCH.items() if dtype == numbers), None)
-    whole = None if named is None else settles(model, named)
+    whole = settles(model, named) if own and named is not None else None
     return {
         "label": label,
         "number_format": str(numbers).removeprefix("torch."),
         **asdict(found),
         "lengths": found.lengths,
         "ends_counting_modulo": {q: found.ends_counting(q) for q in MODULI},
-        "task": model.task.model_dump(mode="json"),
+        "task": model.task.model_dump(mode="json") if own else None,
         "answers": [asdict(each) for each in answered(model, found)],
         "ended": ended(found),
         "every_such_model": None if whole is None else asdict(whole) | {"parity_ends_at_length": whole.ends_from(2)},

@@ -13,6 +13,7 @@ from separatrix.cli.output import Json, print_json
 
 if TYPE_CHECKING:
     from separatrix.experiments.map import Map
+    from separatrix.experiments.map.cells import MapColumn, MapRow
 
 LENGTH = 256
 """Context length unless one is given."""
@@ -56,8 +57,12 @@ def map_(
         return
     rows = (*standard_models(), *map(own_row, model or ()))
     columns = (*standard_tasks(length), *(own_column(name, length) for name in task or ()))
+    places = None if cell is None else _places(rows, columns, *cell)
+    if places is not None and page is None:  # nothing else is shown
+        rows, columns = tuple(rows[i] for i in places[0]), tuple(columns[j] for j in places[1])
+        places = range(len(rows)), range(len(columns))
     made = make_map(rows, columns, store or (), length, precision, number_format)
-    opened = None if cell is None else _opened(made, *cell)
+    opened = None if places is None else [made.cells[i][j] for i in places[0] for j in places[1]]
     if page is not None:
         from separatrix.report.map.write import write_map_page
 
@@ -75,17 +80,19 @@ def map_(
         print(f"The page: {page}")
 
 
-def _opened(made: Map, model: str, task: str) -> list[Any]:
-    """The cells whose architecture and task have such names."""
+def _places(
+    rows: Sequence[MapRow], columns: Sequence[MapColumn], model: str, task: str
+) -> tuple[Sequence[int], Sequence[int]]:
+    """Where rows and columns have such a name."""
     from separatrix.errors import unknown
 
-    rows = [i for i, row in enumerate(made.rows) if model in (row.label, row.name)]
-    columns = [j for j, each in enumerate(made.columns) if task in (each.label, each.short, each.task["name"])]
-    if not rows:
-        raise unknown("architecture of the map", model, [row.label for row in made.rows])
-    if not columns:
-        raise unknown("task of the map", task, [each.label for each in made.columns])
-    return [made.cells[i][j] for i in rows for j in columns]
+    down = [i for i, row in enumerate(rows) if model in (row.label, row.name)]
+    across = [j for j, each in enumerate(columns) if task in (each.label, each.short, each.task["name"])]
+    if not down:
+        raise unknown("architecture of the map", model, [row.label for row in rows])
+    if not across:
+        raise unknown("task of the map", task, [each.label for each in columns])
+    return down, across
 
 
 def _print(made: Map) -> None:

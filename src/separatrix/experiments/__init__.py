@@ -8,7 +8,7 @@ store/     a folder of trials, read as a table
 engines/   who runs trials: this process, the cores of this machine, a Ray cluster
 search/    many trials: sweeps, halving, frontiers, and what they cost
 measure/   what trained models hold: bits recalled, rate–accuracy curves, attention compared
-presets/   the figures to reproduce; card/ what any architecture can hold; theorems/ the theorems, run
+presets/   the figures to reproduce; card/ what any architecture can hold; theorems/ the theorems, run; map/ the map
 
 >>> from separatrix.experiments import TrialConfig
 >>> config = TrialConfig(task={"name": "parity", "length": 8}, model={"name": "gru", "width": 8})

@@ -28,7 +28,7 @@ def against(
     """
     model = {"name": card.model["name"], "layers": card.model.get("layers", 1)}
     row, trained, arithmetics = MapRow(label=card.label, model=model), TrainedModels(stores), of_precision(precision)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for question in card.questions:
         with reading("the card"):
             task = create(**{**question.task, "length": question.length})

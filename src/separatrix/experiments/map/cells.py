@@ -18,7 +18,7 @@ MEANING: dict[Status, str] = {
     "from a length (x: from one beyond this table's)",
     "built": "weights are constructed, and certified for every input of their scope in a number format",
     "found": "training found a model that reached the target: observed, with its trials",
-    "needs": "a lower bound on the size of every exact model: proved; nothing is built or found here",
+    "needs": "a lower bound on the size of every exact model: proved",
     "open": "nothing is proved, built or found here",
 }
 

@@ -71,7 +71,7 @@ def key(task: Problem) -> str:
 def built(task: Problem) -> tuple[Built, ...]:
     """Every registered construction that does a task: shipped where it is known, issued now where it is not."""
     known = shipped()
-    found = []
+    found: list[Built] = []
     for name in solving(task):
         stored = [
             each for each in known.built if each.construction == name and each.task == task.model_dump(mode="json")

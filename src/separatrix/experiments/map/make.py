@@ -17,6 +17,7 @@ from separatrix.experiments.map.found import TrainedModels
 from separatrix.experiments.map.proved import proved
 from separatrix.models import architecture
 from separatrix.models import names as model_names
+from separatrix.numerics import parse
 from separatrix.tasks import create
 
 LENGTH, PRECISION, FORMAT = 256, 16, "bf16"
@@ -48,7 +49,7 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
     covered = {fields["name"] for _, _, fields in TASKS} | {"automaton"}  # which needs a machine of one's own
     more = [name for name in dict.fromkeys(theorem(each).task for each in construction_names()) if name not in covered]
     wanted += [(name.replace("-", " "), name[:3], {"name": name}) for name in more]
-    columns = []
+    columns: list[MapColumn] = []
     for label, short, fields in wanted:
         with suppress(InputError):  # it does not exist at this length
             columns.append(column(label, short, fields, length))
@@ -59,7 +60,7 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
 
 def column(label: str, short: str, fields: dict[str, Any], length: int) -> MapColumn:
     """A column at a length, with every field of its task."""
-    told = {name: length if value == "N" else value for name, value in fields.items()}
+    told: dict[str, Any] = {name: length if value == "N" else value for name, value in fields.items()}
     return MapColumn(label=label, short=short, task=create(**told, length=length).model_dump(mode="json"))
 
 
@@ -107,6 +108,7 @@ def make_map(
     for what, labels in (("row", [row.label for row in rows]), ("column", [each.label for each in columns])):
         if twice := next((label for label in labels if labels.count(label) > 1), None):
             raise InputError(f"two {what}s of the map are called {twice!r}: name it once")
+    parse(number_format)
     trained, arithmetics = TrainedModels(stores), of_precision(precision)
     tasks = [create(**each.task) for each in columns]
     cells = tuple(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from separatrix.bounds.arithmetic import ANY, STATE_FORMULA, ArithmeticModel
 from separatrix.bounds.monotone import Settling
 from separatrix.bounds.sizes import smallest_state
+from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.map.cells import Fact, MapRow
-from separatrix.models import SequenceModel, architecture
+from separatrix.models import architecture
 from separatrix.models.mixer import declared
 from separatrix.models.settling import WIDTH, settles
 from separatrix.tasks import Problem
@@ -60,38 +63,41 @@ def impossible(row: MapRow, task: Problem, number_format: str) -> Iterator[Fact]
     """Counting that transitions of one sign cannot do, at any width."""
     if (orders := counted(task)) is None:
         return
-    try:
-        fixed = {} if "+" in row.name or "*" in row.name else {"layers": DEPTH}
-        model = architecture(row.name).for_task(
-            create_task("parity", length=4), width=WIDTH, **{**fixed, **row.options}
-        )
-    except InputError:  # it has no model of this size: nothing is proved of it
-        return
-    if (found := settles(model, number_format)) is None:
+    found, layers = settled(row.name, canonical_json(row.options), number_format)
+    if found is None:
         return
     ending = [order for order in orders if found.ends_counting(order)]
     if not ending:
         return
     length = 2 * found.steps + found.period
-    layers = len(model.blocks)
-    depth = "" if row.layers or not fixed else "; with L layers from about L times that on"
+    depth = "" if row.layers or len(layers) > 1 else "; with L layers from about L times that on"
     words = (
         f"no width and no weights are right on all strings of one length N >= {length:,}, states in {number_format}, "
-        f"{layers} layer{'' if layers == 1 else 's'}, read token by token{depth}"
+        f"{len(layers)} layer{'' if len(layers) == 1 else 's'}, read token by token{depth}"
     )
     yield Fact(kind="impossible", words=words, evidence={
         "theorem": "on a constant input monotone rounded maps stop: separatrix.bounds.monotone",
-        "settles_at": found.steps, "period": found.period, "layers": layers, "from_length": length,
+        "settles_at": found.steps, "period": found.period, "layers": len(layers), "from_length": length,
         "later": length > task.length,
-        "number_format": number_format, "counts_modulo": min(ending), "transitions": declared_by(model),
+        "number_format": number_format, "counts_modulo": min(ending), "transitions": list(layers),
         "formula": "T = sum over layers of (stages W + taps - 1); N >= 2 T + period",
         "strings": strings(found, min(ending)), "command": f"separatrix limits {row.name}",
     })  # fmt: skip
 
 
-def declared_by(model: SequenceModel) -> list[str]:
-    """The transitions of each layer."""
-    return [declared(block.mixer) for block in model.blocks]
+@lru_cache(maxsize=256)
+def settled(name: str, options: str, number_format: str) -> tuple[Settling | None, tuple[str, ...]]:
+    """What is proved of an architecture's constant inputs, and the transitions of its layers.
+
+    A row of every depth is looked at with one layer; hybrids have the layers of their pattern.
+    """
+    fixed = {} if "+" in name or "*" in name else {"layers": DEPTH}
+    try:
+        probe = create_task("parity", length=4)
+        model = architecture(name).for_task(probe, width=WIDTH, **{**fixed, **json.loads(options)})
+    except InputError:  # it has no model of this size: nothing is proved of it
+        return None, ()
+    return settles(model, number_format), tuple(declared(block.mixer) for block in getattr(model, "blocks", []))
 
 
 def strings(found: Settling, order: int) -> str:

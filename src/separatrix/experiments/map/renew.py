@@ -29,7 +29,7 @@ def verified(name: str, task: Problem, today: str) -> Built | None:
 
 def renewed(columns: Sequence[MapColumn]) -> Evidence:
     """Everything anew, printed as it goes."""
-    today, found, missing = datetime.now(UTC).date().isoformat(), [], dict[str, tuple[str, ...]]()
+    today, found, missing = datetime.now(UTC).date().isoformat(), list[Built](), dict[str, tuple[str, ...]]()
     for column in columns:
         task = create(**column.task)
         for name in solving(task):
