@@ -31,7 +31,7 @@ def test_trials_of_the_references():
         f"{model['name']}-{model['layers']}": digest([p.config.identity() for p in standard().trials(model)])
         for model in families()
     }
-    assert {name: found.get(name) for name in KNOWN["references"]} == KNOWN["references"]  # newer families have none
+    assert found == KNOWN["references"]
 
 
 @pytest.mark.parametrize("key", KNOWN["constructions"])
