@@ -6,8 +6,8 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark picture references lock mutants \
-	wrong-lines clean
+.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark picture references \
+	evidence lock mutants wrong-lines clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
@@ -63,6 +63,9 @@ wrong-lines: $(READY)  ## break each line that would bend a report unnoticed, on
 
 references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
+
+evidence: $(MAIN)  ## the map's certificates anew: every construction built, saved and verified, in a minute
+	$(BIN)/python -m separatrix.experiments.map.renew
 
 lock: $(READY)  ## requirements.lock anew: every dependency of every platform with its hashes
 	$(PIP) uv

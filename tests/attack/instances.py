@@ -39,6 +39,18 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("equality-interleaved", {"length": 6}),
     ("disjointness-interleaved", {"length": 6}),
     ("equality-fingerprint", {"length": 8, "degree": 2, "key": 7}),
+    ("bounded-dyck-two-layers", {"length": 6, "kinds": 1}),
+    ("bounded-dyck-two-layers", {"length": 4, "kinds": 2}),
+    ("bounded-dyck-two-layers", {"length": 4, "kinds": 2, "depth": 1}),
+    ("associative-recall-deltanet", {"pairs": 2, "keys": 3, "values": 2}),
+    ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 3}),
+    ("index-lookup-linear-attention", {"length": 3, "alphabet": 3}),
+    ("index-lookup-linear-attention", {"length": 4, "alphabet": 2}),
+    ("parity", {"length": 4, "cell": "lstm"}),
+    ("parity", {"length": 4, "cell": "gru"}),
+    ("modular-counter", {"length": 4, "modulus": 3, "cell": "lstm"}),
+    ("modular-counter", {"length": 4, "modulus": 3, "cell": "gru"}),
+    ("bounded-dyck-automaton", {"length": 6, "kinds": 1, "depth": 2, "cell": "gru"}),
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""
@@ -69,11 +81,13 @@ def inputs(made: Construction) -> list[Asked]:
         return list(_points(made))
     found = []
     for length in _lengths(made):
-        context = _contexts(made.task, length)
-        context = context[made.task.valid(context)]
+        context = _contexts(made.task, length, distinct=made.certificate.argument != "overwriting memory")
+        context = context[made.task.valid(context)] if made.certificate.argument != "overwriting memory" else context
         values = [q for q in made.task.query_values if made.task.name != "index-lookup" or q - _offset(made) < length]
         queries = torch.tensor(values).expand(len(context), -1)
         targets = made.task.answer(context, queries)
+        if made.certificate.argument == "overwriting memory":
+            targets = _latest(made.task, context, queries)
         if made.certificate.argument == "fingerprint":
             targets = _divided(made, context)
         counts = (targets >= 0) & (targets < made.task.answers)
@@ -87,20 +101,29 @@ def _offset(made: Construction) -> int:
 
 def _lengths(made: Construction) -> list[int]:
     if made.certificate.scope == "all lengths":
-        even = 2 if made.task.name in ("equality", "disjointness") else 1
+        even = 2 if made.task.name in ("equality", "disjointness", "associative-recall") else 1
         return [n for n in range(even, 9, even) if made.task.alphabet_size**n <= STRINGS]
     return list(made.task.lengths) if made.certificate.scope == "lengths up to N" else [made.task.length]
 
 
-def _contexts(task: Any, length: int) -> Tensor:
+def _contexts(task: Any, length: int, distinct: bool = True) -> Tensor:
     if task.name != "associative-recall":
         return torch.tensor(list(product(range(task.alphabet_size), repeat=length)))
     k = length // 2
-    tables = product(permutations(range(task.keys), k), product(range(task.values), repeat=k))
+    keys = permutations(range(task.keys), k) if distinct else product(range(task.keys), repeat=k)
+    tables = product(keys, product(range(task.values), repeat=k))
     rows = [
         [t for key, value in zip(*table, strict=True) for t in (key, value + task.value_offset)] for table in tables
     ]
     return torch.tensor(rows)
+
+
+def _latest(task: Any, context: Tensor, queries: Tensor) -> Tensor:
+    """The value that followed each key last."""
+    found = torch.full_like(queries, task.values)
+    for key, value in zip(context[:, 0::2].T, context[:, 1::2].T, strict=True):
+        found = torch.where(queries == key[:, None], value[:, None] - task.value_offset, found)
+    return found
 
 
 def _divided(made: Construction, context: Tensor) -> Tensor:

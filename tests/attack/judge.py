@@ -20,6 +20,8 @@ TIGHT = 1e-5
 def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], seed: int) -> str | None:
     """How a model belies a certificate; None where it does not."""
     name, free = certificate.number_format, certificate.order == "any"
+    if model.config.name not in ("elman", "transformer"):
+        return _of_torch(model, certificate, asked)
     recurrent = model.config.name == "elman"
     others = [shuffled(model, seed, "rounded")] if free else []
     for each in asked:
@@ -39,6 +41,25 @@ def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], se
             if (found := _fault(logits, each, certificate, label)) is not None:
                 return found
     return None
+
+
+def _of_torch(model: SequenceModel, certificate: Certificate, asked: list[Asked]) -> str | None:
+    """`wrong` of networks with gates, in fp32: in one pass, and token by token."""
+    for each in asked:
+        with torch.no_grad():
+            results = [("at once", model(each.context, each.queries)), ("by steps", _by_steps(model, each))]
+        for label, logits in results:
+            if (found := _fault(logits.double(), each, certificate, label)) is not None:
+                return found
+    return None
+
+
+def _by_steps(model: SequenceModel, asked: Asked) -> Tensor:
+    """Logits after the context was read one token at a time."""
+    state = model.prefill(asked.context[:, :1])
+    for t in range(1, asked.context.shape[1]):
+        state = model.prefill(asked.context[:, t : t + 1], state, start=t)
+    return model.decode(state, asked.queries)
 
 
 def in_torch(model: SequenceModel, name: str, asked: Asked) -> Tensor:

@@ -30,7 +30,7 @@ class Mutator:
         self.fields = made.certificate.model_dump(mode="json")
         self.weights = {name: value.clone() for name, value in made.model.state_dict().items()}
         self.blanks: dict[str, dict[str, Tensor]] = {}
-        self.recurrent = made.config.name == "elman"
+        self.recurrent = made.config.name in ("elman", "gru", "lstm")
         self.kinds: list[tuple[str, Callable[[], Mutant], int]] = [
             ("one weight", self.one, 8),
             ("several weights", self.several, 3),
@@ -40,6 +40,10 @@ class Mutator:
             ("larger", self.larger, 4),
             ("metadata", self.metadata, 3),
         ]
+        if not self.recurrent and made.config.name != "transformer":
+            self.kinds = [
+                kind for kind in self.kinds if kind[0] in ("one weight", "several weights", "swapped rows", "metadata")
+            ]
 
     def next(self) -> tuple[str, Mutant]:
         """A mutant and its kind."""
@@ -271,11 +275,17 @@ CHOICES: dict[str, list[str]] = {
         "fetch and count",
         "fetch and veto",
         "fingerprint",
+        "linear table",
+        "match and veto",
+        "overwriting memory",
         "product of automata",
         "shift register",
         "stack rules",
     ],
-    "construction": ["index-lookup", "automaton", "parity", "equality", "bounded-dyck-automaton", "bounded-dyck-stack"],
+    "construction": [
+        *("index-lookup", "automaton", "parity", "equality"),
+        *("bounded-dyck-automaton", "bounded-dyck-stack", "bounded-dyck-two-layers"),
+    ],
 }
 
 

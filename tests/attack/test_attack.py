@@ -16,6 +16,7 @@ from separatrix.constructions.check.arguments.product import explore
 from separatrix.models import save
 
 SHORT = [(0, "bf16"), (3, "fp32"), (6, "bf16"), (10, "fp16"), (11, "bf16"), (12, "fp32"), (19, "e4m3"), (22, "fp32")]
+SHORT += [(23, "bf16"), (25, "fp32")]
 
 
 @pytest.mark.parametrize(("index", "number_format"), SHORT)

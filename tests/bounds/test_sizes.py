@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 import separatrix as sx
 from separatrix import InputError
 from separatrix.bounds import (
+    classes,
     fooling_set,
     growth_law,
     longest_attention,
     longest_recurrent,
     of_precision,
+    published,
     rank,
     recurrent_capacity,
     smallest_state,
@@ -113,3 +115,13 @@ def test_wrong_witnesses_are_refused():
         FoolingSet(1, ((0, 1),)).check(matrix)
     with pytest.raises(InputError, match="singular"):
         Rank((0, 1), (2, 3)).check(matrix)
+
+
+def test_what_is_published_is_not_called_proved():
+    composition = sx.tasks.create("composition", length=40)
+    models = sx.bounds.of_precision(16)
+    (row,) = [row for row in classes.table(composition, models) if row["architecture class"].startswith("2-layer")]
+    assert row["lower bound"] is None and row["status"] == published.STATUS
+    assert all(not each.explicit and each.source for each in published.published(composition))
+    parity = classes.table(sx.tasks.create("parity", length=40), models)
+    assert parity[-1]["status"] == classes.NO_BOUND and published.as_rows(sx.tasks.create("parity", length=40)) == []

@@ -35,6 +35,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "plan": ("plan", *LOOKUP),
     "figure": ("figure", "runs", "memory-wall"),
     "limits": ("limits", "lstm"),
+    "map": ("map", "--length", "8"),
     "doctor": ("doctor",),
 }
 FREE = {"train": "width", "frontier": "learning-rate", "finetune": "steps", "card": "width", "sample": "alphabet",

@@ -31,6 +31,8 @@ TABLES = [
     ("sample", *VECTORS),
     ("compare", "gated-deltanet", "transformer", "mamba"),
     ("limits", "lstm", "--width", "8"),
+    ("map", "--length", "8"),
+    ("map", "--against", "mamba"),
     ("doctor",),
     ("train", "associative-recall", "gated-deltanet", "--length", "6", "--pairs", "3", *TINY),
     ("sweep", "sweep.toml", "--dry-run"),

@@ -19,10 +19,13 @@ from separatrix.experiments.search.frontier import FrontierCell, FrontierPlan, T
 from separatrix.experiments.search.halving import Contest
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial import trainer as trainers
+from separatrix.experiments.trial.checkpoint import read_progress
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.evaluation import evaluate
 from separatrix.experiments.trial.initial_weights import perturbed
 from separatrix.experiments.trial.result import Measurement
+from separatrix.experiments.trial.seal import Damaged
+from separatrix.experiments.trial.seeds import TUNING_SEEDS
 
 
 def measurement(accuracy: float, loss: float = 0.5) -> Measurement:
@@ -157,6 +160,15 @@ def test_every_tensor_has_noise_of_its_own():
     assert not torch.allclose(one, other, atol=1e-3)
 
 
+def test_a_tuning_seed_is_none_that_anybody_reports():
+    assert TUNING_SEEDS == 1_000_000_000_000
+
+
+def test_what_was_not_measured_is_nothing_and_not_less(tiny):
+    result = sx.experiments.Result(identity="0", config=tiny().model_dump(mode="json"), status="failed")
+    assert (result.seconds, result.steps, result.tokens, result.state_bits, result.test) == (0.0, 0, 0, 0, None)
+
+
 # searches ------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("settings", "left"), [(2, 1), (3, 2), (4, 2), (5, 3), (7, 4)])
 def test_halving_rounds_the_survivors_up(tiny, tmp_path, settings, left):
@@ -223,3 +235,13 @@ def test_a_result_and_its_name_are_on_the_disk_before_anything_relies_on_them(ti
     monkeypatch.setattr(atomic, "flush", lambda path: flushed.append(Path(path).name))
     store.write_result(result)
     assert flushed == ["result.json", result.identity]
+
+
+@pytest.mark.parametrize("step", [5, 15])
+def test_a_checkpoint_whose_history_ends_at_another_step_is_damaged(tiny, step):
+    trainer = trainers.Trainer(tiny())
+    next(iter(trainer.run()))
+    assert read_progress(trainer.checkpoint()).step == 10
+    trainer.progress.step = step
+    with pytest.raises(Damaged, match="its progress contradicts itself"):
+        read_progress(trainer.checkpoint())

@@ -22,7 +22,7 @@ from tree import BUILD, TREE, copy_tree, environment
 HONESTY = "tests/experiments/test_honesty.py"
 ROOMS = {
     "bounds": ["tests/bounds", HONESTY],
-    "experiments/measure": ["tests/experiments/measure", HONESTY],
+    "experiments/measure": ["tests/experiments/measure", "tests/experiments/trial/test_initial_weights.py", HONESTY],
     "experiments/search": ["tests/experiments/search", HONESTY],
     "experiments/trial": ["tests/experiments/trial", HONESTY],
     "experiments/store": ["tests/experiments/store"],

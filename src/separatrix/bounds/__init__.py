@@ -20,6 +20,7 @@ from separatrix.bounds.cuts import (
     recurrent_rows,
     two_way_cut,
 )
+from separatrix.bounds.errors_allowed import needed_with_error
 from separatrix.bounds.formats import of_format, of_precision
 from separatrix.bounds.growth import Growth, growth_law
 from separatrix.bounds.monotone import Settling, settling, values_of
@@ -33,6 +34,13 @@ from separatrix.bounds.stream_table import StreamTable, stream_table
 from separatrix.bounds.table import Rows, TruthTable, truth_table
 from separatrix.bounds.two_way import CrossingSet, FoolingSet, Rank, crossing_set, fooling_set, rank
 from separatrix.tasks.ceiling import accuracy_ceiling
+from separatrix.tasks.decision_ceiling import (
+    best_accuracy,
+    correlation_norm,
+    decision_ceiling,
+    difference_norm,
+    inner_product_ceiling,
+)
 
 __all__ = [
     "Answered",
@@ -61,15 +69,21 @@ __all__ = [
     "attention_cut",
     "attention_protocol",
     "attention_rows",
+    "best_accuracy",
     "best_attention_cut",
     "best_prefix_cut",
     "best_two_way_cut",
+    "correlation_norm",
     "crossing_set",
+    "decision_ceiling",
+    "difference_norm",
     "fooling_set",
     "growth_law",
+    "inner_product_ceiling",
     "longest_attention",
     "longest_recurrent",
     "memory_profile",
+    "needed_with_error",
     "of_format",
     "of_precision",
     "rank",

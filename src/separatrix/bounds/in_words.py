@@ -28,7 +28,7 @@ def sentence(rows: Sequence[Mapping[str, Any]], precision: int) -> str:
         return (
             f"A recurrent model of {_n(state['best known'])} bits of state, {_many(numbers['best known'], precision)} "
             f"(constructed, in {state['best known arithmetic']}), can do what one layer of attention needs width "
-            f"{_n(most['lower bound'])} for (proved, in {most['arithmetic']}{others})."
+            f"{_n(most['lower bound'])} for (proved, in {most['arithmetic']}{others}){_deeper(attention[-1], most)}."
         )
     if state["lower bound"] is None:
         return "No closed form is known for what a recurrent model needs here: `separatrix analyze` enumerates it."
@@ -38,6 +38,13 @@ def sentence(rows: Sequence[Mapping[str, Any]], precision: int) -> str:
         f"(proved, in any arithmetic){enough}; for one layer of attention no bound above width "
         f"{_n(most['lower bound'] or 1)} is proved (in {most['arithmetic']})."
     )
+
+
+def _deeper(two: Mapping[str, Any], one: Mapping[str, Any]) -> str:
+    """What a second layer saves of the width that one layer needs."""
+    if not two["best known"] or two["best known"] >= one["lower bound"]:
+        return ""
+    return f", and two layers with width {_n(two['best known'])} (constructed, in {two['best known arithmetic']})"
 
 
 def _least(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -12,8 +12,11 @@ from separatrix.tasks.logarithms import log2_add, log2_binomial, log2_power_sum
 
 PAPER = "Bhattamishra et al. 2024"
 
+EXACT_SUMS = "fixed point of enough bits for a token, exact sums"
+"""The arithmetic of a layer that hands on its whole context: a weight for every token, any function after attention."""
+
 REAL = "real numbers"
-"""The arithmetic in which widths of constructions are stated; certificates say in which formats they hold too."""
+"""The arithmetic in which other widths are stated; certificates say in which formats they hold too."""
 
 _COUNTED = 2**12
 """States of so many bits are counted as integers."""
@@ -100,6 +103,8 @@ def attention_upper(task: Problem) -> Upper | None:
         alphabet = task.model_dump()["alphabet"]
         width = log_length(task.length) + math.ceil(math.log2(alphabet)) + 1
         return Upper(width, "width", "binary position codes", f"Theorem 1, {PAPER}")
+    if task.name == "bounded-dyck":
+        return Upper(task.length, "width", "values name the place, weights the token", "read out whole", EXACT_SUMS)
     return None
 
 
@@ -123,6 +128,9 @@ def two_layer_upper(task: Problem) -> Upper | None:
             return Upper(width, "width", "copy and compare, inputs of a margin", PAPER)
         case "index-lookup":
             return attention_upper(task)
+        case "bounded-dyck" if told["depth"] <= 2:
+            width = 4 + log_length(told["kinds"])
+            return Upper(width, "width", "the token before, or the last opening bracket at an odd place", "by recency")
         case _:
             return None
 

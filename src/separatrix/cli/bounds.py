@@ -24,6 +24,9 @@ def bounds(
         Literal["fixed", "float", "rounded"] | None,
         typer.Option(help="fixed or float: exact sums; rounded: every result [default: each of them]"),
     ] = None,
+    error: Annotated[
+        float, typer.Option(help="share of the task's inputs that may be answered wrongly", min=0, max=1)
+    ] = 0.0,
     json: Json = False,
 ) -> None:
     """Lower bounds per architecture class and arithmetic, beside the best known constructions.
@@ -34,16 +37,23 @@ def bounds(
     Example: separatrix bounds index-lookup --length 400 --alphabet 64 --precision 16
     """
     from separatrix.bounds.classes import UNKNOWN, table
+    from separatrix.bounds.errors_allowed import needed_with_error
     from separatrix.bounds.formats import chosen
     from separatrix.bounds.in_words import sentence
+    from separatrix.bounds.published import as_rows, published
     from separatrix.cli.options import assign
     from separatrix.tasks import create, family
 
     models = chosen(precision, number_format, arithmetic)
     made = create(task, **assign(context, {"task": family(task)})["task"])
     rows, bits = table(made, models, heads), models[0].bits
+    held = needed_with_error(made, error) if error else None
     if json:
-        print_json({"task": made.model_dump(mode="json"), "precision": bits, "heads": heads, "bounds": rows})
+        allowed = {"error": error, "state_bits": held} if error else None
+        print_json({
+            "task": made.model_dump(mode="json"), "precision": bits, "heads": heads, "bounds": rows, "allowed": allowed,
+            "published": as_rows(made),
+        })  # fmt: skip
         return
     shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed"]
     title = f"{task}, length {made.length}, {bits} bits a number (exact deterministic models)"
@@ -66,4 +76,22 @@ def bounds(
     print("numbers (`construct --format` certifies a format), best known states those of machines not told positions.")
     if any(row["status"] == UNKNOWN for row in rows):
         print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
+    for each in published(made):
+        print(f"published, not verified here (layers: {each.layers}): {each.statement}; {each.why}. {each.source}")
     print(f"\n{sentence(rows, bits)}")
+    if error:
+        print(right_on(1 - error, held))
+
+
+def right_on(share: float, bits: int | None) -> str:
+    """What a recurrent model that is right on such a share of a task's own inputs must hold, in words.
+
+    >>> right_on(0.9, 1974)
+    "Right on 90% of the task's own inputs: a recurrent state of at least 1,974 bits (proved, in any arithmetic)."
+    """
+    who = f"Right on {share:.4g}" if share < 1e-4 else f"Right on {100 * share:.4g}%"
+    if bits is None:
+        return f"{who} of the task's own inputs: no ceiling on the accuracy is proved for this task."
+    if bits == 0:
+        return f"{who} of the task's own inputs: nothing is proved, its ceiling allows that without any state."
+    return f"{who} of the task's own inputs: a recurrent state of at least {bits:,} bits (proved, in any arithmetic)."

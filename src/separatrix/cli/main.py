@@ -41,6 +41,7 @@ from separatrix.cli import (
     train,
 )
 from separatrix.cli import list_ as list_command
+from separatrix.cli import map_ as map_command
 from separatrix.cli.encoding import forgive
 from separatrix.cli.fields import listing
 from separatrix.cli.options import FREE_OPTIONS, checked, trusting
@@ -111,6 +112,7 @@ command("train", train.train, MEASURED, "task", "model", "training", "trial", tr
 command("sweep", sweep.sweep, MEASURED, trust=True)
 command("recall", recall.recall, MEASURED, trust=True)
 command("list", list_command.list_, LOOKING)
+command("map", map_command.map_, LOOKING, trust=True)
 command("sample", sample.sample, LOOKING, "task")
 command("report", report.report, LOOKING, trust=True)
 command("figure", figure.figure, LOOKING, trust=True)

@@ -22,6 +22,7 @@ _MODULES: dict[str, str] = {
     "group-word": "recurrent.automaton",
     "bounded-dyck-automaton": "recurrent.automaton",
     "bounded-dyck-stack": "recurrent.stack",
+    "bounded-dyck-two-layers": "attention.bounded_dyck",
     "shift-register": "recurrent.shift_register",
     "equality-interleaved": "recurrent.interleaved",
     "disjointness-interleaved": "recurrent.interleaved",
@@ -30,6 +31,8 @@ _MODULES: dict[str, str] = {
     "disjointness": "attention.two_strings",
     "sparse-threshold": "attention.sparse_threshold",
     "associative-recall": "attention.associative_recall",
+    "associative-recall-deltanet": "recurrent.delta_recall",
+    "index-lookup-linear-attention": "recurrent.linear_lookup",
     "nearest-neighbor": "attention.nearest_neighbor",
 }
 """Name of the construction → module of this package, whose THEOREMS hold it."""

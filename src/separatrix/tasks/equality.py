@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import ClassVar, Literal
 
 import torch
@@ -10,8 +11,12 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from separatrix.tasks.decision_ceiling import decision_ceiling, difference_norm
 from separatrix.tasks.sampling import places
 from separatrix.tasks.two_strings import TwoStrings
+
+CEILING = 64
+"""Symbols of each string up to which the ceiling is computed; it is 1 for states of more than one bit anyway."""
 
 
 class Equality(TwoStrings):
@@ -92,5 +97,19 @@ class Equality(TwoStrings):
         """As many as one-way: each string stands with itself, what is unequal already with anything."""
         return self.recurrent_bits() if prefix else self.attention_bits()
 
+    def accuracy_ceiling(self, state_bits: int | float) -> float:
+        """Concatenated, by Krawtchouk sums: weak, because a few random bits of a string nearly decide equality."""
+        n = self.length // 2
+        if self.layout != "concatenated" or n > CEILING:
+            return 1.0
+        return float(decision_ceiling(_norm(n, tuple(self._distances(n)), self.alphabet), state_bits))
+
     def show_answer(self, answer: int) -> str:
         return "equal" if answer else "not equal"
+
+
+@cache
+def _norm(n: int, distances: tuple[int, ...], alphabet: int) -> float:
+    """||B|| of half equal pairs and half unequal ones of these distances, in equal parts."""
+    signed = {0: 0.5} | {d: -0.5 / len(distances) for d in distances}
+    return difference_norm(n, signed, alphabet)

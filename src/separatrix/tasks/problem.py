@@ -128,7 +128,7 @@ class Problem(Config):
     def accuracy_ceiling(self, state_bits: int | float) -> float:
         """Proved ceiling on the average accuracy, in [0, 1], of any model handing over `state_bits` bits.
 
-        1.0 where no ceiling is proved for the task's distribution.
+        A state of so many bits after every prefix, for the task's own distribution. 1.0 where no ceiling is proved.
         """
         return 1.0
 

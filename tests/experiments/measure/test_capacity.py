@@ -8,7 +8,14 @@ from torch import nn
 
 import separatrix as sx
 from separatrix import InputError
+from separatrix.experiments.measure import capacity
 from separatrix.experiments.measure.capacity import bits_recalled
+from separatrix.experiments.measure.recall import asked_of
+from separatrix.experiments.presets import Preset
+from separatrix.experiments.search.frontier_search import find_frontier
+from separatrix.experiments.store.folder import Store
+from separatrix.experiments.trial import size
+from separatrix.experiments.trial.result import Measurement, Result
 
 
 class Remembers(nn.Module):
@@ -97,3 +104,30 @@ def test_associative_recall_counts_the_values_of_its_pairs():
     measured = bits_recalled(Pairs(), task, seed=0, contexts=64)
     assert measured.context_bits == 8 * 2
     assert measured.recalled_bits == pytest.approx(3 * 2, abs=1e-4)
+
+
+def test_contexts_that_do_not_fit_are_refused_before_any_is_drawn(task, monkeypatch):
+    monkeypatch.setattr(size, "memory", lambda: 16 * 100 * task.length - 1)
+    monkeypatch.setattr(capacity, "memory", size.memory)
+    with pytest.raises(InputError, match=r"100 contexts need .*: 99 would fit"):
+        capacity.bits_recalled(None, task, seed=0, contexts=100)
+
+
+def test_what_a_preset_asks_for_of_its_searches_is_measured():
+    """The trials of every width of the lengths under `wall`, at the rates chosen; of other lengths none."""
+    settings = {"id": "a", "title": "A", "task": {"name": "index-lookup", "alphabet": 4}, "models": [{"name": "lstm"}],
+                "lengths": [4, 8], "widths": [2, 4], "seeds": [0, 1], "wall": [8]}  # fmt: skip
+    preset, store = Preset(name="p", about="", frontiers=[settings]), Store("memory://asked")
+
+    def run(trials, until=None):
+        for config in trials:
+            test = Measurement(accuracy=1.0, loss_bits=0.1, answers=9, accuracy_by_group={}, loss_bits_by_group={})
+            store.write_result(
+                Result(identity=config.identity(), config=config.model_dump(mode="json"), status="solved", test=test)
+            )
+            store.write(f"trials/{config.identity()}/checkpoint.safetensors", b"")
+        return [store.result(config.identity()) for config in trials]
+
+    find_frontier(preset.plans()[0], store, run)
+    found = {(result.config["task"]["length"], result.config["seed"]) for result in asked_of(preset, store)}
+    assert found == {(8, 0), (8, 1)}

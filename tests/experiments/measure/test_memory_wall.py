@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 import separatrix as sx
 from separatrix import InputError
-from separatrix.experiments.measure.memory_wall import memory_wall, rounded
+from separatrix.experiments.measure.memory_wall import PRECISIONS, TEMPERATURES, memory_wall, rounded
 
 TASK = sx.tasks.create("index-lookup", length=8, alphabet=2)
 
@@ -79,3 +81,32 @@ def test_few_contexts_and_other_states_are_refused():
 
     with pytest.raises(InputError, match="only real states are rounded"):
         memory_wall(Whole(), TASK, seed=0, contexts=128)
+
+
+def test_an_answer_that_has_turned_wrong_has_an_interval_that_ends_at_nothing():
+    class Turned(Register):
+        def prefill(self, context):
+            self.batches += 1
+            return (2.0 * context.float() - 1 if self.batches <= 2 else 1 - 2.0 * context.float(),)
+
+    (point,) = memory_wall(Turned(), TASK, seed=0, contexts=256, precisions=[4]).points
+    assert (point.recalled, point.low, point.high) == (0.0, 0.0, 0.0)
+
+
+def test_the_temperature_is_the_best_for_the_positions_that_count():
+    """One position is known and rightly sure; the others say their neighbour's token, far too surely."""
+
+    class Sure(Register):
+        def prefill(self, context):
+            return (2.0 * torch.cat([context[:, :1], context[:, :1], context[:, 1:-1]], dim=1).float() - 1,)
+
+        def decode(self, state, queries):
+            said = state[0].gather(1, queries) * torch.where(queries == 0, 2.0, 20.0)
+            return torch.stack([-said, said], dim=-1)
+
+    (point,) = memory_wall(Sure(), TASK, seed=0, contexts=256, precisions=[12]).points
+    assert point.recalled == pytest.approx(1 - math.log2(1 + math.exp(-4)), abs=1e-3)  # temperature 1
+
+
+def test_the_temperatures_are_those_of_the_manual():
+    assert TEMPERATURES == (1.0, 1.5, 2.0, 3.0, 5.0, 8.0) and tuple(range(1, 13)) == PRECISIONS

@@ -53,3 +53,11 @@ def test_amounts(count, said):
 def test_more_workers_than_any_machine_has_are_refused():
     with pytest.raises(InputError, match="this machine has room for .* trials at a time, got 1000000000 workers"):
         LocalEngine(workers=10**9)
+
+
+def test_weights_are_counted_with_gradients_and_two_moments(tiny):
+    """16 bytes each: vocabulary times width of the embedding, and a square matrix a layer where there is one."""
+    size = Size.of(tiny())
+    assert (size.vocabulary, size.width, size.layers, size.dense) == (10, 8, 1, True)
+    assert size.weights == 16 * 8 * (10 + 8)
+    assert size.activations == 8 * 64 * 6 + 4 * 16 * 6 * 8

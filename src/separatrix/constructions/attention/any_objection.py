@@ -9,6 +9,7 @@ or at least 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -44,21 +45,30 @@ class Veto:
 
 
 def veto(
-    number_format: Format, length: int, fetch_units: int, objection: int, loudest: int, slope: int, units: int
+    number_format: Format,
+    length: int,
+    fetch_units: int,
+    objection: int,
+    loudest: int,
+    slope: int,
+    units: int,
+    fetch_gap: float = 2.0,
+    unit: float = 1.0,
 ) -> Veto:
     """The temperatures and the margin, or a CertificateError where the format is too narrow.
 
-    fetch_units: largest sum of the terms of a score of the first layer, which tells positions apart by gaps of 2
+    fetch_units: largest sum of the terms of a score of the first layer
+    fetch_gap:   by how much these scores tell positions apart
     objection:   largest sum of an objection's terms of either sign
     loudest:     largest value of a position that objects
     slope:       how far an objection moves per unit of wrong weight in the first layer
-    units:       largest whole number inside the MLP
+    units:       largest number inside the MLP, all of them multiples of `unit`
     """
-    fetch, object_ = temperature(2.0, number_format), temperature(1.0, number_format)
+    fetch, object_ = temperature(fetch_gap, number_format), temperature(1.0, number_format)
     require_exact(number_format, fetch_units, fetch, "the scores of the first layer")
     require_exact(number_format, objection, object_, "the scores of the second layer")
     require_exact(number_format, 2 * objection, 1.0, "the values of the second layer")
-    require_exact(number_format, units, 1.0, "the numbers inside the MLP")
+    require_exact(number_format, math.ceil(units / unit), unit, "the numbers inside the MLP")
     if not ties_are_finite(number_format, float(loudest)):
         raise CertificateError(
             f"averages of values up to {loudest} may overflow in {number_format}: it has no infinity"
@@ -66,7 +76,7 @@ def veto(
     if not isinstance(number_format, Real):
         finite = isinstance(number_format, FloatingPoint) and number_format.finite
         return Veto(fetch, object_, "sequential" if finite else "any", 2.0, (0.0, 0.0))
-    first = leak(length, 2 * fetch)
+    first = leak(length, fetch_gap * fetch)
     moved = slope * first
     second = leak(length, object_ * (1 - 2 * moved))
     return Veto(fetch, object_, "any", 2 - 2 * (3 * moved + 4 * (objection + 1) * second), (first, second))

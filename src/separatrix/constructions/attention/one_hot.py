@@ -48,6 +48,15 @@ def require_exact(number_format: Format, most: int, unit: float, what: str) -> N
         )
 
 
+def require_room(number_format: Format, apart: float, what: str) -> None:
+    """CertificateError where differences of `what`, up to `apart`, are infinite; in fixed point they saturate."""
+    if isinstance(number_format, FloatingPoint) and apart > number_format.largest:
+        raise CertificateError(
+            f"differences of {what} go up to {apart:g}, {number_format} ends at {number_format.largest:g}: take a "
+            "wider format or a shorter length"
+        )
+
+
 def ties_are_finite(number_format: Format, largest_value: float) -> bool:
     """Whether averages over tied positions, each of weight at most 1, stay finite.
 

@@ -7,11 +7,15 @@ has arrived before the first token; the units of the start state see "nothing is
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+from pydantic import Field
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent.finite import certified
+from separatrix.constructions.recurrent.gated import gated
 from separatrix.constructions.recurrent.moore_machine import Machine, minimal_machine
 from separatrix.constructions.recurrent.network import LARGEST_WIDTH, network
 from separatrix.constructions.registry import Theorem
@@ -20,6 +24,18 @@ from separatrix.tasks import Task
 from separatrix.tasks.bounded_dyck import BoundedDyck
 
 SOURCE = "Minsky 1967, Computation: finite and infinite machines, chapter 3"
+
+
+class Cells(Options):
+    """What may be chosen of an automaton's network.
+
+    >>> sx.constructions.create("parity", length=20, cell="gru").certificate.number_format
+    'fp32'
+    """
+
+    cell: Literal["elman", "lstm", "gru"] = Field(
+        "elman", description="the network: elman, or lstm or gru by their gates"
+    )
 
 
 def elman(task: Task, machine: Machine) -> Elman:
@@ -46,7 +62,7 @@ def elman(task: Task, machine: Machine) -> Elman:
     )
 
 
-def build(task: Task, options: Options) -> Construction:
+def build(task: Task, options: Cells) -> Construction:
     """The minimal automaton of a task as a network. Raises CertificateError when it has too many states."""
     if isinstance(task, BoundedDyck):
         _check_stacks(task)
@@ -55,7 +71,8 @@ def build(task: Task, options: Options) -> Construction:
         raise CertificateError(
             f"{machine.states:,} states times {machine.alphabet} tokens are more than the {LARGEST_WIDTH:,} units built"
         )
-    return certified(NAMES[task.name], elman(task, machine), options)
+    model = elman(task, machine) if options.cell == "elman" else gated(task, machine, options.cell)
+    return certified(NAMES[task.name], model, options)
 
 
 def _check_stacks(task: BoundedDyck) -> None:
@@ -80,6 +97,8 @@ NAMES = {
 """Task → its construction by the minimal automaton."""
 
 THEOREMS = {
-    name: Theorem(name, task, "every finite automaton is a ReLU Elman network of |Q| |alphabet| units", SOURCE, build)
+    name: Theorem(
+        name, task, "every finite automaton is a ReLU Elman network of |Q| |alphabet| units", SOURCE, build, Cells
+    )
     for task, name in NAMES.items()
 }

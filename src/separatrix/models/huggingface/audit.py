@@ -33,6 +33,9 @@ LENGTHS = (3, 4, 6, 9, 13, 16)
 LARGEST = 150_000_000
 """Parameters a small model may have."""
 
+SMALL = 500_000
+"""Parameters of a small model up to which larger ones are built with numbers, too."""
+
 SECONDS = 10
 """About how long the real configuration may be read without memory."""
 
@@ -94,7 +97,8 @@ def _scaled(plain: dict[str, Any], scale: int) -> tuple[Laws, list[str]]:
     places = _whole_state(Shrunk(plain, scale, first).at(1))
     smallest = reader(1, first, "cpu")
     laws = _laws(smallest, _lengths(first))
-    device = "meta" if _runs_without_numbers(lambda: reader(1, first, "meta"), smallest) else "cpu"
+    few_weights = parameter_count(smallest.model) <= SMALL  # then numbers cost less than PyTorch's bookkeeping on meta
+    device = "cpu" if few_weights or not _runs_without_numbers(lambda: reader(1, first, "meta"), smallest) else "meta"
     if scale > 1:
         few = _few(laws, first)
         grown = [laws, *(_laws(reader(t, first, device), few) for t in (2, 3))]

@@ -54,14 +54,14 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     end = weights.embed[[model.task.query_offset]]
     read = reading(weights, end)
     after = weights.after_mlp(0, weights.exact.add(end, read.own, what="the end token"), "the end token")[0]
-    second = _Second(weights, read, after)
+    second = Second(weights, read, after)
     if weights.mlps[1] is not None and not weights.mlps[1].idle:
         raise CertificateError("the second layer's MLP must be 0")
     seen = Seen(weights.width)
     objections = collect(evaluated(weights, read, second.used, lambda rows: second.objects(seen.watch(rows))))
     quiet, margin = second.margin()
     _same_task(weights, objections, quiet)
-    _check_order(weights, certificate, second)
+    check_order(weights, certificate, second)
     second.check_ties()
     layout = weights.task.model_dump().get("layout")
     every = layout == "interleaved" and weights.causal  # pairs stand where they stand at any length
@@ -83,7 +83,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     )
 
 
-def _check_order(weights: TwoLayers, certificate: Certificate, second: _Second) -> None:
+def check_order(weights: TwoLayers, certificate: Certificate, second: Second) -> None:
     """Ties are averaged: without infinities the sums must not overflow."""
     if isinstance(weights.format, FloatingPoint) and weights.format.finite:
         largest = 2 ** (weights.format.mantissa + 2) * max(1.0, second.largest)
@@ -106,7 +106,7 @@ def _same_task(weights: TwoLayers, objections: Functions, quiet: int) -> None:
 
 
 @dataclass
-class _Second:
+class Second:
     """The second layer, seen from the end token. `after`: [D] its residual stream after the first."""
 
     weights: TwoLayers
@@ -120,7 +120,7 @@ class _Second:
         self.head: HeadWeights = working[0]
         exact = self.weights.exact
         self.query = exact.linear(self.after[None], self.head.query, self.head.query_bias, "the end token's query")
-        self.own, self.said, _ = self._read(self.after[None])
+        self.own, self.said, _ = self.read_rows(self.after[None])
         mlp = self.weights.mlps[0]
         self.used: np.ndarray = np.logical_or(self.head.key.any(axis=0), self.head.value.any(axis=0))
         if mlp is not None:
@@ -132,7 +132,7 @@ class _Second:
         self.largest = self.widest = float(np.abs(self.said).max())
         self.most_key = np.abs(self.own)
 
-    def _read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def read_rows(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Keys [M, K], outputs [M, D] and values [M, K] of these rows."""
         exact, head = self.weights.exact, self.head
         keys = exact.linear(rows, head.key, head.key_bias, "keys of the second layer")
@@ -143,7 +143,7 @@ class _Second:
 
     def objects(self, rows: np.ndarray) -> np.ndarray:
         """[M] which rows score above the end token."""
-        keys, said, values = self._read(rows)
+        keys, said, values = self.read_rows(rows)
         distance = (keys @ self.query[0]) - (self.own @ self.query[0])
         above = distance > 0
         self.loudest = max(self.loudest, float(np.abs(values[above]).max(initial=0)))

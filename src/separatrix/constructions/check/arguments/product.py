@@ -15,6 +15,7 @@ import numpy as np
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
 from separatrix.constructions.check.arguments.relu_network import ReluNetwork
+from separatrix.constructions.check.arguments.saturated import SaturatedNetwork
 from separatrix.constructions.check.kernel.claims import Proved, known
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
@@ -60,7 +61,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
 
     Raises CertificateError where units hold anything but 0 and 1, or where that takes more work than the budget.
     """
-    network, search, work = ReluNetwork(model, number_format), _Search(context_task(model.task)), _Work(budget)
+    network, search, work = _machine(model, number_format), _Search(context_task(model.task)), _Work(budget)
     level, margin, tokens = search.empty(network.units), np.inf, range(model.task.alphabet_size)
     while len(level):
         following = []
@@ -83,6 +84,12 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
         largest_sum=network.largest,
         exact=network.exact,
     )
+
+
+def _machine(model: SequenceModel, number_format: str | Format) -> ReluNetwork | SaturatedNetwork:
+    """The network as a machine over 0 and 1."""
+    gated = model.config.name in ("lstm", "gru")
+    return (SaturatedNetwork if gated else ReluNetwork)(model, number_format)
 
 
 def claim(task: Task, construction: str = "") -> str:
@@ -122,6 +129,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             "largest_sum": found.largest_sum,
         },
         at_least=known(lower_bound_bits=model.task.recurrent_bits()),
+        options={"cell": model.config.name},
     )
 
 
@@ -216,7 +224,7 @@ class _Search:
         return tokens[::-1]
 
 
-def _margin(network: ReluNetwork, search: _Search, level: _Level) -> float:
+def _margin(network: ReluNetwork | SaturatedNetwork, search: _Search, level: _Level) -> float:
     """The least gap between the right answer's logit and any other, over the pairs whose strings are inputs."""
     rights = [search.definition.answer(state) for state in level.definitions]
     asked = [row for row, right in enumerate(rights) if right is not None]
@@ -227,7 +235,7 @@ def _margin(network: ReluNetwork, search: _Search, level: _Level) -> float:
     own = logits[range(len(asked)), answers]
     others = logits.copy()
     others[range(len(asked)), answers] = -np.inf
-    gaps = own - others.max(axis=1)
+    gaps = own - others.max(axis=1) - 2 * network.slack
     for row in np.flatnonzero(~(gaps > 0))[:1]:
         context, tie = search.string(level.numbers[asked[row]]), bool(gaps[row] == 0)
         said, right = int(others[row].argmax()), int(answers[row])

@@ -29,6 +29,8 @@ class ReluNetwork:
     Raises CertificateError for other architectures.
     """
 
+    slack = 0.0  # logits are what they are
+
     def __init__(self, model: SequenceModel, number_format: str | Format) -> None:
         config = model.config.model_dump()
         wanted = {"name": "elman", "nonlinearity": "relu", "layers": 1, "norm": "none", "residual": False, "mlp": 0}

@@ -20,12 +20,14 @@ from separatrix.tasks import Task
 AUTOMATA = ("product of automata",)
 CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "index-lookup": ("index-lookup", ("attention lookup",)),
+    "index-lookup-linear-attention": ("index-lookup", ("linear table",)),
     "automaton": ("automaton", AUTOMATA),
     "parity": ("parity", AUTOMATA),
     "modular-counter": ("modular-counter", AUTOMATA),
     "group-word": ("group-word", AUTOMATA),
     "bounded-dyck-automaton": ("bounded-dyck", AUTOMATA),
     "bounded-dyck-stack": ("bounded-dyck", (*AUTOMATA, "stack rules")),
+    "bounded-dyck-two-layers": ("bounded-dyck", ("match and veto",)),
     "shift-register": ("index-lookup", ("shift register",)),
     "equality-interleaved": ("equality", AUTOMATA),
     "disjointness-interleaved": ("disjointness", AUTOMATA),
@@ -34,6 +36,7 @@ CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "disjointness": ("disjointness", ("fetch and veto",)),
     "sparse-threshold": ("sparse-threshold", ("fetch and count", "fetch and veto")),
     "associative-recall": ("associative-recall", ("copy and match",)),
+    "associative-recall-deltanet": ("associative-recall", ("overwriting memory",)),
     "nearest-neighbor": ("nearest-neighbor", ("copy and compare",)),
 }
 """Construction → the task it is about, and the arguments that may prove it."""

@@ -29,8 +29,12 @@ from separatrix.constructions.check.kernel.envelope import Envelope, Network
 from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.errors import unknown
 from separatrix.models import SequenceModel
+from separatrix.models.deltanet import DeltaNet
 from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
+from separatrix.models.gla import GLA
+from separatrix.models.gru import GRU
+from separatrix.models.lstm import LSTM
 from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.numerics.exact import columns
@@ -44,11 +48,24 @@ _ARGUMENTS: dict[str, str] = {
     "fetch and count": "count",
     "fetch and veto": "any_objection",
     "fingerprint": "fingerprint",
+    "linear table": "table",
+    "match and veto": "brackets",
+    "overwriting memory": "overwriting",
     "product of automata": "product",
     "shift register": "register",
     "stack rules": "stack_rules",
 }
 """Argument, as certificates name it → module of `check.arguments`."""
+
+_CELL: dict[str, Any] = {"norm": "none", "layers": 1, "mlp": 0, "residual": False, "positions": "none", "tied": None}
+_ATTENTION: dict[str, Any] = {"norm": "none", "activation": "relu", "residual": True, "positions": "learned"}
+PLAIN: dict[type[SequenceModel], dict[str, Any]] = {
+    Transformer: {**_ATTENTION, "scale": 1.0, "window": None, "bias": True},
+    Elman: {**_CELL, "nonlinearity": "relu"},
+    **dict.fromkeys((LSTM, GRU, DeltaNet), _CELL),
+    GLA: {**_CELL, "positions": "learned"},
+}
+"""The classes of networks whose every op is known here, and how they are configured."""
 
 LARGE = 2**12
 """Rows of a table whose numbers are not rounded one by one where its grid tells that none of them needs to be."""
@@ -110,10 +127,10 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
 
 def _same_model(model: SequenceModel, certificate: Certificate) -> None:
     """CertificateError unless the certificate is about this model, and the model is of a class that is known here."""
-    if type(model) not in (Transformer, Elman) or type(model.task) is not family(model.task.name):
+    if type(model) not in PLAIN or type(model.task) is not family(model.task.name):
+        classes = ", ".join(known.__name__.lower() for known in PLAIN)
         raise CertificateError(
-            f"certificates are about transformer and elman on the built-in tasks, got {type(model).__name__} on "
-            f"{model.task.name}"
+            f"certificates are about {classes} on the built-in tasks, got {type(model).__name__} on {model.task.name}"
         )
     for what, recorded, found in (
         ("task", certificate.task, model.task.model_dump(mode="json")),
@@ -130,12 +147,7 @@ def _same_model(model: SequenceModel, certificate: Certificate) -> None:
 
 def _plain(model: SequenceModel) -> None:
     """CertificateError unless the network is one whose every op is known here."""
-    config = model.config.model_dump()
-    wanted: dict[str, Any] = {"norm": "none", "activation": "relu"}
-    wanted |= {"layers": 1, "mlp": 0, "residual": False, "positions": "none", "nonlinearity": "relu"}
-    if isinstance(model, Transformer):
-        wanted = {"norm": "none", "activation": "relu", "residual": True, "positions": "learned", "scale": 1.0}
-        wanted |= {"window": None, "bias": True}
+    config, wanted = model.config.model_dump(), PLAIN[type(model)]
     if wrong := [f"{key}={config.get(key)}" for key, value in wanted.items() if config.get(key) != value]:
         raise CertificateError(f"certificates are about plain networks of {config['name']}, got {', '.join(wrong)}")
 
