@@ -120,7 +120,9 @@ def _setup(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
     ctx.save_for_backward(x, output[1], enter, leave)
 
 
-def _gradient(ctx: Any, grad_y: Tensor, grad_hidden: None) -> tuple:
+def _gradient(ctx: Any, grad_y: Tensor | None, grad_hidden: None) -> tuple:
+    if grad_y is None:
+        return (None,) * 6
     return *_backward(*ctx.saved_tensors, grad_y, ctx.activation), None
 
 
