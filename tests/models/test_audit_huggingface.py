@@ -8,12 +8,14 @@ import warnings
 import pytest
 import torch
 
+import separatrix as sx
 from separatrix import InputError
+from separatrix.models import measured_numbers
 from separatrix.models.growth import Law, law, polynomial
 
 transformers = pytest.importorskip("transformers")
 
-from separatrix.models.huggingface.audit import audit_configuration  # noqa: E402
+from separatrix.models.huggingface.audit import audit_configuration, configured_size  # noqa: E402
 from separatrix.models.huggingface.configuration import configuration, language_model, load_config  # noqa: E402
 
 WIDE = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 50, "intermediate_size": 48}
@@ -165,3 +167,36 @@ def test_laws():
     assert polynomial({1: 3, 2: 12, 3: 27, 4: 48}, 10) == 300
     with pytest.raises(InputError, match="no polynomial"):
         polynomial({1: 3, 2: 12, 3: 26}, 10)
+
+
+FLA = [  # settings of flash-linear-attention, and the same model here; its convolutions keep one input more
+    ({"model_type": "delta_net", "num_heads": 4}, "deltanet", {"heads": 4}, 3 * 64),
+    ({"model_type": "gla", "num_heads": 2}, "gla", {"heads": 2}, 0),
+    ({"model_type": "retnet", "num_heads": 4}, "retnet", {"heads": 4}, 0),
+    ({"model_type": "hgrn2", "expand_ratio": 16}, "hgrn2", {"heads": 4}, 0),
+    ({"model_type": "kda", "num_heads": 4, "head_dim": 16}, "kda", {"heads": 4}, 3 * 64),
+    ({"model_type": "gated_deltanet", "num_heads": 2, "head_dim": 32}, "gated-deltanet", {"heads": 2}, 4 * 64),
+    (
+        {"model_type": "gated_deltaproduct", "num_heads": 2, "head_dim": 32, "expand_v": 1, "num_householder": 3},
+        "deltaproduct",
+        {"heads": 2, "reflections": 3},
+        7 * 64,
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "name", "options", "more"), FLA, ids=[case[0]["model_type"] for case in FLA])
+def test_states_of_flash_linear_attention_are_those_of_the_same_models(settings, name, options, more):
+    size = configured_size({"hidden_size": 64, "num_hidden_layers": 2} | settings, 100)
+    ours = measured_numbers(name, sx.tasks.create("parity", length=16), width=64, layers=2, **options)
+    assert size.numbers(100) == ours + 2 * more
+    assert size.growth == "constant" and "not measured" in size.source
+
+
+def test_hybrids_of_flash_linear_attention_keep_a_cache():
+    attn = {"layers": [1], "num_heads": 4, "num_kv_heads": 2, "window_size": 50}
+    settings = {"model_type": "gla", "hidden_size": 64, "num_heads": 2, "num_hidden_layers": 2, "dtype": "bfloat16"}
+    size = configured_size(settings | {"attn": attn}, 100)
+    assert size.bits(100) == 32 * 2 * 16 * 32 + 16 * 2 * 50 * 2 * 16 and size.growth == "windowed"
+    with pytest.raises(InputError, match="gla: not a configuration"):
+        configured_size(settings | {"num_heads": 0}, 100)

@@ -44,7 +44,7 @@ def audit(
         print_json({"model": model, "state": state, "tasks": [asdict(verdict) for verdict in found]})
         return
     print(f"{model}: {size.growth} state, at {length} tokens {size.bits(length):,} bits: {size.formats(length)}")
-    print(f"measured: {size.source}")
+    print(f"how: {size.source}")
     rows = [
         [v.task, v.length, f"{readable(v.needed_bits)} / {readable(v.state_bits)}", v.ruling, v.exact_at_most,
          v.accuracy_ceiling]
@@ -64,11 +64,11 @@ def _size(context: typer.Context, model: str, length: int) -> StateSize:
 
     path = Path(model.removeprefix("hf:"))
     if model.endswith(".json") or path.is_dir():
-        from separatrix.models.huggingface.audit import audit_configuration
+        from separatrix.models.huggingface.audit import configured_size
         from separatrix.models.huggingface.configuration import load_config
 
         assign(context, {})
-        return audit_configuration(load_config(model), length).size
+        return configured_size(load_config(model), length)
     from separatrix.models.measure import measured_size, window_lengths
 
     options = assign(context, {"model": architecture(model).Config})["model"]

@@ -119,10 +119,10 @@ def _size(model: str, task: Problem) -> StateSize:
 
         return _built(dict(read_card(str(path)).model))
     if path.suffix == ".json" or os.path.isdir(model):
-        from separatrix.models.huggingface.audit import audit_configuration
+        from separatrix.models.huggingface.audit import configured_size
         from separatrix.models.huggingface.configuration import load_config
 
-        return audit_configuration(load_config(model), task.length).size
+        return configured_size(load_config(model), task.length)
     name, _, width = model.rpartition(":") if model.rpartition(":")[2].isdigit() else (model, "", "64")
     if not (name and width.isdigit() and len(width) <= 9):
         raise InputError(f"expected a model such as lstm:64, got {model[:80]!r}")

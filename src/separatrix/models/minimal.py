@@ -114,10 +114,11 @@ class MinGRU(SequenceModel):
         return MinGRUMixer(config.width, config.expand, config.positive)
 
 
-class MinLSTM(MinGRU):
+class MinLSTM(SequenceModel):
     """minLSTM: an LSTM without its dependence on the past, with gates that add up to 1."""
 
-    Config: type[ModelConfig] = MinLSTMConfig
+    Config = MinLSTMConfig
+    state_formula, parallel, kernel, source = MinGRU.state_formula, MinGRU.parallel, MinGRU.kernel, MinGRU.source
 
     @classmethod
     def build_mixer(cls, config: Any, layer: int) -> Mixer:

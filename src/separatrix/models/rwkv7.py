@@ -44,11 +44,16 @@ class RWKV7Config(ModelConfig):
         return self
 
 
-class LowRank(nn.Sequential):
+class LowRank(nn.Module):
     """Two projections through few numbers, with an activation between them."""
 
     def __init__(self, width: int, rank: int, activation: nn.Module, bias: bool = True) -> None:
-        super().__init__(nn.Linear(width, rank, bias=False), activation, nn.Linear(rank, width, bias=bias))
+        super().__init__()
+        self.enter, self.activation = nn.Linear(width, rank, bias=False), activation
+        self.leave = nn.Linear(rank, width, bias=bias)
+
+    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
+        return self.leave(self.activation(self.enter(x)))
 
 
 class RWKV7Mixer(Mixer):
@@ -74,7 +79,7 @@ class RWKV7Mixer(Mixer):
         self.bonus = nn.Parameter(torch.full((heads, width // heads), -0.04))  # rho, r_k there
         self.norm = nn.GroupNorm(heads, width, eps=1e-5 * width / heads)
         with torch.no_grad():
-            self.decay[2].bias.copy_(-5.5 + 6 * place)
+            self.decay.leave.bias.copy_(-5.5 + 6 * place)
 
     def parts(self, x: Float[Tensor, "*B D"], before: Float[Tensor, "*B D"]) -> tuple[Parts, Tensor]:
         """A token's parts, one row of numbers a head, and its gate."""

@@ -182,8 +182,8 @@ def after_each(steps: Float[Tensor, "*B C K"]) -> Float[Tensor, "*B C K"]:
 
 
 def gated_scores(
-    q: Float[Tensor, "*B C K"], k: Float[Tensor, "*B C K"], steps: Float[Tensor, "*B C K"]
-) -> Float[Tensor, "*B C C"]:
+    q: Float[Tensor, "*#B C K"], k: Float[Tensor, "*#B C K"], steps: Float[Tensor, "*#B C K"]
+) -> Float[Tensor, "*#B C C"]:
     """What each of 2^n tokens takes of those up to it: sum over k of q_i k_j e^(decays after j up to i), 0 after it.
 
     A chunk is halved: queries of its second half fade from the middle on and keys of the first half up to the middle,

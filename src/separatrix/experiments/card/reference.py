@@ -55,10 +55,14 @@ def reference(question: Question, card: Card) -> Question | None:
     return found if found and found.measured and same_conditions(question, found) else None
 
 
+AWAITED = ("deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm")
+"""Architectures whose references are still to be made: they have none to stand beside."""
+
+
 def families() -> list[dict[str, Any]]:
-    """The models that references are made of: every architecture at width 64, the Transformer with two layers too."""
+    """The models that have references: architectures at width 64, the Transformer with two layers too."""
     two = {"name": "transformer", "layers": 2, "width": 64}
-    each = [{"name": name, "layers": 1, "width": 64} for name in names()]
+    each = [{"name": name, "layers": 1, "width": 64} for name in names() if name not in AWAITED]
     return [each[0], two, *each[1:]]
 
 
@@ -94,7 +98,7 @@ def main() -> None:
     given = parser.parse_args()
     battery = standard().replace(seeds=given.seeds)
     store, lines = Store(given.store), []
-    for model in families():
+    for model in [*families(), *({"name": name, "layers": 1, "width": 64} for name in AWAITED)]:
         print(f"{model['name']}, {model['layers']} layer(s)", flush=True)
         card = make_card(model, store, minutes=given.minutes, workers=given.workers, battery=battery, watcher=_Lines())
         lines.append(card.model_dump_json() + "\n")

@@ -22,6 +22,7 @@ from separatrix.bounds.state_size import Part, StateSize, merged
 from separatrix.errors import InputError
 from separatrix.models.growth import Law, law, polynomial
 from separatrix.models.huggingface.configuration import configuration, language_model, plain_settings
+from separatrix.models.huggingface.fla import fla_size, is_fla
 from separatrix.models.huggingface.prefill import Count, Reader
 from separatrix.models.huggingface.shrink import Shrunk, scales, small_windows, windows
 from separatrix.models.sequence import parameter_count
@@ -70,6 +71,14 @@ def audit_configuration(settings: dict[str, Any], length: int) -> Audit:
         return Audit(_size(real, laws, scale, compared), places, scale, compared)
     assert failure is not None
     raise failure
+
+
+def configured_size(settings: dict[str, Any], length: int) -> StateSize:
+    """The state of a configuration: audited where Transformers has its type, computed for flash-linear-attention's.
+
+    Raises InputError when neither can be done.
+    """
+    return fla_size(settings) if is_fla(settings) else audit_configuration(settings, length).size
 
 
 def candidates(found: list[int]) -> list[int]:

@@ -16,6 +16,10 @@ PREFIX = "hf:"
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """Number formats Transformers can compute in."""
 
+CODE = ("auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
+        "experts_implementation", "use_kernels", "kernel_config")  # fmt: skip
+"""Settings that name code, which nothing that is read may choose."""
+
 _SPELT = {"mamba_2": "mamba2", "gpt_2": "gpt2", "recurrentgemma": "recurrent_gemma"}
 
 
@@ -94,13 +98,15 @@ def model_type(name: str) -> str:
 def configuration(settings: dict[str, Any]) -> Any:
     """A PreTrainedConfig of settings that name their model_type; of several parts, the one that writes text.
 
-    How weights are quantised is left out: it changes no state. Raises InputError for what Transformers refuses.
+    How weights are quantised is left out, for it changes no state, and so is what names code. Raises InputError for
+    what Transformers refuses.
     """
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     settings = copy.deepcopy(settings)
     kind = model_type(str(settings.pop("model_type")))
-    settings.pop("quantization_config", None)
+    for name in ("quantization_config", *CODE):
+        settings.pop(name, None)
     number_format(settings)
     config = one_line(kind, lambda: AutoConfig.for_model(kind, **settings))
     try:

@@ -32,10 +32,6 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TRAINED, RANDOM = "trained", "random"
 """Where weights come from: the folder's files, or nowhere."""
 
-_LEFT_OUT = ("auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
-             "experts_implementation", "use_kernels", "kernel_config")  # fmt: skip
-"""Settings that name code."""
-
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -89,7 +85,7 @@ def settings_of(what: str) -> tuple[dict[str, Any], Path | None]:
 
 
 def _built(name: str, settings: dict[str, Any], folder: Path | None) -> Pretrained:
-    config = configuration({key: value for key, value in settings.items() if key not in _LEFT_OUT})
+    config = configuration(settings)
     files = [] if folder is None else weight_files(folder)
     _check_memory(name, config)
     if files:

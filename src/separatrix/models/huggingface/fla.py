@@ -1,0 +1,93 @@
+"""The states of flash-linear-attention's models, computed from configurations by its layers' shapes, not measured.
+
+Its layers run on GPUs only. What they hand over follows from their settings: a matrix in float32 for each head, the
+last inputs of short convolutions (as many as taps, one more than are needed), and a cache where layers attend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from separatrix.bounds.state_size import Part, StateSize, merged
+from separatrix.errors import InputError
+from separatrix.models.huggingface.configuration import number_format
+
+Settings = dict[str, Any]
+Shape = tuple[int, int, int, int]
+"""Heads, key and value width of one head's matrix, and channels that short convolutions keep the inputs of."""
+
+
+def _expanded(heads: int, k: float, v: float, convolved: bool) -> Callable[[Settings], tuple[Shape, bool]]:
+    """Of layers whose widths are multiples of hidden_size, by default these."""
+
+    def shape(s: Settings) -> tuple[Shape, bool]:
+        width, own = s.get("hidden_size", 2048), s.get("num_heads", heads)
+        kv_heads = s.get("num_kv_heads") or own
+        keys, values = int(width * s.get("expand_k", k)), int(width * s.get("expand_v", v))
+        channels = keys + (keys + values) * kv_heads // own
+        return (own, keys // own, values // own, channels), s.get("use_short_conv", convolved)
+
+    return shape
+
+
+def _by_head(head: int, heads: int, v: float) -> Callable[[Settings], tuple[Shape, bool]]:
+    """Of layers that are told the width of a head."""
+
+    def shape(s: Settings) -> tuple[Shape, bool]:
+        own, width = s.get("num_heads", heads), s.get("head_dim", head)
+        read, values = s.get("num_v_heads") or own, int(width * s.get("expand_v", v))
+        written = s.get("num_householder", 1)
+        channels = own * width * (1 + written) + read * values * written
+        return (read, width, values, channels), s.get("use_short_conv", True)
+
+    return shape
+
+
+def _hgrn2(s: Settings) -> tuple[Shape, bool]:
+    width = s.get("hidden_size", 2048)
+    heads = s.get("num_heads") or width // (s.get("expand_ratio") or 128)
+    expand = s.get("expand_ratio") or width // heads
+    return (heads, expand, width // heads, 2 * heads * expand + width), s.get("use_short_conv", False)
+
+
+FAMILIES: dict[str, tuple[Callable[[Settings], tuple[Shape, bool]], int]] = {
+    "gla": (_expanded(4, 0.5, 1.0, convolved=False), 24),
+    "delta_net": (_expanded(16, 1.0, 1.0, convolved=True), 24),
+    "retnet": (_expanded(8, 1.0, 2.0, convolved=False), 24),
+    "gated_deltanet": (_by_head(256, 6, 2.0), 21),
+    "gated_deltaproduct": (_by_head(256, 6, 2.0), 21),
+    "kda": (_by_head(128, 16, 1.0), 24),
+    "hgrn2": (_hgrn2, 24),
+}
+"""Model types: the shape of a layer's state and whether it convolves, and how many layers there are if none is told."""
+
+
+def is_fla(settings: Settings) -> bool:
+    """Whether a configuration is one of a model of flash-linear-attention that is known here, and not Transformers'."""
+    from transformers import CONFIG_MAPPING
+
+    kind = str(settings.get("model_type"))
+    return kind in FAMILIES and kind not in CONFIG_MAPPING
+
+
+def fla_size(settings: Settings) -> StateSize:
+    """The state of such a configuration. Raises InputError for settings that are no numbers where numbers belong."""
+    kind = str(settings["model_type"])
+    shape_of, layers = FAMILIES[kind]
+    try:
+        (count, keys, values, channels), convolved = shape_of(settings)
+        layers = int(settings.get("num_hidden_layers", layers))
+        attends = settings.get("attn") or {}
+        attending = len(set(attends.get("layers", [])) & set(range(layers)))
+        taps = int(settings.get("conv_size", 4)) if convolved else 0
+        bits = number_format(settings).itemsize * 8
+        parts = [Part(32, (layers - attending) * count * keys * values)]
+        parts.append(Part(bits, (layers - attending) * channels * taps))
+        if attending:
+            each = int(settings.get("hidden_size", 2048)) // int(attends["num_heads"])
+            kept = 2 * each * int(attends.get("num_kv_heads") or attends["num_heads"])
+            parts.append(Part(bits, 0, attending * kept, attends.get("window_size")))
+    except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError) as error:
+        raise InputError(f"{kind}: not a configuration of flash-linear-attention: {error!r}") from None
+    return StateSize(merged(parts), f"{kind} of flash-linear-attention, by the shapes of its layers; not measured")
