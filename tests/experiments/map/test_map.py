@@ -121,7 +121,7 @@ def test_the_shipped_evidence_is_what_is_made_today():
     for each in known.built:
         assert each.construction in constructions.names()
         task = sx.tasks.create(**each.task)
-        now = issue(each.construction, task)
+        now = issue(each.construction, task, **each.options)
         same = set(Built.model_fields) - {"verified", "weights_sha256", "made", "version"}
         assert now is not None and now.model_dump(include=same) == each.model_dump(include=same)
 

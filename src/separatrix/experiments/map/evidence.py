@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field
 
@@ -33,6 +33,7 @@ class Built(Config):
     """
 
     construction: str
+    options: dict[str, Any] = Field({}, description="of the construction, such as the cell of its network")
     task: dict[str, Any]
     model: dict[str, Any]
     number_format: str
@@ -72,24 +73,31 @@ def built(task: Problem) -> tuple[Built, ...]:
     """Every registered construction that does a task: shipped where it is known, issued now where it is not."""
     known = shipped()
     found: list[Built] = []
-    for name in solving(task):
-        stored = [
-            each for each in known.built if each.construction == name and each.task == task.model_dump(mode="json")
-        ]
+    for name, options in solving(task):
+        wanted = (name, options, task.model_dump(mode="json"))
+        stored = [each for each in known.built if (each.construction, each.options, each.task) == wanted]
         if stored:
             found += stored
-        elif name not in known.not_built.get(key(task), ()) and (made := issue(name, task)) is not None:
-            found.append(made)
+        elif label(name, options) not in known.not_built.get(key(task), ()):
+            found += filter(None, [issue(name, task, **options)])
     return tuple(found)
 
 
-def solving(task: Problem) -> Iterator[str]:
-    """The constructions whose task this is, by name."""
+def solving(task: Problem) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The constructions whose task this is, by name, as each of the networks they can be."""
     told = task.model_dump(mode="json")
     for name in constructions.names():
         theorem = constructions.theorem(name)
         if theorem.task == task.name and all(told.get(field) == value for field, value in theorem.fixed.items()):
-            yield name
+            cell = theorem.options.model_fields.get("cell")
+            yield from (
+                (name, {"cell": kind} if kind else {}) for kind in (get_args(cell.annotation) if cell else ("",))
+            )
+
+
+def label(name: str, options: dict[str, Any]) -> str:
+    """A construction with its options, as on the command line."""
+    return " ".join([name, *(f"--{field} {value}" for field, value in options.items())])
 
 
 def fields(name: str, task: Problem) -> dict[str, Any]:
@@ -98,23 +106,24 @@ def fields(name: str, task: Problem) -> dict[str, Any]:
     return {k: v for k, v in task.model_dump(mode="json").items() if k != "name" and k not in fixed}
 
 
-def issue(name: str, task: Problem) -> Built | None:
+def issue(name: str, task: Problem, **chosen: Any) -> Built | None:
     """A construction's certificate at a task, in the first format that bears it; None where none does."""
     told = fields(name, task)
     for number_format in FORMATS:
         try:
-            made = constructions.create(name, **told, format=number_format)
+            made = constructions.create(name, **told, **chosen, format=number_format)
         except InputError:
             continue
         certificate = made.certificate
         if made.task.model_dump(mode="json") != task.model_dump(mode="json"):
             return None
-        options = " ".join(f"--{k.replace('_', '-')} {v}" for k, v in told.items() if isinstance(v, int | str))
+        said = {field.replace("_", "-"): v for field, v in {**told, **chosen}.items() if isinstance(v, int | str)}
         return Built(
-            construction=name, task=task.model_dump(mode="json"), model=made.config.model_dump(mode="json"),
+            construction=name, options=chosen,
+            task=task.model_dump(mode="json"), model=made.config.model_dump(mode="json"),
             number_format=certificate.number_format, scope=certificate.scope, claim=certificate.claim,
             argument=certificate.argument, margin=certificate.margin, source=constructions.theorem(name).source,
-            command=f"separatrix construct {name} {options} --format {number_format} --certify",
+            command=f"separatrix construct {label(name, said)} --format {number_format} --certify",
         )  # fmt: skip
     return None
 

@@ -7,21 +7,22 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from separatrix import __version__, constructions
 from separatrix.atomic import write_whole
 from separatrix.constructions import check
 from separatrix.experiments.map.cells import MapColumn
-from separatrix.experiments.map.evidence import FILE, Built, Evidence, fields, issue, key, solving
+from separatrix.experiments.map.evidence import FILE, Built, Evidence, fields, issue, key, label, solving
 from separatrix.experiments.map.make import standard_tasks
 from separatrix.tasks import Problem, create
 
 
-def verified(name: str, task: Problem, today: str) -> Built | None:
+def verified(name: str, options: dict[str, Any], task: Problem, today: str) -> Built | None:
     """A construction built, saved and checked; None where it does not do the task. Raises CertificateError."""
-    if (found := issue(name, task)) is None:
+    if (found := issue(name, task, **options)) is None:
         return None
-    made = constructions.create(name, **fields(name, task), format=found.number_format)
+    made = constructions.create(name, **fields(name, task), **options, format=found.number_format)
     with tempfile.TemporaryDirectory() as folder:
         verdict = check.check_file(made.save(Path(folder) / "weights.safetensors"))
     return found.replace(verified=True, made=today, weights_sha256=verdict.certificate.weights_sha256)
@@ -32,11 +33,11 @@ def renewed(columns: Sequence[MapColumn]) -> Evidence:
     today, found, missing = datetime.now(UTC).date().isoformat(), list[Built](), dict[str, tuple[str, ...]]()
     for column in columns:
         task = create(**column.task)
-        for name in solving(task):
-            one = verified(name, task, today)
-            print(f"{column.label}: {name}: {'not built' if one is None else one.claim}", flush=True)
+        for name, options in solving(task):
+            one = verified(name, options, task, today)
+            print(f"{column.label}: {label(name, options)}: {'not built' if one is None else one.claim}", flush=True)
             if one is None:
-                missing[key(task)] = (*missing.get(key(task), ()), name)
+                missing[key(task)] = (*missing.get(key(task), ()), label(name, options))
             else:
                 found.append(one)
     return Evidence(made=today, version=__version__, built=tuple(found), not_built=missing)
