@@ -24,7 +24,8 @@ def test_models_are_measured_drawn_and_compared(run, folders, tmp_path):
     code, out, err = run("recall", *folders, *QUICK, "--figure", tmp_path / "f.svg", "--json")
     said = json.loads(out)
     assert code == 0 and [each["weights"] for each in said] == ["trained", "random"]
-    assert err.splitlines() == [f"{folders[1]}: there are no trained weights: measured with random ones"]
+    told = [line for line in err.splitlines() if "model shards" not in line and line]  # saving them shows its progress
+    assert told == [f"{folders[1]}: there are no trained weights: measured with random ones"]
     for each in said:
         assert [(p["kind"], p["length"]) for p in each["points"]] == [
             ("string", 4), ("pairs", 4), ("string", 6), ("pairs", 6)

@@ -56,7 +56,7 @@ def test_bounds_of_a_task_of_ones_own_are_unknown_and_never_zero(run, tmp_path):
     [
         (("--format", "bf16", "--precision", "8"), "bf16 has 16 bits, got a precision of 8"),
         (("--format", "real"), "real has no number of bits"),
-        (("--precision", "12", "--arithmetic", "float"), "expected one of fixed, rounded, or give a --format"),
+        (("--precision", "12", "--arithmetic", "float"), "expected one of fixed, rounded, or a --format such as bf16"),
     ],
 )
 def test_arithmetic_that_is_none(run, options, message):
