@@ -6,17 +6,20 @@ MAIN := $(VENV)/.main
 READY := $(VENV)/.ready
 PIP := $(BIN)/pip install --disable-pip-version-check -q -c constraints.txt
 
-.PHONY: reproduce test slow docs lint types browser sanitize attack chaos fuzz gpu-check benchmark picture references \
+.PHONY: reproduce test slow long docs lint types browser sanitize attack chaos fuzz gpu-check benchmark picture references \
 	evidence lock mutants wrong-lines clean
 
 reproduce: $(MAIN)  ## train every trial of the quick preset and write runs/quick/report/index.html
 	$(BIN)/separatrix reproduce --preset quick
 
 test: $(READY)  ## the whole test suite but the browser tests and those of minutes
-	$(BIN)/pytest -n auto -m "not browser and not slow"
+	$(BIN)/pytest -n auto -m "not browser and not slow and not long"
 
 slow: $(READY)  ## the tests of minutes: every family compiled, engines on a cluster
 	$(BIN)/pytest -n auto -m slow
+
+long: $(READY)  ## the tests of many minutes: a million inputs a construction, every string, models trained to copy
+	$(BIN)/pytest -n auto -m long
 
 docs: $(READY)  ## the manual into build/manual, warnings as errors; opens from disk
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -47,7 +47,7 @@ def prepared(room: str, tests: Sequence[str], sample: int, seed: int) -> tuple[P
     """The configuration and the session of a room, its mutants thinned to a sample."""
     stem = BUILD / room.replace("/", "-")
     config, session = stem.with_suffix(".toml"), stem.with_suffix(".sqlite")
-    command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider -m 'not slow' {' '.join(tests)}"
+    command = f"{sys.executable} -m pytest -x -q -p no:cacheprovider -m 'not slow and not long' {' '.join(tests)}"
     config.write_text(
         f'[cosmic-ray]\nmodule-path = "src/separatrix/{room}"\ntimeout = {SECONDS}.0\nexcluded-modules = []\n'
         f'test-command = "{command}"\n[cosmic-ray.distributor]\nname = "local"\n'

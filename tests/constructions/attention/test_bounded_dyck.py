@@ -31,7 +31,7 @@ def test_every_string_of_every_length_is_right_by_the_certified_margin(parameter
     assert exhaustive_margin(built) >= built.certificate.margin == check(built.model, built.certificate).margin == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("length", "kinds"), [(16, 1), (10, 2), (8, 3)])
 def test_every_string_that_can_be_listed(length, kinds):
     built, size = create(NAME, length=length, kinds=kinds), 2 * kinds
@@ -96,7 +96,7 @@ def test_drawn_strings_and_those_next_to_them(length):
     assert wrong(built, torch.cat([hard(built.task, members), drawn])) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kinds", [2, 7])
 def test_a_million_drawn_and_hard_strings(kinds):
     built = create(NAME, length=100, kinds=kinds)

@@ -54,7 +54,7 @@ def test_contexts_longer_than_any_chunk():
     assert built.width == 64 + 6 + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_million_answers():
     built, generator = constructions.create(NAME, pairs=8, keys=50, values=20), torch.Generator().manual_seed(2)
     for _ in range(20):

@@ -158,7 +158,7 @@ def test_weights_that_do_not_fit_are_refused(copying):
         config.write_text(before)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["mamba", "mamba2"])
 def test_a_recurrent_model_holds_more_with_a_larger_state(kind, tmp_path):
     held = []
