@@ -27,7 +27,8 @@ def delta_queries(
     faded = read if decay is None else read * decay[:, :, None]
     held = torch.einsum("bqnhk,bhkv->bqnhv", faded, state)
     alike = torch.einsum("bqnhk,bqmhk->bqnmh", read, k)[..., None]  # (B, Q, 1 + n, n, H, 1)
-    y, written = held[:, :, 0], list[Tensor]()
+    y = held[:, :, 0]
+    written: list[Tensor] = []
     for i in range(steps):
         seen = held[:, :, 1 + i]
         for j, u in enumerate(written):
