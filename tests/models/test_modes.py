@@ -229,3 +229,24 @@ def test_every_family_compiles_with_the_default_backend() -> None:
 @pytest.mark.long
 def test_unrolled_families_compile_with_the_default_backend() -> None:
     compiled(UNROLLED, "inductor")
+
+
+def test_kernels_are_chosen_for_each_thread() -> None:
+    seen: list[bool] = []
+    inside, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        inside.wait()
+        seen.append(ops.status().native)
+        with ops.use(ops.status().available[0]):
+            seen.append(ops.status().instruction_set == ops.status().available[0])
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with ops.use("reference"):
+        inside.set()
+        done.wait()
+        assert not ops.status().native
+    thread.join()
+    assert seen == [True, True]
