@@ -156,15 +156,15 @@ def stored(store: Store, model: dict, task: dict, seed: int, accuracy: float) ->
 
 def test_what_training_found_comes_from_the_stores_that_are_given(tmp_path):
     store, task = Store(tmp_path / "runs"), {"name": "parity", "length": 12}
-    good = [stored(store, {"name": "gru", "width": 4}, task, seed, 0.995) for seed in (0, 1)]
-    stored(store, {"name": "gru", "width": 8}, task, 0, 1.0)
+    good = [stored(store, {"name": "linear-rnn", "width": 4}, task, seed, 0.995) for seed in (0, 1)]
+    stored(store, {"name": "linear-rnn", "width": 8}, task, 0, 1.0)
     stored(store, {"name": "lstm", "width": 4}, task, 0, 0.98)
     stored(store, {"name": "elman", "width": 4}, {"name": "parity", "length": 13}, 0, 1.0)
-    rows = [MapRow(label=name, model={"name": name}) for name in ("gru", "lstm", "elman")]
+    rows = [MapRow(label=name, model={"name": name}) for name in ("linear-rnn", "lstm", "elman")]
     made = make_map(rows, [own_column("parity", 12)], [str(tmp_path / "runs")], length=12)
-    (fact,) = of(made, "gru", "parity", "found")
+    (fact,) = of(made, "linear-rnn", "parity", "found")
     assert sorted(fact.evidence["trials"]) == sorted(good) and "width 4 (128 bits of state)" in fact.words
-    assert made.cell("gru", "parity").status == "found" and made.cell("gru", "parity").letters == "NF"
+    assert made.cell("linear-rnn", "parity").status == "found" and made.cell("linear-rnn", "parity").letters == "NF"
     assert of(made, "lstm", "parity", "found") == of(made, "elman", "parity", "found") == []
 
 
