@@ -32,7 +32,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 browser: $(READY)  ## needs chromium
-	$(BIN)/pytest tests/browser
+	$(BIN)/pytest -n auto tests/browser
 
 sanitize: $(READY)  ## every kernel of every instruction set, with addresses and undefined behaviour checked
 	$(BIN)/python tests/ops/sanitized.py
