@@ -18,10 +18,7 @@ class SwiGLU(nn.Module):
         return swiglu(x)
 
 
-def _activation(name: str) -> nn.Module:
-    if name == "swiglu":
-        return SwiGLU()
-    return nn.ReLU(inplace=True) if name == "relu" else nn.GELU()
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "swiglu": SwiGLU}
 
 
 class MLP(nn.Sequential):
@@ -29,12 +26,13 @@ class MLP(nn.Sequential):
 
     def __init__(self, norm: nn.Module, width: int, hidden: int, activation: str) -> None:
         entering = (2 if activation == "swiglu" else 1) * hidden
-        super().__init__(norm, nn.Linear(width, entering), _activation(activation), nn.Linear(hidden, width))
+        between = nn.ReLU(inplace=True) if activation == "relu" else _ACTIVATIONS[activation]()
+        super().__init__(norm, nn.Linear(width, entering), between, nn.Linear(hidden, width))
         self.activation = activation
 
     def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
         norm, enter, between, leave = self
-        if not (type(enter) is type(leave) is nn.Linear and type(between) is type(_activation(self.activation))):
+        if not (type(enter) is type(leave) is nn.Linear and type(between) is _ACTIVATIONS[self.activation]):
             return super().forward(x)
         if any(map(_watched, (enter, between, leave))) or _mixed(x):
             return super().forward(x)

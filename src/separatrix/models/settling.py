@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from separatrix.bounds.monotone import Settling, Transitions, settling
-from separatrix.models.mixer import Mixer, declared
+from separatrix.models.mixer import declared
 from separatrix.models.registry import architecture
 from separatrix.models.sequence import SequenceModel
 from separatrix.numerics import Format
@@ -39,13 +39,8 @@ def settles(model: SequenceModel, number_format: str | Format) -> Settling | Non
     kinds = {declared(each) for each in mixers}
     if not mixers or model.positions is not None or not kinds <= {"nonnegative", "signed"}:
         return None
-    taps = [getattr(each, "taps", 1) for each in mixers]
+    taps, stages = [getattr(each, "taps", 1) for each in mixers], [each.stages for each in mixers]
     if kinds == {"nonnegative"}:
-        parts = [settling(number_format, 1, "nonnegative", *each) for each in zip(taps, stages(mixers), strict=True)]
+        parts = [settling(number_format, 1, "nonnegative", *each) for each in zip(taps, stages, strict=True)]
         return Settling(sum(part.steps for part in parts), 1)
-    return settling(number_format, len(mixers), "signed", max(taps)) if max(stages(mixers)) == 1 else None
-
-
-def stages(mixers: list[Mixer]) -> list[int]:
-    """How many parts of each layer's state wait for one another."""
-    return [each.stages for each in mixers]
+    return settling(number_format, len(mixers), "signed", max(taps)) if max(stages) == 1 else None

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.ops.chunks import check_heads
+from separatrix.ops.delta_rule import carry_corrected, delta_step
 from separatrix.ops.linear_attention import GATED_CHUNK, after_each, gated_scores, in_chunks, out_of_chunks
 from separatrix.ops.precision import in_full_precision
 
@@ -49,14 +50,8 @@ def channel_delta(
         (beta * keys).tril(-1), beta * torch.cat([v, k * since], dim=-1), upper=False, unitriangular=True
     )
     fresh, seen = wanted[..., :width], wanted[..., width:]  # (B, H, T, C, V), (B, H, T, C, K)
-    kept = (k * torch.exp(after_each(steps))).transpose(-1, -2)  # (B, H, T, K, C)
-    last = since[..., -1, :, None]  # (B, H, T, K, 1)
-    before, corrected = [], []
-    for t in range(v.shape[2]):
-        u = fresh[:, :, t] - seen[:, :, t] @ state  # (B, H, C, V)
-        before.append(state)
-        corrected.append(u)
-        state = last[:, :, t] * state + kept[:, :, t] @ u
+    kept = k * torch.exp(after_each(steps))  # (B, H, T, C, K)
+    corrected, before, state = carry_corrected(state, fresh, seen, kept, since[..., -1, :, None])
     y = scores @ torch.stack(corrected, dim=2) + (q * since) @ torch.stack(before, dim=2)  # (B, H, T, C, V)
     return out_of_chunks(y, length), state
 
@@ -71,7 +66,4 @@ def channel_delta_step(
     state: Float[Tensor, "B H K V"],
 ) -> tuple[Float[Tensor, "B H V"], Float[Tensor, "B H K V"]]:
     """One token of `channel_delta`."""
-    state = torch.exp(log_decay)[..., None] * state
-    u = beta[..., None] * (v - (k[..., :, None] * state).sum(-2))
-    state = state + k[..., :, None] * u[..., None, :]
-    return (q[..., :, None] * state).sum(-2), state
+    return delta_step(q, k, v, beta, None, torch.exp(log_decay)[..., None] * state)

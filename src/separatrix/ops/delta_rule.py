@@ -82,12 +82,7 @@ def _delta_chunks(
         system, torch.cat([beta * v, beta * faded_k], dim=-1), upper=False, unitriangular=True
     )
     fresh, seen = wanted[..., :width], wanted[..., width:]  # (B, H, T, C, V), (B, H, T, C, K)
-    before, corrected = [], []
-    for t in range(v.shape[2]):
-        u = fresh[:, :, t] - seen[:, :, t] @ state  # (B, H, C, V)
-        before.append(state)
-        corrected.append(u)
-        state = (state if last is None else last[:, :, t] * state) + kept[:, :, t].transpose(-1, -2) @ u
+    corrected, before, state = carry_corrected(state, fresh, seen, kept, last)
     if q is None:
         return v.new_empty(0), state
     q = in_chunks(q, chunk)
@@ -96,6 +91,28 @@ def _delta_chunks(
     faded_q = q if since is None else q * since
     y = scores @ torch.stack(corrected, dim=2) + faded_q @ torch.stack(before, dim=2)  # (B, H, T, C, V)
     return out_of_chunks(y, length), state
+
+
+def carry_corrected(
+    state: Float[Tensor, "B H K V"],
+    fresh: Float[Tensor, "B H T C V"],
+    seen: Float[Tensor, "B H T C K"],
+    kept: Float[Tensor, "B H T C K"],
+    last: Tensor | None,
+    added: Float[Tensor, "B H T K V"] | None = None,
+) -> tuple[list[Float[Tensor, "B H C V"]], list[Float[Tensor, "B H K V"]], Float[Tensor, "B H K V"]]:
+    """The values u = fresh - seen S of each chunk, the state S before it, and the last one: S <- last S + kept^T u.
+
+    last: what a whole chunk leaves of the state, everything when None; added: written besides
+    """
+    before, corrected = [], []
+    for t in range(fresh.shape[2]):
+        u = fresh[:, :, t] - seen[:, :, t] @ state
+        before.append(state)
+        corrected.append(u)
+        state = state if last is None else last[:, :, t] * state
+        state = (state if added is None else state + added[:, :, t]) + kept[:, :, t].transpose(-1, -2) @ u
+    return corrected, before, state
 
 
 @in_full_precision

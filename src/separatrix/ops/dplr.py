@@ -1,7 +1,7 @@
 """Diagonal plus low-rank transitions in chunks: the parallel form of RWKV-7 (Peng et al. 2025).
 
 S_t = diag(alpha_t) S_{t-1} - p_t (e_t^T diag(alpha_t) S_{t-1}) + k_t v_t^T is gated linear attention with two keys a
-token: k_t with the value v_t, and p_t with the value -u_t, where u_t = e_t^T diag(alpha_t) S_{t-1} is what is erased.
+token: k_t with the value v_t, and p_t with the value u_t, where -u_t = e_t^T diag(alpha_t) S_{t-1} is what is erased.
 Inside a chunk the u_t solve one unit lower triangular system.
 """
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from separatrix.ops.chunks import check_heads
+from separatrix.ops.delta_rule import carry_corrected
 from separatrix.ops.linear_attention import GATED_CHUNK, after_each, gated_scores, in_chunks, out_of_chunks
 from separatrix.ops.precision import in_full_precision
 
@@ -44,18 +45,12 @@ def dplr(
     scores = gated_scores(torch.stack([q, erase])[:, None], torch.stack([k, put])[None], steps[None, None])
     (read_k, read_put), (erase_k, erase_put) = (part.unbind(0) for part in scores.unbind(0))  # (B, H, T, C, C)
     wanted = torch.linalg.solve_triangular(  # takes the diagonal for ones
-        erase_put.tril(-1), torch.cat([erase_k.tril(-1) @ v, erase * since], dim=-1), upper=False, unitriangular=True
+        erase_put.tril(-1), torch.cat([-erase_k.tril(-1) @ v, erase * since], dim=-1), upper=False, unitriangular=True
     )
     fresh, seen = wanted[..., :width], wanted[..., width:]  # (B, H, T, C, V), (B, H, T, C, K)
-    added, taken = (k * after).transpose(-1, -2) @ v, (put * after).transpose(-1, -2)  # (B, H, T, K, V), (…, K, C)
-    last = since[..., -1, :, None]  # (B, H, T, K, 1)
-    before, erased = [], []
-    for t in range(v.shape[2]):
-        u = fresh[:, :, t] + seen[:, :, t] @ state  # (B, H, C, V)
-        before.append(state)
-        erased.append(u)
-        state = last[:, :, t] * state + added[:, :, t] - taken[:, :, t] @ u
-    y = read_k @ v - read_put @ torch.stack(erased, dim=2) + (q * since) @ torch.stack(before, dim=2)
+    added = (k * after).transpose(-1, -2) @ v  # (B, H, T, K, V)
+    erased, before, state = carry_corrected(state, fresh, seen, put * after, since[..., -1, :, None], added)
+    y = read_k @ v + read_put @ torch.stack(erased, dim=2) + (q * since) @ torch.stack(before, dim=2)
     return out_of_chunks(y, length), state
 
 

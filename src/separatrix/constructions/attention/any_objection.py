@@ -43,6 +43,16 @@ class Veto:
     margin: float
     leaks: tuple[float, float]
 
+    def quantities(self, width: int) -> dict[str, float | int | str]:
+        """What a certificate says of them."""
+        return {
+            "width": width,
+            "fetch_beta": self.fetch,
+            "object_beta": self.object,
+            "fetch_leak": self.leaks[0],
+            "object_leak": self.leaks[1],
+        }
+
 
 def veto(
     number_format: Format,

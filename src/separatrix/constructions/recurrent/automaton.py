@@ -16,7 +16,7 @@ from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent.finite import certified
 from separatrix.constructions.recurrent.gated import gated
-from separatrix.constructions.recurrent.moore_machine import Machine, minimal_machine
+from separatrix.constructions.recurrent.moore_machine import Machine, minimal_machine, minsky_units
 from separatrix.constructions.recurrent.network import LARGEST_WIDTH, network
 from separatrix.constructions.registry import Theorem
 from separatrix.models.elman import Elman
@@ -43,21 +43,16 @@ def elman(task: Task, machine: Machine) -> Elman:
 
     The end of the string is embedded as token 0, so that unit (q, 0) says which state q was reached.
     """
-    states, tokens = machine.states, machine.alphabet
-    arriving = torch.zeros(states, states * tokens)  # [q', (q, a)]
-    arriving[machine.transitions.reshape(-1), torch.arange(states * tokens)] = 1
-    bias = -torch.ones(states)
+    wired, tokens = minsky_units(machine, task.answers), machine.alphabet
+    arriving, bias = wired.arriving, -torch.ones(machine.states)
     arriving[0] -= 1  # the start state is arrived in when nothing is on
     bias[0] = 0
-    drive = torch.eye(tokens).repeat(1, states)
-    head = torch.zeros(task.answers, states, tokens)
-    head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
     return network(
         task,
-        torch.cat([drive, drive[:1]]),
+        wired.embed,
         arriving.repeat_interleave(tokens, dim=0),
         bias.repeat_interleave(tokens),
-        head.flatten(1),
+        wired.head,
         torch.zeros(task.answers),
     )
 

@@ -14,10 +14,11 @@ import math
 import torch
 
 from separatrix.constructions.basis import Space, linear
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments import overwriting
 from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options, assemble
+from separatrix.constructions.recurrent.issue import issue
 from separatrix.constructions.registry import Theorem
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
@@ -87,20 +88,16 @@ def build(task: AssociativeRecall, options: Options) -> Construction:
         raise CertificateError(f"{task.keys:,} keys need as many coordinates: at most {LARGEST_KEYS:,} are built")
     settings = DeltaNetConfig(width=space.width, key_width=task.keys, taps=2, norm="none", mlp=0, residual=False)
     made = weights(task, settings)
-    margin = overwriting.Memory(made, number_format).margin()
-    certificate = Certificate(
-        construction=NAME,
+    return issue(
+        NAME,
+        made,
+        options,
         claim=overwriting.claim(task),
         scope="all lengths",
         argument=overwriting.ARGUMENT,
-        number_format=options.format,
-        margin=margin,
+        margin=overwriting.Memory(made, number_format).margin(),
         quantities={"width": space.width, "key_width": task.keys, "gate": GATE},
-        parameters=options.model_dump(),
-        task=task.model_dump(mode="json"),
-        model=settings.model_dump(mode="json"),
     )
-    return Construction(task, settings, certificate, lambda: made)
 
 
 NAME = "associative-recall-deltanet"

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import assemble
-from separatrix.constructions.recurrent.moore_machine import Machine
+from separatrix.constructions.recurrent.moore_machine import Machine, minsky_units
 from separatrix.models import SequenceModel, configure
 from separatrix.tasks import Task
 
@@ -28,21 +28,15 @@ CELL = "blocks.0.mixer.cell"
 
 def gated(task: Task, machine: Machine, cell: str) -> SequenceModel:
     """The network of a machine, width |Q| |alphabet|. The end of the string is embedded as token 0."""
-    states, tokens = machine.states, machine.alphabet
-    width = states * tokens
+    width = machine.states * machine.alphabet
     if not 4 <= width <= LARGEST_WIDTH:
         raise CertificateError(
             f"the {cell} has a unit for every state and token, 4 to {LARGEST_WIDTH:,} units, not {width:,}"
         )
-    arriving = torch.zeros(states, width)  # [q', (q, a)]
-    arriving[torch.from_numpy(machine.transitions).reshape(-1), torch.arange(width)] = 1
-    head = torch.zeros(task.answers, states, tokens)
-    head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
-    drive = torch.eye(tokens).repeat(1, states)
-    made = _lstm if cell == "lstm" else _gru
-    weights, answers = made(arriving, tokens, head.flatten(1))
+    wired, made = minsky_units(machine, task.answers), _lstm if cell == "lstm" else _gru
+    weights, answers = made(wired.arriving, machine.alphabet, wired.head)
     config = configure(cell, width=width)
-    return assemble(task, config, {"embed.weight": torch.cat([drive, drive[:1]]), **weights, "head.bias": answers})
+    return assemble(task, config, {"embed.weight": wired.embed, **weights, "head.bias": answers})
 
 
 def _lstm(arriving: Tensor, tokens: int, head: Tensor) -> tuple[dict[str, Tensor], Tensor]:

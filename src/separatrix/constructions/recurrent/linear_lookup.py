@@ -12,10 +12,11 @@ import math
 import torch
 
 from separatrix.constructions.basis import Space
-from separatrix.constructions.certificate import Certificate, CertificateError
+from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.check.arguments import table
 from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options, assemble
+from separatrix.constructions.recurrent.issue import issue
 from separatrix.constructions.registry import Theorem
 from separatrix.models import SequenceModel
 from separatrix.models.gla import GLAConfig
@@ -70,19 +71,16 @@ def build(task: IndexLookup, options: Options) -> Construction:
         width=width, heads=1, key_width=task.length, rank=1, norm="none", mlp=0, residual=False, positions="learned"
     )
     made = weights(task, settings)
-    certificate = Certificate(
-        construction=NAME,
+    return issue(
+        NAME,
+        made,
+        options,
         claim=table.claim(task),
         scope="lengths up to N",
         argument=table.ARGUMENT,
-        number_format=options.format,
         margin=table.PlaceTable(made, options.format).margin,
         quantities={"width": width, "key_width": task.length, "decay": GATE},
-        parameters=options.model_dump(),
-        task=task.model_dump(mode="json"),
-        model=settings.model_dump(mode="json"),
     )
-    return Construction(task, settings, certificate, lambda: made)
 
 
 NAME = "index-lookup-linear-attention"

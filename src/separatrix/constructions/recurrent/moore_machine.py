@@ -8,6 +8,9 @@ from functools import singledispatch
 from typing import TypeVar
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from separatrix.errors import InputError
 from separatrix.tasks import Task
@@ -52,6 +55,30 @@ class Machine:
         start = int(classes[0])
         met = explored(start, self.alphabet, lambda state, token: int(quotient[state, token]))
         return Machine(met[1], self.outputs[firsts][met[0]])
+
+
+@dataclass(frozen=True)
+class MinskyUnits:
+    """A machine with a unit for every state and token read in it (Minsky 1967), as matrices of 0 and 1.
+
+    arriving: [|Q|, D], 1 where a unit that is on leads to a state; embed: [tokens + 1, D], units that a token drives,
+    the end of the string as token 0; head: [answers, D], the answer in the state of a unit of token 0
+    """
+
+    arriving: Float[Tensor, "Q D"]
+    embed: Float[Tensor, "V D"]
+    head: Float[Tensor, "answers D"]
+
+
+def minsky_units(machine: Machine, answers: int) -> MinskyUnits:
+    """The matrices of a machine's units; unit (q, a) is number q * tokens + a of D = |Q| * tokens."""
+    states, tokens = machine.states, machine.alphabet
+    arriving = torch.zeros(states, states * tokens)
+    arriving[torch.from_numpy(machine.transitions).reshape(-1), torch.arange(states * tokens)] = 1
+    head = torch.zeros(answers, states, tokens)
+    head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
+    drive = torch.eye(tokens).repeat(1, states)
+    return MinskyUnits(arriving, torch.cat([drive, drive[:1]]), head.flatten(1))
 
 
 def explored(start: H, alphabet: int, step: Callable[[H, int], H]) -> tuple[list[H], np.ndarray]:
