@@ -61,6 +61,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("bounded-dyck-two-layers", {"length": 100, "kinds": 2}),
     ("bounded-dyck-two-layers", {"length": 200, "kinds": 1}),
     ("bounded-dyck-two-layers", {"length": 1024, "kinds": 9}),
+    ("bounded-dyck-three-layers", {"length": 2, "kinds": 1, "depth": 2}),
+    ("bounded-dyck-three-layers", {"length": 200, "kinds": 5, "depth": 7}),
     ("associative-recall", {"pairs": 3, "keys": 4, "values": 3}),
     ("associative-recall", {"pairs": 1, "keys": 2, "values": 2}),
     ("associative-recall", {"pairs": 100, "keys": 200, "values": 50}),

@@ -42,6 +42,8 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("bounded-dyck-two-layers", {"length": 6, "kinds": 1}),
     ("bounded-dyck-two-layers", {"length": 4, "kinds": 2}),
     ("bounded-dyck-two-layers", {"length": 4, "kinds": 2, "depth": 1}),
+    ("bounded-dyck-three-layers", {"length": 6, "kinds": 1, "depth": 2}),
+    ("bounded-dyck-three-layers", {"length": 4, "kinds": 2, "depth": 2}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 3, "values": 2}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 3}),
     ("index-lookup-linear-attention", {"length": 3, "alphabet": 3}),

@@ -272,6 +272,7 @@ CHOICES: dict[str, list[str]] = {
         "attention lookup",
         "copy and compare",
         "copy and match",
+        "count, match and veto",
         "fetch and count",
         "fetch and veto",
         "fingerprint",

@@ -122,6 +122,10 @@ def test_what_is_published_is_not_called_proved():
     models = sx.bounds.of_precision(16)
     (row,) = [row for row in classes.table(composition, models) if row["architecture class"].startswith("2-layer")]
     assert row["lower bound"] is None and row["status"] == published.STATUS
-    assert all(not each.explicit and each.source for each in published.published(composition))
+    found = published.published(composition)
+    assert all(each.source and (each.bits is None) == (not each.explicit) for each in found)
+    assert [each.bits for each in found] == [8.0, None, 0.5, None]  # two blocks of 4 values; halves of 4 values
+    assert found[0].width(heads=1, precision=4) == 1 and found[1].width(1, 4) is None
+    assert not any(each.explicit for each in published.published(sx.tasks.create("composition", length=40, hops=1)))
     parity = classes.table(sx.tasks.create("parity", length=40), models)
     assert parity[-1]["status"] == classes.NO_BOUND and published.as_rows(sx.tasks.create("parity", length=40)) == []

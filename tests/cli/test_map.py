@@ -15,6 +15,7 @@ def test_the_table_fits_and_its_cells_open(run):
     assert code == 0 and [cell["model"] for cell in json.loads(out)] == [
         "transformer, 1 layer",
         "transformer, 2 layers",
+        "transformer, 3 layers",
     ]
 
 

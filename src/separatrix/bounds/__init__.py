@@ -41,6 +41,7 @@ from separatrix.tasks.decision_ceiling import (
     difference_norm,
     inner_product_ceiling,
 )
+from separatrix.tasks.disjointness_ceiling import disjointness_ceiling
 
 __all__ = [
     "Answered",
@@ -77,6 +78,7 @@ __all__ = [
     "crossing_set",
     "decision_ceiling",
     "difference_norm",
+    "disjointness_ceiling",
     "fooling_set",
     "growth_law",
     "inner_product_ceiling",

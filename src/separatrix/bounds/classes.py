@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from separatrix.bounds.arithmetic import ANY, ANY_ASSUMES, STATE, STATE_FORMULA, ArithmeticModel
-from separatrix.bounds.known_upper import REAL, Upper, attention_upper, recurrent_upper, two_layer_upper
+from separatrix.bounds.known_upper import (
+    REAL,
+    Upper,
+    attention_upper,
+    recurrent_upper,
+    three_layer_upper,
+    two_layer_upper,
+)
 from separatrix.bounds.published import STATUS, published
 from separatrix.bounds.sizes import smallest_state
 from separatrix.tasks import Problem
@@ -41,6 +48,11 @@ def table(task: Problem, models: Sequence[ArithmeticModel], heads: int = 1) -> l
     rows.append(
         _row("2-layer Transformer (width)", None, two, arithmetic=REAL, formula="no lower bound is known in any")
     )
+    if two is None and (three := three_layer_upper(task)) is not None:
+        rows.append(_row("3-layer Transformer (width)", None, three, arithmetic=REAL, formula=rows[-1]["formula"]))
+        rows[-1]["status"] = NO_BOUND
+        rows[-2]["status"] = NO_BOUND
+        return rows
     rows[-1]["status"] = STATUS if published(task) else NO_BOUND
     rows[-1]["formula"] = "no bound is verified here in any" if published(task) else rows[-1]["formula"]
     return rows

@@ -135,6 +135,15 @@ def two_layer_upper(task: Problem) -> Upper | None:
             return None
 
 
+def three_layer_upper(task: Problem) -> Upper | None:
+    """Width that suffices for a three-layer Transformer, where two layers are not known to do."""
+    told = task.model_dump()
+    if task.name != "bounded-dyck" or told["depth"] < 2:
+        return None
+    width = 2 * told["depth"] + 8 + log_length(told["kinds"])
+    return Upper(width, "width", "depth by averaging, the last opening bracket of a depth", "by recency")
+
+
 def elman_upper(task: Problem) -> Upper | None:
     """Units, of one bit each, of a ReLU Elman network that is built: its weights are `separatrix.constructions`."""
     told = task.model_dump()

@@ -78,6 +78,9 @@ def bounds(
         print(f"{UNKNOWN}: this task has no closed form: `separatrix analyze` enumerates it at small lengths")
     for each in published(made):
         print(f"published, not verified here (layers: {each.layers}): {each.statement}; {each.why}. {each.source}")
+        if each.bits is not None:
+            width = each.width(heads, bits)
+            print(f"  here {each.bits:,.4g} bits" + (f": a width d of {width:,} at least" if width is not None else ""))
     print(f"\n{sentence(rows, bits)}")
     if error:
         print(right_on(1 - error, held))

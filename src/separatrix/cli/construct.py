@@ -46,8 +46,10 @@ def construct(
         )
         return
     certificate = built.certificate
+    statement, source = found.stated(certificate.parameters)
     rows: list[list[Any]] = [
-        ["theorem", f"{found.statement} ({found.source})"],
+        ["theorem", f"{statement} ({source})"],
+        ["network", built.config.name],
         ["width", built.width],
         ["layers", built.config.layers],
         ["claim", certificate.claim],

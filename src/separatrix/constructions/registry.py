@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -23,6 +23,7 @@ _MODULES: dict[str, str] = {
     "bounded-dyck-automaton": "recurrent.automaton",
     "bounded-dyck-stack": "recurrent.stack",
     "bounded-dyck-two-layers": "attention.bounded_dyck",
+    "bounded-dyck-three-layers": "attention.nested_dyck",
     "shift-register": "recurrent.shift_register",
     "equality-interleaved": "recurrent.interleaved",
     "disjointness-interleaved": "recurrent.interleaved",
@@ -56,6 +57,7 @@ class Theorem:
     """How to make one construction: the task family it solves, its options and what builds it.
 
     statement: what is proved, in one line; source: where
+    cells:     both of another network than the first its `cell` may be
     fixed:     parameters of the task that the construction is about, e.g. the layout
     build:     (task, options) -> Construction; raises InputError for sizes outside the guarantee
     trials:    (task, options) -> for every setting there is, trials in the order of their length; for the search of
@@ -74,6 +76,15 @@ class Theorem:
     options: type[Options] = Options
     fixed: dict[str, Any] = field(default_factory=dict)
     trials: Callable[[Any, Any], Iterator[Iterator[Attempt]]] | None = None
+    cells: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def stated(self, parameters: Mapping[str, Any]) -> tuple[str, str]:
+        """Statement and source of the network that was built, by the parameters of its certificate.
+
+        >>> sx.constructions.theorem("parity").stated({"cell": "gru"})[0]
+        'every finite automaton is a GRU with saturated gates of |Q| |alphabet| units'
+        """
+        return self.cells.get(str(parameters.get("cell")), (self.statement, self.source))
 
 
 def names() -> list[str]:

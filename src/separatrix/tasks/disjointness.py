@@ -10,6 +10,7 @@ from jaxtyping import Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from separatrix.tasks.disjointness_ceiling import MOST, disjointness_ceiling
 from separatrix.tasks.sampling import places
 from separatrix.tasks.two_strings import TwoStrings
 
@@ -58,8 +59,7 @@ class Disjointness(TwoStrings):
         group = torch.where(
             torch.rand(batch_size, dtype=torch.float32, generator=generator, device=device) < 0.5, 0, kind
         )
-        most = max(2, round(n * self.density))
-        several = torch.randint(2, most + 1, (batch_size,), generator=generator, device=device)
+        several = torch.randint(2, self._most(n) + 1, (batch_size,), generator=generator, device=device)
         common = torch.zeros_like(group)
         for index, name in enumerate(self.negatives, start=1):
             common = torch.where(group == index, 1 if name == "one" else several.clamp(max=n), common)
@@ -67,6 +67,24 @@ class Disjointness(TwoStrings):
         if n == 1:  # one element cannot be common twice
             group = torch.where(common > 0, 1 + self.negatives.index("one"), group)
         return (first | both).long(), (second | both).long(), group
+
+    def _most(self, n: int) -> int:
+        """How many elements two of n-element sets have in common at most."""
+        return max(2, round(n * self.density))
+
+    def common(self, n: int) -> dict[int, float]:
+        """How many elements the sets of an intersecting pair have in common → share of these pairs.
+
+        Numbers above `MOST` count as MOST + 1, of which no ceiling speaks.
+        """
+        several, shares = range(2, self._most(n) + 1), dict[int, float]()
+        for kind in self.negatives:
+            drawn = {1: 1.0} if kind == "one" else {min(c, n): 1 / len(several) for c in several[:MOST]}
+            if len(several) > MOST and kind == "several":
+                drawn[several[MOST - 1]] += 1 - MOST / len(several)
+            for count, share in drawn.items():
+                shares[count] = shares.get(count, 0.0) + share / len(self.negatives)
+        return shares
 
     def answer(self, context: Int[Tensor, "B N"], queries: Int[Tensor, "B Q"]) -> Int[Tensor, "B Q"]:
         first, second = self.split(context)
@@ -84,6 +102,13 @@ class Disjointness(TwoStrings):
     def two_way_bits(self, prefix: bool = False) -> float:
         """As many as one-way: each set stands with its complement, sets that have met already with anything."""
         return self.recurrent_bits() if prefix else self.attention_bits()
+
+    def accuracy_ceiling(self, state_bits: int | float) -> float:
+        """Concatenated: by what a message tells of one element, on the average over all, or by a norm."""
+        if self.layout != "concatenated":
+            return 1.0
+        n = self.length // 2
+        return disjointness_ceiling(n, self.density, self.common(n), state_bits)
 
     def show_answer(self, answer: int) -> str:
         return "disjoint" if answer else "in common"

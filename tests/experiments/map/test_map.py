@@ -52,7 +52,11 @@ def of(made, row: str, column: str, kind: str) -> list[Fact]:
 
 def test_rows_and_columns_are_the_registries(made):
     named = {row.name for row in made.rows}
-    assert named == set(sx.models.names()) and [row.layers for row in made.rows if row.name == "transformer"] == [1, 2]
+    assert named == set(sx.models.names()) and [row.layers for row in made.rows if row.name == "transformer"] == [
+        1,
+        2,
+        3,
+    ]
     covered = {column.task["name"] for column in made.columns} | {"automaton"}
     assert covered >= {*sx.tasks.names(), *(constructions.theorem(name).task for name in constructions.names())}
     assert all(len(cells) == len(made.columns) for cells in made.cells) and len(made.cells) == len(made.rows)

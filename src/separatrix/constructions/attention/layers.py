@@ -55,11 +55,13 @@ class Unit:
     writes: dict[int, float]
 
 
-def config(width: int, head_width: int, heads: int, units: int, causal: bool = True) -> TransformerConfig:
-    """A two-layer Transformer without normalisation, its scores unscaled."""
+def config(
+    width: int, head_width: int, heads: int, units: int, causal: bool = True, layers: int = 2
+) -> TransformerConfig:
+    """A Transformer without normalisation, its scores unscaled."""
     return TransformerConfig(
         width=width,
-        layers=2,
+        layers=layers,
         heads=heads,
         head_width=head_width,
         mlp=units,

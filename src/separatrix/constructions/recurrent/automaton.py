@@ -1,5 +1,8 @@
 """Any finite automaton as a ReLU Elman network, one unit per state and token (Minsky 1967, chapter 3).
 
+Other networks, by `cell`: LSTM and GRU by their gates (`gated`), memories that reflect, for two groups (`reflections`),
+and a diagonal recurrence for automata that overwrite (`overwriting`).
+
 Unit (q, a) is 1 when the last token was a, read in state q. Then q' = δ(q, a) is the state, and of the units of the
 next token exactly (q', b) sees both its state and its token b: h' = relu([arriving in q'] + [token is b] - 1). Nothing
 has arrived before the first token; the units of the start state see "nothing is on" instead, so no unit is spent on it.
@@ -14,16 +17,35 @@ from pydantic import Field
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import Construction, Options
+from separatrix.constructions.recurrent import overwriting, reflections
 from separatrix.constructions.recurrent.finite import certified
 from separatrix.constructions.recurrent.gated import gated
 from separatrix.constructions.recurrent.moore_machine import Machine, minimal_machine, minsky_units
 from separatrix.constructions.recurrent.network import LARGEST_WIDTH, network
 from separatrix.constructions.registry import Theorem
+from separatrix.models import SequenceModel
 from separatrix.models.elman import Elman
 from separatrix.tasks import Task
 from separatrix.tasks.bounded_dyck import BoundedDyck
 
 SOURCE = "Minsky 1967, Computation: finite and infinite machines, chapter 3"
+SATURATED = f"units of {SOURCE}; saturated gates as in Merrill 2019, arXiv 1906.01698"
+CELLS = {
+    "lstm": ("every finite automaton is an LSTM with saturated gates of |Q| |alphabet| units", SATURATED),
+    "gru": ("every finite automaton is a GRU with saturated gates of |Q| |alphabet| units", SATURATED),
+    "deltanet": (
+        "parity is one reflection of a DeltaNet with beta up to 2: a memory of one number",
+        reflections.SOURCE,
+    ),
+    "deltaproduct": (
+        "words of S3 are products of reflections, three a token: a memory of four numbers, twice",
+        reflections.SOURCE,
+    ),
+    "mamba": (
+        "tokens that keep or set a state are a diagonal recurrence, a channel for each state",
+        overwriting.SOURCE,
+    ),
+}
 
 
 class Cells(Options):
@@ -33,8 +55,10 @@ class Cells(Options):
     'fp32'
     """
 
-    cell: Literal["elman", "lstm", "gru"] = Field(
-        "elman", description="the network: elman, or lstm or gru by their gates"
+    cell: Literal["elman", "lstm", "gru", "deltanet", "deltaproduct", "mamba"] = Field(
+        "elman",
+        description="the network: elman; lstm or gru by their gates; deltanet or deltaproduct by reflections (parity; "
+        "words of S3); mamba where tokens keep the state or set it",
     )
 
 
@@ -66,8 +90,18 @@ def build(task: Task, options: Cells) -> Construction:
         raise CertificateError(
             f"{machine.states:,} states times {machine.alphabet} tokens are more than the {LARGEST_WIDTH:,} units built"
         )
-    model = elman(task, machine) if options.cell == "elman" else gated(task, machine, options.cell)
-    return certified(NAMES[task.name], model, options)
+    return certified(NAMES[task.name], _network(task, machine, options.cell), options)
+
+
+def _network(task: Task, machine: Machine, cell: str) -> SequenceModel:
+    match cell:
+        case "elman":
+            return elman(task, machine)
+        case "lstm" | "gru":
+            return gated(task, machine, cell)
+        case "mamba":
+            return overwriting.overwriting(task, machine)
+    return reflections.reflecting(task, cell)
 
 
 def _check_stacks(task: BoundedDyck) -> None:
@@ -93,7 +127,13 @@ NAMES = {
 
 THEOREMS = {
     name: Theorem(
-        name, task, "every finite automaton is a ReLU Elman network of |Q| |alphabet| units", SOURCE, build, Cells
+        name,
+        task,
+        "every finite automaton is a ReLU Elman network of |Q| |alphabet| units",
+        SOURCE,
+        build,
+        Cells,
+        cells=CELLS,
     )
     for task, name in NAMES.items()
 }

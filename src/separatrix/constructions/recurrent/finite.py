@@ -16,9 +16,13 @@ from separatrix.tasks.base import context_task
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
     """Units and bits of a network of 0 and 1, beside what every recurrent model needs at the task's length."""
-    units, least = model.config.width, model.task.recurrent_bits()
-    found: dict[str, float | int | str] = {"units": units, "state_bits": units}
-    return found if least is None else found | {"lower_bound_bits": least}
+    return {"units": model.config.width, "state_bits": model.config.width, **least(model)}
+
+
+def least(model: SequenceModel) -> dict[str, float | int | str]:
+    """What every recurrent model needs at the task's length, where that is known."""
+    bits = model.task.recurrent_bits()
+    return {} if bits is None else {"lower_bound_bits": bits}
 
 
 def certified(name: str, model: SequenceModel, options: Options, **parameters: Any) -> Construction:
@@ -39,7 +43,8 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
         margin=found.margin,
         exact=found.exact,
         quantities={
-            **sizes(model),
+            **found.sizes,
+            **least(model),
             "states": found.states,
             "log2_states": math.log2(found.states),
             "pairs": found.pairs,

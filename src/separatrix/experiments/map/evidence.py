@@ -100,6 +100,13 @@ def label(name: str, options: dict[str, Any]) -> str:
     return " ".join([name, *(f"--{field} {value}" for field, value in options.items())])
 
 
+def written(value: Any) -> str | None:
+    """A field as on the command line: lists of numbers as JSON; None for what is not written there."""
+    if isinstance(value, list | tuple) and (text := json.dumps(value).replace(" ", "")).strip("[]0123456789,") == "":
+        return f"'{text}'"
+    return str(value) if isinstance(value, int | str) else None
+
+
 def fields(name: str, task: Problem) -> dict[str, Any]:
     """What a construction is told of a task: every field that it does not fix itself."""
     fixed = constructions.theorem(name).fixed
@@ -114,15 +121,15 @@ def issue(name: str, task: Problem, **chosen: Any) -> Built | None:
             made = constructions.create(name, **told, **chosen, format=number_format)
         except InputError:
             continue
-        certificate = made.certificate
+        certificate, source = made.certificate, constructions.theorem(name).stated(chosen)[1]
         if made.task.model_dump(mode="json") != task.model_dump(mode="json"):
             return None
-        said = {field.replace("_", "-"): v for field, v in {**told, **chosen}.items() if isinstance(v, int | str)}
+        said = {field.replace("_", "-"): text for field, v in {**told, **chosen}.items() if (text := written(v))}
         return Built(
             construction=name, options=chosen,
             task=task.model_dump(mode="json"), model=made.config.model_dump(mode="json"),
             number_format=certificate.number_format, scope=certificate.scope, claim=certificate.claim,
-            argument=certificate.argument, margin=certificate.margin, source=constructions.theorem(name).source,
+            argument=certificate.argument, margin=certificate.margin, source=source,
             command=f"separatrix construct {label(name, said)} --format {number_format} --certify",
         )  # fmt: skip
     return None

@@ -32,6 +32,8 @@ TASKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("sparse threshold", "thr", {"name": "sparse-threshold"}),
     ("nearest neighbour", "nn", {"name": "nearest-neighbor"}),
     ("bounded Dyck-(2,2)", "dyk", {"name": "bounded-dyck", "kinds": 2, "depth": 2}),
+    ("bounded Dyck-(2,3)", "dy3", {"name": "bounded-dyck", "kinds": 2, "depth": 3}),
+    ("flip-flop", "ff", {"name": "automaton", "transitions": [[0, 0, 1], [1, 0, 1]], "outputs": [0, 1]}),
     ("parity", "par", {"name": "parity"}),
     ("counting modulo 3", "mod", {"name": "modular-counter", "modulus": 3}),
     ("words of S3", "S3", {"name": "group-word", "group": "S3"}),
@@ -46,7 +48,7 @@ def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:
     Raises InputError where there are none.
     """
     wanted = list(TASKS)
-    covered = {fields["name"] for _, _, fields in TASKS} | {"automaton"}  # which needs a machine of one's own
+    covered = {fields["name"] for _, _, fields in TASKS}
     more = [name for name in dict.fromkeys(theorem(each).task for each in construction_names()) if name not in covered]
     wanted += [(name.replace("-", " "), name[:3], {"name": name}) for name in more]
     columns: list[MapColumn] = []
@@ -65,10 +67,10 @@ def column(label: str, short: str, fields: dict[str, Any], length: int) -> MapCo
 
 
 def standard_models() -> tuple[MapRow, ...]:
-    """Transformers of one layer and of two, and every other registered architecture at every depth."""
+    """Transformers of one layer, of two and of three, and every other registered architecture at every depth."""
     attention = [
         MapRow(label=f"transformer, {n} layer{'s' if n > 1 else ''}", model={"name": "transformer", "layers": n})
-        for n in (1, 2)
+        for n in (1, 2, 3)
     ]
     return (*attention, *(MapRow(label=name, model={"name": name}) for name in model_names() if name != "transformer"))
 

@@ -12,6 +12,7 @@ from separatrix.bounds.sizes import smallest_state
 from separatrix.config import canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.map.cells import Fact, MapRow
+from separatrix.experiments.map.evidence import written
 from separatrix.models import architecture
 from separatrix.models.mixer import declared
 from separatrix.models.settling import WIDTH, settles
@@ -144,5 +145,5 @@ def orders(table: Table) -> list[int]:
 def command(name: str, task: Problem, *more: str) -> str:
     """The command line that says the same of a task."""
     fields = {key: value for key, value in task.model_dump(mode="json").items() if key != "name"}
-    told = [f"--{key.replace('_', '-')} {value}" for key, value in fields.items() if isinstance(value, int | str)]
+    told = [f"--{key.replace('_', '-')} {text}" for key, value in fields.items() if (text := written(value))]
     return " ".join(["separatrix", name, task.name, *told, *more])

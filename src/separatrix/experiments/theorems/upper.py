@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from separatrix import constructions
-from separatrix.bounds.known_upper import attention_upper, elman_upper, two_layer_upper
+from separatrix.bounds.known_upper import attention_upper, elman_upper, three_layer_upper, two_layer_upper
 from separatrix.constructions.check import check
 from separatrix.experiments.theorems.findings import Finding, title
 from separatrix.experiments.theorems.lower import every_context
@@ -32,6 +32,7 @@ UPPER: dict[str, list[dict[str, Any]]] = {
     "bounded-dyck-automaton": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 3}],
     "bounded-dyck-stack": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 10, "depth": 10}],
     "bounded-dyck-two-layers": [{"length": 8, "kinds": 2, "depth": 2}, {"length": 400, "kinds": 3, "depth": 2}],
+    "bounded-dyck-three-layers": [{"length": 8, "kinds": 2, "depth": 3}, {"length": 400, "kinds": 3, "depth": 5}],
     "shift-register": [{"length": 7, "alphabet": 4}],
     "equality-interleaved": [{"length": 16}, {"length": 400, "alphabet": 3}],
     "disjointness-interleaved": [{"length": 16}],
@@ -50,11 +51,11 @@ def constructed(name: str, parameters: dict[str, Any]) -> Finding:
     check(built.model, built.certificate)
     wrong, asked, what = ask_all(built.model, built.task)
     share = built.certificate.scope == "all inputs but a share"
-    theorem, formula = constructions.theorem(name), _formula(name, built)
+    (statement, source), formula = constructions.theorem(name).stated(parameters), _formula(name, built)
     return Finding(
         subject=name,
-        statement=theorem.statement,
-        source=theorem.source,
+        statement=statement,
+        source=source,
         kind="upper bound",
         ran=f"{title(built.task.name, parameters)}: certificate checked, {what}: {wrong} of {asked:,} answers wrong",
         measured=built.width,
@@ -70,7 +71,7 @@ def _formula(name: str, built: constructions.Construction) -> int | float | None
     """The width that the theorem's formula gives; None for the automaton of brackets, which is wider than the stack."""
     if name.endswith("-automaton"):
         return None
-    transformer = {1: attention_upper, 2: two_layer_upper}
+    transformer = {1: attention_upper, 2: two_layer_upper, 3: three_layer_upper}
     upper = transformer[built.config.layers] if built.config.name == "transformer" else elman_upper
     known = upper(built.task)
     return None if known is None else known.size

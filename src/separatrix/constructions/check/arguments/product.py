@@ -14,14 +14,16 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
+from separatrix.constructions.check.arguments.memories import DeltaNetwork, MemoryNetwork, SelectiveNetwork
 from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.arguments.saturated import SaturatedNetwork
-from separatrix.constructions.check.kernel.claims import Proved, known
+from separatrix.constructions.check.kernel.claims import Number, Proved, known
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
 from separatrix.tasks import Task
 from separatrix.tasks.base import context_task
 
+Machine = ReluNetwork | SaturatedNetwork | MemoryNetwork
 ARGUMENT = "product of automata"
 BUDGET = 2**29
 """Work at most, about 10 ns each: PAIR for every pair, and for every step of a block of them by a token STEP, ROW for
@@ -54,6 +56,7 @@ class Product:
     largest_activation: float
     largest_sum: float
     exact: bool
+    sizes: dict[str, Number]
 
 
 def explore(model: SequenceModel, number_format: str | Format, budget: int = BUDGET) -> Product:
@@ -62,6 +65,7 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
     Raises CertificateError where units hold anything but 0 and 1, or where that takes more work than the budget.
     """
     network, search, work = _machine(model, number_format), _Search(context_task(model.task)), _Work(budget)
+    width = model.config.width
     level, margin, tokens = search.empty(network.units), np.inf, range(model.task.alphabet_size)
     while len(level):
         following = []
@@ -83,13 +87,23 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
         largest_activation=work.largest,
         largest_sum=network.largest,
         exact=network.exact,
+        sizes=network.sizes if isinstance(network, MemoryNetwork) else dict.fromkeys(("units", "state_bits"), width),
     )
 
 
-def _machine(model: SequenceModel, number_format: str | Format) -> ReluNetwork | SaturatedNetwork:
+MACHINES: dict[str, type[Machine]] = {
+    "lstm": SaturatedNetwork,
+    "gru": SaturatedNetwork,
+    "deltanet": DeltaNetwork,
+    "deltaproduct": DeltaNetwork,
+    "mamba": SelectiveNetwork,
+}
+"""Architectures that are read otherwise than as a network of ReLUs."""
+
+
+def _machine(model: SequenceModel, number_format: str | Format) -> Machine:
     """The network as a machine over 0 and 1."""
-    gated = model.config.name in ("lstm", "gru")
-    return (SaturatedNetwork if gated else ReluNetwork)(model, number_format)
+    return MACHINES.get(model.config.name, ReluNetwork)(model, number_format)
 
 
 def claim(task: Task, construction: str = "") -> str:
@@ -108,7 +122,7 @@ def allowed(certificate: Certificate) -> Collection[str]:
 
 def verify(model: SequenceModel, certificate: Certificate) -> Proved:
     """What holds of all inputs. Raises CertificateError for what the weights do not bear out."""
-    found, units = explore(model, certificate.number_format), model.config.width
+    found = explore(model, certificate.number_format)
     if certificate.order == "any" and not found.exact:
         raise CertificateError(
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
@@ -119,8 +133,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
         margin=found.margin,
         order="any" if found.exact else "sequential",
         equal={
-            "units": units,
-            "state_bits": units,
+            **found.sizes,
             "states": found.states,
             "log2_states": math.log2(found.states),
             "pairs": found.pairs,
@@ -224,7 +237,7 @@ class _Search:
         return tokens[::-1]
 
 
-def _margin(network: ReluNetwork | SaturatedNetwork, search: _Search, level: _Level) -> float:
+def _margin(network: Machine, search: _Search, level: _Level) -> float:
     """The least gap between the right answer's logit and any other, over the pairs whose strings are inputs."""
     rights = [search.definition.answer(state) for state in level.definitions]
     asked = [row for row, right in enumerate(rights) if right is not None]

@@ -32,14 +32,14 @@ def silu(number_format: Format, x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0)
 
 
-def margin(
+def logits(
     weights: dict[str, np.ndarray],
     number_format: FloatingPoint,
     rows: np.ndarray,
     keys: int,
     gate: np.ndarray | float = 1.0,
-) -> float:
-    """The least difference of logits, less twice what rounding may do to one. Row i of [R, D] must be answered i.
+) -> tuple[np.ndarray, float]:
+    """Logits [R, answers] of rows [R, D] that are read, and what rounding may do to one.
 
     A coordinate read is off by a factor (1 + u)^(D + 20): two results for the scale, one product, D + 2 for the mean
     square, half as much for its root, eight for the root and the quotient, three products. Each map of m terms adds m +
@@ -49,14 +49,26 @@ def margin(
     scaled = rows * keys**-0.5
     normed = scaled / np.sqrt((scaled**2).mean(axis=1, keepdims=True) + EPSILON) * weights[f"{MIXER}.norm"] * gate
     out, head, bias = weights[f"{MIXER}.out.weight"], weights["head.weight"], weights["head.bias"]
-    logits, sizes = normed @ out.T @ head.T + bias, np.abs(normed) @ np.abs(out).T @ np.abs(head).T + np.abs(bias)
+    told, sizes = normed @ out.T @ head.T + bias, np.abs(normed) @ np.abs(out).T @ np.abs(head).T + np.abs(bias)
     largest = max(float(sizes.max()), float(np.abs(normed).max()), float((np.abs(normed) @ np.abs(out).T).max()))
     if not largest <= FINITE:
         raise CertificateError(f"logits go up to {largest:g}: expected {FINITE:g} at most")
     error = largest * ((1 + number_format.unit) ** (3 * width + 36) - 1) * 1.01 + 2.0**-80
-    right = np.diag(logits).copy()
-    np.fill_diagonal(logits, -np.inf)
-    least = float((right - logits.max(axis=1)).min()) - 2 * error
+    return told, error
+
+
+def margin(
+    weights: dict[str, np.ndarray],
+    number_format: FloatingPoint,
+    rows: np.ndarray,
+    keys: int,
+    gate: np.ndarray | float = 1.0,
+) -> float:
+    """The least difference of logits, less twice what rounding may do to one. Row i of [R, D] must be answered i."""
+    told, error = logits(weights, number_format, rows, keys, gate)
+    right = np.diag(told).copy()
+    np.fill_diagonal(told, -np.inf)
+    least = float((right - told.max(axis=1)).min()) - 2 * error
     if not least > 0:
         raise CertificateError(f"the least difference of logits is {least:g}: some values are taken for others")
     return least

@@ -54,17 +54,17 @@ class MlpWeights:
 
 
 class TwoLayers:
-    """A two-layer Transformer's weights in float64. Raises CertificateError for other models.
+    """The weights of a Transformer of two layers, or of so many, in float64. CertificateError for other models.
 
     embed:     [V, D] for tokens, [D, d] for vectors; `base`, [D], is the bias of vectors, else 0
     positions: [N, D]
     """
 
-    def __init__(self, model: SequenceModel, certificate: Certificate) -> None:
+    def __init__(self, model: SequenceModel, certificate: Certificate, layers: int = 2) -> None:
         told = model.config.model_dump()
         wanted = {
             "name": "transformer",
-            "layers": 2,
+            "layers": layers,
             "residual": True,
             "norm": "none",
             "activation": "relu",
@@ -73,7 +73,9 @@ class TwoLayers:
             "window": None,
         }
         if wrong := [f"{key}={told.get(key)}" for key, value in wanted.items() if told.get(key) != value]:
-            raise CertificateError(f"the argument is about two plain layers of transformer, got {', '.join(wrong)}")
+            raise CertificateError(
+                f"the argument is about {layers} plain layers of transformer, got {', '.join(wrong)}"
+            )
         self.task, self.causal = context_task(model.task), bool(told.get("causal", True))
         self.format = parse(certificate.number_format)
         self.exact = Exactness(self.format)
@@ -81,8 +83,8 @@ class TwoLayers:
         self.embed, self.positions = weights["embed.weight"], weights["positions.table.weight"]
         self.base = weights.get("embed.bias", np.zeros(self.positions.shape[1]))
         self.answer, self.answer_bias = weights["head.weight"], weights["head.bias"]
-        self.heads = [_heads(weights, f"blocks.{layer}.mixer", told["heads"]) for layer in range(2)]
-        self.mlps = [_mlp(weights, f"blocks.{layer}.mlp") for layer in range(2)]
+        self.heads = [_heads(weights, f"blocks.{layer}.mixer", told["heads"]) for layer in range(layers)]
+        self.mlps = [_mlp(weights, f"blocks.{layer}.mlp") for layer in range(layers)]
 
     @property
     def width(self) -> int:

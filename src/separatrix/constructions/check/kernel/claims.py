@@ -29,6 +29,7 @@ CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "bounded-dyck-automaton": ("bounded-dyck", AUTOMATA),
     "bounded-dyck-stack": ("bounded-dyck", (*AUTOMATA, "stack rules")),
     "bounded-dyck-two-layers": ("bounded-dyck", ("match and veto",)),
+    "bounded-dyck-three-layers": ("bounded-dyck", ("count, match and veto",)),
     "shift-register": ("index-lookup", ("shift register",)),
     "equality-interleaved": ("equality", AUTOMATA),
     "disjointness-interleaved": ("disjointness", AUTOMATA),
