@@ -38,7 +38,7 @@ sanitize: $(READY)  ## every kernel of every instruction set, with addresses and
 	$(BIN)/python tests/ops/sanitized.py
 
 chaos: $(READY)  ## kill, damage and resume a sweep at 200 points, about an hour, resumable: the same bits, or it says so
-	$(BIN)/python tests/endurance/chaos.py build/chaos
+	$(BIN)/python tests/endurance/chaos build/chaos
 
 fuzz: $(READY)  ## a million mutations of what readers read: one-line errors only
 	$(BIN)/python tests/endurance/fuzz.py
