@@ -41,7 +41,7 @@ chaos: $(READY)  ## kill, damage and resume a sweep at 200 points, about an hour
 	$(BIN)/python tests/endurance/chaos build/chaos
 
 fuzz: $(READY)  ## a million mutations of what readers read: one-line errors only
-	$(BIN)/python tests/endurance/fuzz.py
+	$(BIN)/python tests/endurance/fuzz
 
 gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family, time per step; at most ten minutes
 	$(BIN)/python benchmarks/gpu_check.py
