@@ -83,7 +83,8 @@ def reproduce(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     own = "" if whole == shipped else f"-{whole.content_hash()[:6]}"  # other settings, other page
-    store = engines.opened(output or f"runs/{plan.name}{own}", _every_trial(plan, trials) if force else [], force, track)
+    named = _every_trial(plan, trials) if force else []
+    store = engines.opened(output or f"runs/{plan.name}{own}", named, force, track)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     wanted = {trial.identity() for trial in trials}
     fixed = {trial.identity(): trial for trial in trials}
