@@ -11,6 +11,8 @@ import torch
 
 import separatrix as sx
 from separatrix import InputError
+from separatrix.experiments.trial.config import TrialConfig
+from separatrix.experiments.trial.trainer import Trainer
 from separatrix.tasks import UNLABELLED, stream
 from separatrix.tasks.streams.motifs import motifs
 
@@ -33,7 +35,7 @@ def test_a_mixture_draws_its_cells_alike_and_trains_on_the_shorter_ones():
     assert chi_square.uniform(drawn.groups[:, 0].tolist(), 3)
     asked = (drawn.labels != UNLABELLED).sum(dim=1)
     assert torch.equal(asked, torch.tensor([pairs for _, pairs in cells])[drawn.groups[:, 0]])
-    assert task.groups == ("8 tokens, 1 pairs", "8 tokens, 2 pairs", "12 tokens, 3 pairs")
+    assert task.groups == ("8 tokens, 1 pair", "8 tokens, 2 pairs", "12 tokens, 3 pairs")
     assert (drawn.inputs[drawn.groups[:, 0] < 2, 8:] == 0).all()
     assert task.at_length(8).cells == cells[:2]
     with pytest.raises(InputError, match=r"expected a length of its cells, \[8, 12\], got 10"):
@@ -81,3 +83,19 @@ def test_an_ngram_is_asked_at_a_uniform_place():
     drawn = task.sample(6000, stream(0, "train")).inputs
     place = (drawn[:, :19] == drawn[:, 20:21]).to(torch.uint8).argmax(dim=1)
     assert chi_square.uniform(place.tolist(), 15)
+
+
+@pytest.mark.parametrize(
+    ("task", "trained", "tested"),
+    [
+        ({"name": "mqar-mixture", "length": 12, "cells": ((8, 1), (8, 2), (12, 3)), "vocabulary_size": 8}, 8, 3),
+        ({"name": "transduction", "length": 12, "alphabet": 4}, 6, 1),
+        ({"name": "ngram-copying", "length": 16, "alphabet": 4}, 14, 1),
+    ],
+)
+def test_streams_are_trained_shorter_than_tested(task, trained, tested):
+    training = {"steps": 2, "batch_size": 4, "warmup": 1, "validation_contexts": 4, "longest": trained}
+    trainer = Trainer(TrialConfig(task=task, model={"name": "gru", "width": 4}, training=training))
+    trainer.train_to(2)
+    assert trainer.progress.tokens == 2 * 4 * trained
+    assert len(trainer.test().accuracy_by_group) == tested

@@ -80,7 +80,7 @@ class MixedRecall(StreamTask):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return tuple(f"{length} tokens, {pairs} pairs" for length, pairs in self.cells)
+        return tuple(f"{length} tokens, {pairs} pair{'s' * (pairs > 1)}" for length, pairs in self.cells)
 
     def at_length(self, length: int) -> MixedRecall:
         fitting = tuple(cell for cell in self.cells if cell[0] <= length)
