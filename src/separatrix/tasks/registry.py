@@ -36,6 +36,10 @@ _STREAMS = {
     "compression": "streams.compression:Compression",
     "memorisation": "streams.memorisation:Memorisation",
     "stack-manipulation": "streams.stack:StackManipulation",
+    "mqar-mixture": "streams.mixture:MixedRecall",
+    "fuzzy-recall": "streams.fuzzy_recall:FuzzyRecall",
+    "ngram-copying": "streams.ngrams:NgramCopying",
+    "modular-arithmetic": "streams.arithmetic:ModularArithmetic",
 }
 
 
