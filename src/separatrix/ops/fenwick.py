@@ -29,9 +29,10 @@ def count(memories: Memories) -> int:
 def carried(memories: Memories, added: Float[Tensor, "B H K V"], digit: int) -> Memories:
     """The memories after 2^digit tokens more, of which `added` is the memory; none of fewer tokens may be held."""
     held, more = list(memories), added[:, None]
-    held += [more[:, :0]] * (digit + 1 - len(held))
+    none = more.new_empty(more.shape[0], 0, *more.shape[2:])  # a slice would keep the whole in memory
+    held += [none] * (digit + 1 - len(held))
     while digit < len(held) and held[digit].shape[1]:
-        more, held[digit] = held[digit] + more, held[digit][:, :0]
+        more, held[digit] = held[digit] + more, none
         digit += 1
     return (*held[:digit], more, *held[digit + 1 :])
 
