@@ -89,9 +89,9 @@ class ForgettingAttention(SharedMixer):
         return own if state is None else tuple(torch.cat(pair, dim=2) for pair in zip(state, own, strict=True))
 
     def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        after = self.prefill(x, state)
-        y = faded_attention(self.asked(x).transpose(1, 2), *after, self.scale)
-        return self.out(y.transpose(1, 2).flatten(-2)), after
+        keys, values, gates = self.prefill(x, state)
+        y = faded_attention(self.asked(x).transpose(1, 2), keys, values, gates, self.scale)
+        return self.out(y.transpose(1, 2).flatten(-2)), (keys, values, gates)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y, after = self.scan(x[:, None], state)

@@ -105,13 +105,15 @@ class SeparatrixModel(PreTrainedModel):
         loss = None if labels is None else F.cross_entropy(logits.flatten(0, 1), labels.flatten())
         return Answers(logits=logits, loss=loss)
 
-    def save_pretrained(self, save_directory: str | Path, *arguments: Any, **options: Any) -> None:
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | Path, *arguments: Any, **options: Any
+    ) -> None:
         """As of any model of Transformers, with a model card (README.md) beside it."""
         super().save_pretrained(save_directory, *arguments, **options)
         card = model_card(self.model, type(self).__name__).encode()
         write_whole(str(Path(save_directory) / "README.md"), card)
 
-    def push_to_hub(
+    def push_to_hub(  # type: ignore[override]
         self,
         repo_id: str,
         *,

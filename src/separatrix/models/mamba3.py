@@ -29,15 +29,17 @@ class Mamba3Config(ModelConfig):
     norm: Literal["none", "layer", "rms"] = "rms"
     mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
     activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
-    state: int = Field(64, ge=4, multiple_of=4, description="states S behind each inner channel")
+    state: int = Field(64, ge=2, description="states S behind each inner channel")
     expand: int = Field(2, ge=1, description="inner width as a multiple of width")
     heads: int = Field(2, ge=1, description="heads H, each with a step size, a rate and a share of its own")
-    turned: Literal[0.5, 1.0] = Field(0.5, description="share of the states that are turned")
+    turned: float = Field(0.5, gt=0, le=1, description="share of the states that are turned, in pairs")
     chunk: int = Field(CHUNK, ge=1, description="tokens computed in parallel at a time")
 
     @model_validator(mode="after")
     def _divisible(self) -> Mamba3Config:
         check_heads(self.expand * self.width, self.heads)
+        if int(self.state * self.turned) < 2:
+            raise ValueError(f"turned: a pair of states at least is turned, got {self.turned} of {self.state}")
         return self
 
 

@@ -57,11 +57,12 @@ class RWKV6Mixer(Mixer):
         self.receptance, self.key, self.value, self.gate, self.out = (
             nn.Linear(width, width, bias=False) for _ in range(5)
         )
-        self.decay = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Tanh(), nn.Linear(rank, width))
+        rates = nn.Linear(rank, width)
+        self.decay = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Tanh(), rates)
         self.bonus = nn.Parameter((0.5 * (1 - place) + 0.1 * torch.randn(width)).view(heads, -1))  # u
         self.norm = nn.GroupNorm(heads, width, eps=64e-5)
         with torch.no_grad():
-            self.decay[2].bias.copy_(-6 + 5 * place)
+            rates.bias.copy_(-6 + 5 * place)
 
     def parts(self, x: Float[Tensor, "*B D"], before: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
         """Receptance, key, value and log decay, one row of numbers a head, and the gate."""
@@ -87,9 +88,8 @@ class RWKV6Mixer(Mixer):
         last, memory = (x.new_zeros(x.shape[0], 1, x.shape[2]), None) if state is None else state
         r, k, v, log_decay, gate = self.parts(x, torch.cat([last, x], dim=1)[:, : x.shape[1]])
         # a token is answered before it is written: it reads what the one before it has left
-        late = [F.pad(part, (0, 0, 0, 0, 1, 0)) for part in (k, v, log_decay)]
-        asking = F.pad(r, (0, 0, 0, 0, 0, 1))
-        past, after = gated_attention(asking, *late, memory, self.chunk)
+        keys, values, decays = (F.pad(part, (0, 0, 0, 0, 1, 0)) for part in (k, v, log_decay))
+        past, after = gated_attention(F.pad(r, (0, 0, 0, 0, 0, 1)), keys, values, decays, memory, self.chunk)
         return self.finish(self.read(r, k, v, past[:, :-1]), gate), (last_inputs(x, last, 2), after)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:

@@ -55,13 +55,13 @@ def log_linear_attention(
     """Outputs and the memories after the last token; from a count that chunks do not divide, by steps up to one."""
     outputs, start, length = [], 0, v.shape[1]
     while start < length and count(memories) % chunk:
-        one = (part[:, start] for part in (q, k, v, log_decay, weights))
-        y, memories = log_linear_step(*one, memories)
+        at = (slice(None), start)
+        y, memories = log_linear_step(q[at], k[at], v[at], log_decay[at], weights[at], memories)
         outputs.append(y[:, None])
         start += 1
     for begin in range(start, length, chunk):
-        part = slice(begin, min(length, begin + chunk))
-        y, memories = _chunk(*(x[:, part] for x in (q, k, v, log_decay, weights)), memories, chunk)
+        part = (slice(None), slice(begin, min(length, begin + chunk)))
+        y, memories = _chunk(q[part], k[part], v[part], log_decay[part], weights[part], memories, chunk)
         outputs.append(y)
     return torch.cat(outputs, dim=1) if outputs else torch.zeros_like(v), memories
 

@@ -50,9 +50,9 @@ def _forward(mixer: Any, hidden_states: Float[Tensor, "B N D"], cache_params: An
     u = ops.causal_convolution(x, mixer.conv1d.weight[:, 0], mixer.conv1d.bias, window)
     sizes = [mixer.time_step_rank, mixer.ssm_state_size, mixer.ssm_state_size]
     step, b, c = mixer.x_proj(u).split(sizes, dim=-1)
-    delta = F.linear(step, mixer.dt_proj.weight)
-    inputs = (u, delta, -torch.exp(mixer.A_log.float()), b, c, mixer.D, gate, mixer.dt_proj.bias)
-    y, state = ops.selective_scan(*(part.float() for part in inputs), state, softplus=True)
+    delta, a = F.linear(step, mixer.dt_proj.weight), -torch.exp(mixer.A_log.float())
+    u, delta, b, c, d, z, bias = (part.float() for part in (u, delta, b, c, mixer.D, gate, mixer.dt_proj.bias))
+    y, state = ops.selective_scan(u, delta, a, b, c, d, z, bias, state, softplus=True)
     if cache_params is not None:
         cache_params.update_recurrent_state(state, mixer.layer_idx)
     return mixer.out_proj(y.to(hidden_states.dtype))
