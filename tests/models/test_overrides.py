@@ -106,7 +106,22 @@ def test_a_file_may_override_the_decode_of_a_built_in_mixer(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "name",
-    ["gla", "gated-deltanet", "mamba2", "retnet", "mlstm", "deltaproduct", "kda", "rwkv7", "hgrn2", "rg-lru"],
+    [
+        "gla",
+        "gated-deltanet",
+        "mamba2",
+        "retnet",
+        "mlstm",
+        "deltaproduct",
+        "kda",
+        "rwkv7",
+        "hgrn2",
+        "rg-lru",
+        "based",
+        "rwkv6",
+        "mamba3",
+        "log-linear",
+    ],
 )
 def test_an_overridden_part_reaches_every_form(name: str) -> None:
     def finish(self: Any, *parts: Any) -> torch.Tensor:
