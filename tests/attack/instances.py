@@ -53,6 +53,9 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("modular-counter", {"length": 4, "modulus": 3, "cell": "lstm"}),
     ("modular-counter", {"length": 4, "modulus": 3, "cell": "gru"}),
     ("bounded-dyck-automaton", {"length": 6, "kinds": 1, "depth": 2, "cell": "gru"}),
+    ("parity", {"length": 4, "cell": "deltanet"}),
+    ("group-word", {"length": 3, "group": "S3", "cell": "deltaproduct"}),
+    ("automaton", {"length": 4, "transitions": [[0, 0, 1], [1, 0, 1]], "outputs": [0, 1], "cell": "mamba"}),
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""

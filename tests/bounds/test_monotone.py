@@ -135,3 +135,27 @@ def test_small_machines_of_the_class_never_beat_the_length(transitions):
         t, p = settled.steps, settled.period
         assert run([1] * t) == run([1] * (t + p))
         assert run([0] * (t + p) + [1] * t) == run([0] * t + [1] * (t + p))
+
+
+@pytest.mark.parametrize(("transitions", "order"), [("nonnegative", 2), ("signed", 3)])
+def test_every_machine_of_one_scalar_fails_before_the_length(transitions, order):
+    """All of them in three bits, two maps x' = fl(fl(a x) + b) each, any start and any readout: none counts for long."""
+    number = parse("fixed(3)")
+    xs = torch.arange(-4, 4, dtype=torch.float64) * number.smallest
+    factors = xs[(xs >= (0 if transitions == "nonnegative" else -1)) & (xs <= 1)]
+    product_ = number.round(factors[:, None, None] * xs)
+    after = torch.searchsorted(xs, number.round(product_ + xs[None, :, None])).flatten(0, 1).unique(dim=0)
+    first, second = torch.cartesian_prod(torch.arange(len(after)), torch.arange(len(after))).T
+    moves = torch.nn.functional.one_hot(after, len(xs)).bool()  # [maps, W, W]
+    settled = sx.bounds.settling(number, 1, transitions)
+    for start in range(len(xs)):
+        reached = torch.zeros(len(first), order, len(xs), dtype=torch.bool)  # by how often the second map was taken
+        reached[:, 0, start] = True
+        longest = 0
+        for length in range(1, 2 * settled.steps + settled.period + 1):
+            steps = [(reached[..., None] & moves[which][:, None]).any(dim=2) for which in (first, second)]
+            reached = steps[0] | steps[1].roll(1, dims=1)
+            if bool((reached.sum(dim=1) <= 1).all(dim=1).any()):
+                longest = length
+        assert longest < 2 * settled.steps + settled.period
+        assert longest >= order - 1  # short strings are counted by some machine: the search can succeed

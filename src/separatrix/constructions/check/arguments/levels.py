@@ -59,6 +59,8 @@ def levels(weights: TwoLayers, opening: int) -> Levels:
         raise CertificateError("the first layer's MLP must write what its units say, and nothing else")
     live = mlp.write.any(axis=0)
     read, bias, write = mlp.read[live], mlp.read_bias[live], mlp.write[:, live]
+    if not live.any():
+        raise CertificateError("the first layer's MLP must write levels")
     if not ((write != 0).sum(axis=0) == 1).all() or not np.isin(write, (0, 1)).all():
         raise CertificateError("each level must be written to a coordinate of its own, as it is")
     targets = write.argmax(axis=0)

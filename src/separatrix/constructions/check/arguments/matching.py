@@ -44,6 +44,8 @@ def matching(weights: TwoLayers, found: Levels, opening: int, depth: int) -> Mat
         raise CertificateError(f"one head must work in the second layer, {len(working)} do")
     (head,) = working
     fixed, products = _split(head, found)
+    if not fixed.any():
+        raise CertificateError("the second layer's scores must tell places")
     place_keys = weights.exact.linear(weights.positions, head.key, head.key_bias, "keys of the second layer")[:, fixed]
     token_keys = weights.exact.linear(tokens, head.key, np.zeros(len(head.key)), "keys of the second layer")[:, fixed]
     asked = head.query_bias[fixed]
