@@ -139,7 +139,7 @@ def test_small_machines_of_the_class_never_beat_the_length(transitions):
 
 @pytest.mark.parametrize(("transitions", "order"), [("nonnegative", 2), ("signed", 3)])
 def test_every_machine_of_one_scalar_fails_before_the_length(transitions, order):
-    """All of them in three bits, two maps x' = fl(fl(a x) + b) each, any start and any readout: none counts for long."""
+    """All of them in three bits, two maps x' = fl(fl(a x) + b) each, any start, any readout: none counts for long."""
     number = parse("fixed(3)")
     xs = torch.arange(-4, 4, dtype=torch.float64) * number.smallest
     factors = xs[(xs >= (0 if transitions == "nonnegative" else -1)) & (xs <= 1)]

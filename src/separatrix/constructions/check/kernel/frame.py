@@ -28,15 +28,10 @@ from separatrix.constructions.check.kernel.claims import Proved, compare
 from separatrix.constructions.check.kernel.envelope import Envelope, Network
 from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.errors import unknown
-from separatrix.models import SequenceModel
-from separatrix.models.deltanet import DeltaNet
-from separatrix.models.deltaproduct import DeltaProduct
+from separatrix.models import SequenceModel, architecture
 from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
 from separatrix.models.gla import GLA
-from separatrix.models.gru import GRU
-from separatrix.models.lstm import LSTM
-from separatrix.models.mamba import Mamba
 from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.numerics.exact import columns
@@ -65,7 +60,7 @@ _ATTENTION: dict[str, Any] = {"norm": "none", "activation": "relu", "residual": 
 PLAIN: dict[type[SequenceModel], dict[str, Any]] = {
     Transformer: {**_ATTENTION, "scale": 1.0, "window": None, "bias": True},
     Elman: {**_CELL, "nonlinearity": "relu"},
-    **dict.fromkeys((LSTM, GRU, DeltaNet, DeltaProduct, Mamba), _CELL),
+    **dict.fromkeys(map(architecture, ("lstm", "gru", "deltanet", "deltaproduct", "mamba")), _CELL),
     GLA: {**_CELL, "positions": "learned"},
 }
 """The classes of networks whose every op is known here, and how they are configured."""
