@@ -177,6 +177,25 @@ def test_curves_say_and_draw_what_is_proved(tmp_path):
     assert "needs at least 1.58 bits (any arithmetic), one attention layer must be sent 16 (exact sums, no" in said
 
 
+def test_a_decisions_ceiling_is_drawn_as_that_of_recall(tmp_path):
+    """One number of 32 bits says little of two thousand elements: proved, and drawn into the panel."""
+    store = Store(tmp_path / "run")
+    plan = {**synthetic.EQUALITY, "id": "disjointness", "task": {"name": "disjointness", "negatives": ["one"]}}
+    configs = synthetic.fill(
+        store, synthetic.preset({**plan, "lengths": [4000], "models": [{"name": "elman", "width": 1}]})
+    )
+    ceiling = configs[0].task.accuracy_ceiling(32)
+    for config in configs:
+        result = store.result(config.identity())
+        store.write_result(result.replace(state_bits=32, accuracy_ceiling=ceiling))
+    (panel_,) = collect(store).panels
+    assert 0.6 < ceiling < 0.7
+    assert {row["ceiling"] for row in series.curve_rows(panel_) if "ceiling" in row} == {round(ceiling, 4)}
+    shown = panels.section(panel_, dict.fromkeys(panel_.labels, 0))
+    assert "isValid(datum.ceiling)" in "".join(json.dumps(figure.chart.to_dict()) for figure in shown.figures)
+    assert any(column.title == "Accuracy ceiling of that state" for table in shown.tables for column in table.columns)
+
+
 def test_positions_are_averaged_over_neighbours_without_losing_any(tmp_path):
     store = Store(tmp_path / "run")
     config = TrialConfig(task={"name": "index-lookup", "length": 130}, model={"name": "elman", "width": 8})
