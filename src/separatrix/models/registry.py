@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from separatrix import source
-from separatrix.errors import unknown
+from separatrix.errors import InputError, unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.pickling import importable
 from separatrix.models.sequence import SequenceModel
@@ -76,6 +76,8 @@ def architecture(name: str) -> type[SequenceModel]:
     >>> sx.models.architecture("gated-deltanet").__name__, sx.models.architecture("mamba*2+attention").__name__
     ('GatedDeltaNet', 'Hybrid')
     """
+    if not isinstance(name, str):
+        raise InputError(f"expected the name of an architecture, got {type(name).__name__}")
     if name in _ARCHITECTURES:
         module, attribute = _ARCHITECTURES[name].split(":")
         return getattr(import_module(f"separatrix.models.{module}"), attribute)
