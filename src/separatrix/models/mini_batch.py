@@ -45,6 +45,10 @@ class MiniBatchMixer(Mixer):
         """What is answered at each token, from the beginning of a mini-batch on, and the model after the whole ones."""
 
     @abstractmethod
+    def answer(self, q: Float[Tensor, "B H Q K"], own: tuple[Tensor, ...], state: State) -> Float[Tensor, "B H Q K"]:
+        """What is answered to alternative next tokens, each written as `own` says, from one state."""
+
+    @abstractmethod
     def finish(self, y: Float[Tensor, "B H N K"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         """Norms, gates and the output projection."""
 
@@ -64,6 +68,9 @@ class MiniBatchMixer(Mixer):
         whole = written[0].shape[2] // self.batch * self.batch
         rest = (part[:, :, whole:].clone() for part in written)  # a view would keep the whole text in memory
         return self.finish(y[:, :, early:], x), (*(part.clone() for part in after), *rest)
+
+    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+        return self.finish(self.answer(self.asked(x), self.written(x), state), x)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y, after = self.scan(x[:, None], state)

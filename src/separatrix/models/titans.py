@@ -15,7 +15,8 @@ from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mini_batch import MiniBatchMixer
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
-from separatrix.ops.surprise import surprise_memory
+from separatrix.models.state import State
+from separatrix.ops.surprise import surprise_memory, surprise_read
 
 
 class TitansConfig(ModelConfig):
@@ -66,6 +67,10 @@ class TitansMixer(MiniBatchMixer):
     ) -> tuple[Float[Tensor, "B H N K"], Tensor, Tensor]:
         k, v, rate, momentum, keep = written
         return surprise_memory(q, k, v, rate, momentum, keep, model[0], model[1], self.batch)
+
+    def answer(self, q: Float[Tensor, "B H Q K"], own: tuple[Tensor, ...], state: State) -> Float[Tensor, "B H Q K"]:
+        memory, surprise, *waiting = state
+        return surprise_read(q, own, tuple(waiting), memory, surprise)
 
     def finish(self, y: Float[Tensor, "B H N K"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         y = (head_norm(y) * self.norm[None]).transpose(1, 2).flatten(-2)

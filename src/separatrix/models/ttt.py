@@ -14,7 +14,8 @@ from separatrix.models.heads import check_heads
 from separatrix.models.mini_batch import MiniBatchMixer
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
-from separatrix.ops.trained_memory import normalised, trained_memory
+from separatrix.models.state import State
+from separatrix.ops.trained_memory import normalised, trained_memory, trained_read
 
 
 class TTTConfig(ModelConfig):
@@ -68,6 +69,11 @@ class TTTMixer(MiniBatchMixer):
         k, v, rate = written
         y, weight, bias = trained_memory(q, k, v, rate, self.scale, self.shift, model[0], model[1], self.batch)
         return q + normalised(y, self.scale, self.shift), weight, bias
+
+    def answer(self, q: Float[Tensor, "B H Q K"], own: tuple[Tensor, ...], state: State) -> Float[Tensor, "B H Q K"]:
+        weight, bias, *waiting = state
+        y = trained_read(q, own, tuple(waiting), self.scale, self.shift, weight, bias)
+        return q + normalised(y, self.scale, self.shift)
 
     def finish(self, y: Float[Tensor, "B H N K"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
         return self.out(self.norm(y.transpose(1, 2).flatten(-2)))

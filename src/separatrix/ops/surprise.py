@@ -44,3 +44,30 @@ def surprise_memory(
             pushes = (key * moved[..., -1, :, None]).transpose(-1, -2) @ change
             surprise = pushed[..., -1, None, None] * surprise + pushes
     return torch.cat(outputs, dim=2) if outputs else torch.zeros_like(v), memory, surprise
+
+
+@in_full_precision
+def surprise_read(
+    q: Float[Tensor, "B H Q K"],
+    own: tuple[Tensor, ...],
+    waiting: tuple[Tensor, ...],
+    memory: Float[Tensor, "B H K V"],
+    surprise: Float[Tensor, "B H K V"],
+) -> Float[Tensor, "B H Q V"]:
+    """The answer to each of Q alternative next tokens, after the tokens that wait for their mini-batch to be whole.
+
+    own, waiting: keys, values, rates, log momenta and log keeps of the alternatives, and of what waits
+    """
+    k, v, rate, moves, keeps = own
+    key, value, step, moving, keeping = waiting
+    kept, moved = torch.exp(between(keeping)), torch.exp(between(moving))  # (B, H, M, M)
+    pushed = torch.exp(moving.cumsum(-1))[..., None]  # (B, H, M, 1)
+    # what has come to the last that waits; with none, the memory and the surprise themselves
+    reach, push = (part[..., -1:, :] if key.shape[2] else part[..., :0, :].sum(-2, keepdim=True)
+                   for part in (kept @ moved, moved))  # fmt: skip
+    drift = (kept @ pushed)[..., -1:, :].sum(-2, keepdim=True)  # (B, H, 1, 1)
+    keep, move = torch.exp(keeps)[..., None], torch.exp(moves)[..., None]  # (B, H, Q, 1)
+    old, moment = (torch.exp(part.sum(-1))[..., None, None] for part in (keeping, moving))
+    y = keep * old * (q @ memory) + (keep * drift + move * moment) * (q @ surprise)
+    y = y + ((q @ key.transpose(-1, -2)) * (keep * reach + move * push)) @ (-step[..., None] * (key @ memory - value))
+    return y + (q * k).sum(-1, keepdim=True) * (-rate[..., None] * (k @ memory - v))
