@@ -109,7 +109,8 @@ def _made(name: str) -> type[SequenceModel]:
         return import_module("separatrix.models.huggingface").huggingface(name)
     if "+" in name or "*" in name:
         return import_module("separatrix.models.hybrid").hybrid(name, architecture)
-    if "//" in name and not os.path.isfile(name.rpartition(":")[0]):
+    file, _, own = name.rpartition(":")
+    if "//" in name and not (own.isidentifier() and os.path.isfile(file)):  # a path may have two slashes
         return import_module("separatrix.models.parallel").parallel(name, architecture)
     if ".py:" in name:
         return import_module("separatrix.models.own").from_file(name)
