@@ -78,7 +78,7 @@ class Mamba3Mixer(Mixer):
         x = x.unflatten(-1, (self.heads, -1))
         return gate, x, self.b_norm(b), c, step, a * step, torch.sigmoid(share), turns
 
-    def turn(self, x: Float[Tensor, "*B S"], angles: Float[Tensor, "*B A"]) -> Float[Tensor, "*B S"]:
+    def turn(self, x: Float[Tensor, "... S"], angles: Float[Tensor, "... A"]) -> Float[Tensor, "... S"]:
         """The first pairs of states turned by the angles."""
         pairs, rest = x[..., : 2 * self.angles], x[..., 2 * self.angles :]
         return torch.cat([rotate(pairs, angles), rest], dim=-1)
