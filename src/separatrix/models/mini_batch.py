@@ -19,8 +19,6 @@ class MiniBatchMixer(Mixer):
     keys, values and rates of N mod batch tokens.
     """
 
-    transitions = "nonlinear"
-
     def __init__(self, width: int, heads: int, batch: int) -> None:
         super().__init__()
         self.heads, self.batch = heads, batch

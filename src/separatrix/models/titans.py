@@ -42,6 +42,8 @@ class TitansMixer(MiniBatchMixer):
     2 * width + 3 * heads numbers each: keys, values, rates, and the logarithms of eta and 1 - alpha.
     """
 
+    transitions = "nonlinear"
+
     def __init__(self, width: int, heads: int = 1, batch: int = 16) -> None:
         super().__init__(width, heads, batch)
         self.rates, self.gate = nn.Linear(width, 3 * heads), nn.Linear(width, width, bias=False)

@@ -42,6 +42,8 @@ class TTTMixer(MiniBatchMixer):
     2 * width + heads numbers each: keys, values and rates.
     """
 
+    transitions = "nonlinear"
+
     def __init__(self, width: int, heads: int = 1, batch: int = 16, rate: float = 1.0) -> None:
         super().__init__(width, heads, batch)
         each = width // heads
