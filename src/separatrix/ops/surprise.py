@@ -62,10 +62,8 @@ def surprise_read(
     key, value, step, moving, keeping = waiting
     kept, moved = torch.exp(between(keeping)), torch.exp(between(moving))  # (B, H, M, M)
     pushed = torch.exp(moving.cumsum(-1))[..., None]  # (B, H, M, 1)
-    # what has come to the last that waits; with none, the memory and the surprise themselves
-    reach, push = (part[..., -1:, :] if key.shape[2] else part[..., :0, :].sum(-2, keepdim=True)
-                   for part in (kept @ moved, moved))  # fmt: skip
-    drift = (kept @ pushed)[..., -1:, :].sum(-2, keepdim=True)  # (B, H, 1, 1)
+    # what has come to the last that waits; the sum of its one row, and of none where nothing waits
+    reach, push, drift = (part[..., -1:, :].sum(-2, keepdim=True) for part in (kept @ moved, moved, kept @ pushed))
     keep, move = torch.exp(keeps)[..., None], torch.exp(moves)[..., None]  # (B, H, Q, 1)
     old, moment = (torch.exp(part.sum(-1))[..., None, None] for part in (keeping, moving))
     y = keep * old * (q @ memory) + (keep * drift + move * moment) * (q @ surprise)
