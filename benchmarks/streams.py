@@ -55,12 +55,18 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int = 
 
 
 def read_beside_scans() -> dict[str, float]:
-    """Seconds of `read` over seconds of its layers' scans, of every family, two layers deep, without MLPs."""
+    """Seconds of `read` over seconds of its layers' scans, of every family, two layers deep, without MLPs and with."""
+    without, default = beside_scans(mlp=0), beside_scans()
+    return without | {f"{name}, with its MLP": ratio for name, ratio in default.items()}
+
+
+def beside_scans(**options: int) -> dict[str, float]:
+    """The ratio for every family with these options."""
     task = tasks.create("state-tracking", length=LENGTH)
     inputs = task.sample(BATCH, stream(0, "train")).inputs
     found = {}
     for name in models.names():
-        model = models.create(name, task, width=WIDTH, layers=2, mlp=0).eval()
+        model = models.create(name, task, width=WIDTH, layers=2, **options).eval()
         x = torch.randn(BATCH, LENGTH, WIDTH)
         with torch.no_grad():
 

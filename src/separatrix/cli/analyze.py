@@ -14,7 +14,7 @@ from separatrix.errors import shortened
 
 if TYPE_CHECKING:
     from separatrix.bounds import RowGrowth
-    from separatrix.tasks import Problem, Task
+    from separatrix.tasks import Problem
 
 
 def analyze(
@@ -44,7 +44,6 @@ def analyze(
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
     from separatrix.tasks import StreamTask, create, family
-    from separatrix.tasks.base import context_task
 
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
@@ -53,8 +52,6 @@ def analyze(
     if draw is not None and draw.suffix not in (".svg", ".dot"):
         raise InputError(f"expected a drawing ending in .svg or .dot, got {draw.name!r}")
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
-    if draw is not None:
-        context_task(largest)
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
         check_stream_budget(at) if isinstance(at, StreamTask) else check_budget(at, BUDGET)
@@ -89,26 +86,25 @@ ARITHMETIC = {
 
 
 def row(task: Problem) -> dict[str, Any]:
-    """Both cuts of a task at its length, and what messages both ways need across them (of streams the cuts alone)."""
+    """Both cuts of a task at its length, and what messages both ways need across them."""
     from separatrix.bounds import best_attention_cut, memory_profile
-    from separatrix.tasks import Task
 
     profile, cut = memory_profile(task), best_attention_cut(task)
     most = max(profile, key=lambda r: r.count)
-    both_ways = _both_ways(task) if isinstance(task, Task) else {"label at": cut.place}
     return {
         "length": task.length,
         "recurrent rows": most.count,
         "recurrent bits": math.log2(most.count),
         "attention rows": cut.rows.count,
         "attention bits": cut.bits,
-        **both_ways,
+        **_both_ways(task),
+        **({} if cut.place is None else {"label at": cut.place}),
         "held": " ".join(map(str, cut.held)),
         "exact": most.exact and cut.exact,
     }
 
 
-def _both_ways(task: Task) -> dict[str, Any]:
+def _both_ways(task: Problem) -> dict[str, Any]:
     from separatrix.bounds import best_prefix_cut, best_two_way_cut
 
     both, prefix = best_two_way_cut(task), best_prefix_cut(task)
