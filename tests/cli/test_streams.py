@@ -78,6 +78,15 @@ def test_a_stream_is_analyzed(run):
     assert "one-layer attention has the advantage" in out
 
 
+def test_a_stream_of_ones_own_is_analyzed(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from separatrix.tasks import stream_task\n@stream_task(vocabulary=3)\ndef largest(tokens):\n"
+        "    return [max(tokens[: t + 1]) for t in range(len(tokens))]\n"
+    )
+    found = json.loads(run("analyze", "mine.py:largest", "--lengths", "2..4", "--json")[1])
+    assert [row["recurrent rows"] for row in found["rows"]] == [row["two-way rows"] for row in found["rows"]] == [3] * 3
+
+
 def test_the_automaton_of_a_stream_is_drawn(run, tmp_path):
     code, _, _ = run("analyze", "state-tracking", "--machine", "parity", "--lengths", "2..3", "--draw", "parity.dot")
     assert code == 0 and '[label="0/0"]' in (tmp_path / "parity.dot").read_text()
