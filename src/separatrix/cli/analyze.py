@@ -39,6 +39,7 @@ def analyze(
     from rich.console import Console
     from rich.progress import track
 
+    from separatrix.bounds import residual_automaton
     from separatrix.bounds.stream_table import check_stream_budget
     from separatrix.bounds.table import BUDGET, check_budget
     from separatrix.cli.options import assign
@@ -55,12 +56,13 @@ def analyze(
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
         check_stream_budget(at) if isinstance(at, StreamTask) else check_budget(at, BUDGET)
+    machine = None if draw is None else residual_automaton(largest)
     shown = track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json)
     rows = [row(at) for at in shown]
     if not rows:
         raise InputError(f"{task} exists at none of the lengths {lengths}")
-    if draw is not None:
-        write_automaton(largest, draw)
+    if draw is not None and machine is not None:
+        draw.write_text(machine.svg() if draw.suffix == ".svg" else machine.dot(), encoding="utf-8")
     verdict = {side: growth(rows, side) for side in ARITHMETIC if f"{side} rows" in rows[0]}
     conclusion = separation(verdict)
     if json:
@@ -145,14 +147,6 @@ def last_admissible(task: str, given: dict[str, Any], lengths: list[int]) -> int
             if "length" not in str(error) or length == min(lengths):
                 raise
     raise InputError(f"{task} exists at none of the lengths {lengths}")
-
-
-def write_automaton(task: Any, path: Path) -> None:
-    """Write the residual automaton into an .svg or .dot file."""
-    from separatrix.bounds import residual_automaton
-
-    automaton = residual_automaton(task)
-    path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot(), encoding="utf-8")
 
 
 def growth(rows: list[dict[str, Any]], side: str) -> RowGrowth:
