@@ -20,6 +20,8 @@ EXACT = [
     ("state-tracking", {"length": 3, "machine": "counter", "modulus": 5}),
     ("state-tracking", {"length": 7, "machine": "counter", "modulus": 5}),
     ("state-tracking", {"length": 4, "machine": "S3"}),
+    ("state-tracking", {"length": 5, "machine": "automaton", "table": ((1, 2), (3, 3), (3, 3), (0, 3))}),
+    ("state-tracking", {"length": 4, "machine": "automaton", "table": ((1, 0, 2), (1, 2, 2), (0, 0, 1), (3, 3, 3))}),
     ("flip-flop", {"length": 4}),
     ("flip-flop", {"length": 8}),
     ("next-bracket", {"length": 2, "kinds": 2, "depth": 2}),
