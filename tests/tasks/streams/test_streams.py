@@ -20,6 +20,7 @@ SETTINGS = [
     ("transduction", {"length": 12, "alphabet": 4, "rule": "duplicate", "fed": "blanks"}),
     *[("state-tracking", {"length": 13, "machine": machine}) for machine in ("parity", "counter", "S3", "A5", "S5")],
     ("state-tracking", {"length": 5, "machine": "table", "table": ((0, 1), (1, 0))}),
+    ("state-tracking", {"length": 5, "machine": "table", "table": ((1, 2, 0), (2, 0, 1), (0, 1, 2))}),
     ("state-tracking", {"length": 9, "machine": "automaton", "table": ((1, 0, 2), (1, 2, 2), (0, 0, 1), (3, 3, 3))}),
     ("flip-flop", {"length": 20, "ignore": 0.3}),
     ("next-bracket", {"length": 14, "kinds": 2, "depth": 3}),

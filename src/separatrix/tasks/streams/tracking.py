@@ -68,6 +68,13 @@ class RunningProduct(StreamTask):
         return named_group(self.machine) if self.table is None else self.table
 
     @property
+    def start(self) -> int:
+        """The state before the first token: a group's identity, wherever its table has it."""
+        if self.counts or self.machine == "automaton":
+            return 0
+        return next(e for e, row in enumerate(self.elements) if row == tuple(range(len(row))))
+
+    @property
     def counts(self) -> int | None:
         """The modulus of a counter (2 for parity), None for other groups."""
         return {"parity": 2, "counter": self.modulus}.get(self.machine)
@@ -101,7 +108,7 @@ class RunningProduct(StreamTask):
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         if self.counts:
             return inputs.cumsum(dim=1) % self.counts
-        return states(inputs, torch.tensor(self.elements, device=inputs.device))
+        return states(inputs, torch.tensor(self.elements, device=inputs.device), self.start)
 
     def recurrent_bits(self) -> float:
         """log2 of the states that can be met before the last token: every one tells itself by the next label.
