@@ -55,12 +55,18 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], repeats: int = 
 
 
 def read_beside_scans() -> dict[str, float]:
-    """Seconds of `read` over seconds of its layers' scans, of every family, two layers deep, without MLPs."""
+    """Seconds of `read` over seconds of its layers' scans, of every family, two layers deep, without MLPs and with."""
+    without, with_ = beside_scans(0), beside_scans(None)
+    return without | {f"{name}, with MLPs": ratio for name, ratio in with_.items()}
+
+
+def beside_scans(mlp: int | None) -> dict[str, float]:
+    """The ratio for every family with MLPs of this hidden width (None: four times the model's)."""
     task = tasks.create("state-tracking", length=LENGTH)
     inputs = task.sample(BATCH, stream(0, "train")).inputs
     found = {}
     for name in models.names():
-        model = models.create(name, task, width=WIDTH, layers=2, mlp=0).eval()
+        model = models.create(name, task, width=WIDTH, layers=2, mlp=mlp).eval()
         x = torch.randn(BATCH, LENGTH, WIDTH)
         with torch.no_grad():
 

@@ -20,6 +20,8 @@ EXACT = [
     ("state-tracking", {"length": 3, "machine": "counter", "modulus": 5}),
     ("state-tracking", {"length": 7, "machine": "counter", "modulus": 5}),
     ("state-tracking", {"length": 4, "machine": "S3"}),
+    ("state-tracking", {"length": 5, "machine": "automaton", "table": ((1, 2), (3, 3), (3, 3), (0, 3))}),
+    ("state-tracking", {"length": 4, "machine": "automaton", "table": ((1, 0, 2), (1, 2, 2), (0, 0, 1), (3, 3, 3))}),
     ("flip-flop", {"length": 4}),
     ("flip-flop", {"length": 8}),
     ("next-bracket", {"length": 2, "kinds": 2, "depth": 2}),
@@ -103,3 +105,42 @@ def test_bad_requests():
         StreamTable(sx.tasks.create("mqar", length=128))
     with pytest.raises(sx.InputError, match="held must be places before 2"):
         StreamTable(sx.tasks.create("flip-flop", length=4)).place_rows([2], 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("state-tracking", {"length": 4, "machine": "S3"}),
+        ("stack-manipulation", {"length": 5, "alphabet": 2}),
+        ("composition", {"length": 5, "values": 3}),
+    ],
+)
+def test_the_automaton_of_a_stream_is_the_smallest_and_says_every_label(name, fields):
+    task = sx.tasks.create(name, **fields)
+    machine = sx.bounds.residual_automaton(task)
+    assert machine.profile == [rows.count for rows in sx.bounds.memory_profile(task)]
+    drawn = task.sample(40, sx.tasks.stream(0, "train"))
+    for inputs, labels in zip(drawn.inputs.tolist(), drawn.labels.tolist(), strict=True):
+        assert list(machine.run(inputs)) == labels
+
+
+def test_streams_without_a_smallest_automaton_are_refused():
+    with pytest.raises(sx.InputError, match="flip-flop leaves streams or labels undefined"):
+        sx.bounds.residual_automaton(sx.tasks.create("flip-flop", length=4))
+
+
+@pytest.mark.parametrize(("name", "fields"), EXACT[::3])
+def test_fooling_sets_of_streams_fool_and_are_no_larger_than_the_rows(name, fields):
+    task = sx.tasks.create(name, **fields)
+    table, cut = StreamTable(task), sx.bounds.best_attention_cut(task)
+    best = sx.bounds.best_two_way_cut(task)
+    assert 1 <= max(1, len(best.pairs)) <= cut.rows.count
+    at_cut = sx.bounds.two_way_cut(task, cut.held, place=cut.place)
+    fooled = []
+    for matrix in table.matrices(cut.held, cut.place):
+        try:
+            at_cut.check(matrix, table.undefined)
+            fooled.append(matrix)
+        except (sx.InputError, IndexError):
+            pass
+    assert fooled and len(at_cut.pairs) <= len(best.pairs)

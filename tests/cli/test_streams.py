@@ -70,18 +70,36 @@ def test_a_stream_is_analyzed(run):
     found = json.loads(out)
     assert code == 0
     assert [row["recurrent rows"] for row in found["rows"]] == [6, 6, 6]
-    assert set(found["growth"]) == {"recurrent", "attention"}
+    assert set(found["growth"]) == {"recurrent", "attention", "two-way", "rounded"}
+    assert all(6 <= row["two-way rows"] <= row["attention rows"] for row in found["rows"])
     assert found["growth"]["recurrent"]["law"] == "constant"
     code, out, _ = run("analyze", "transduction", "--alphabet", "2", "--lengths", "2..8")
     assert code == 0 and "recurrent bits (any arithmetic) grow" in out
     assert "one-layer attention has the advantage" in out
 
 
+def test_a_stream_of_ones_own_is_analyzed(run, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from separatrix.tasks import stream_task\n@stream_task(vocabulary=3)\ndef largest(tokens):\n"
+        "    return [max(tokens[: t + 1]) for t in range(len(tokens))]\n"
+    )
+    found = json.loads(run("analyze", "mine.py:largest", "--lengths", "2..4", "--json")[1])
+    assert [row["recurrent rows"] for row in found["rows"]] == [row["two-way rows"] for row in found["rows"]] == [3] * 3
+
+
+def test_the_automaton_of_a_stream_is_drawn(run, tmp_path):
+    code, _, _ = run("analyze", "state-tracking", "--machine", "parity", "--lengths", "2..3", "--draw", "parity.dot")
+    assert code == 0 and '[label="0/0"]' in (tmp_path / "parity.dot").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["analyze", "mqar", "--lengths", "8", "--pairs", "2"], "labels to enumerate, more than the"),
-        (["analyze", "flip-flop", "--lengths", "4..6", "--draw", "x.svg"], "answers on the way; this needs a task"),
+        (
+            ["analyze", "flip-flop", "--lengths", "4..6", "--draw", "x.svg"],
+            "leaves streams or labels undefined: its smallest automaton need not be unique",
+        ),
         (["sample", "mqar", "--length", "17"], "length and vocabulary_size must be even"),
         (["train", "mqar", "lstm", "--length", "16"], "8 pairs and as many queries need a length of 32, got 16"),
         (["sample", "induktion"], "did you mean 'induction'?"),

@@ -150,39 +150,60 @@ def _held_before(place: int, everything: bool) -> list[tuple[int, ...]]:
     return [tuple(part) for part in [*parts, range(0, place, 2), range(1, place, 2)]]
 
 
-def two_way_cut(task: Task, held: Sequence[int], budget: int = BUDGET) -> CrossingSet:
+def two_way_cut(task: Problem, held: Sequence[int], budget: int = BUDGET, place: int | None = None) -> CrossingSet:
     """A fooling set of the attention cut at `held`, for the query that has the largest: for messages both ways.
+
+    place: of a stream, where the label stands (default: the last place); the token there takes the query's part
 
     >>> len(sx.bounds.two_way_cut(sx.tasks.create("equality", length=6), held=range(3)).pairs)
     8
+    >>> len(sx.bounds.two_way_cut(sx.tasks.create("composition", length=4, values=3, hops=1), held=range(3)).pairs)
+    3
     """
+    if isinstance(task, StreamTask):
+        stream = stream_table(task, min(budget, LABELS))
+        matrices = stream.matrices(held, task.length - 1 if place is None else place)
+        kept = (matrix for matrix in matrices if (matrix != stream.undefined).any())
+        return max((crossing_set(each, stream.undefined) for each in kept), key=_size, default=CrossingSet(()))
+    task = context_task(task)
     table = truth_table(task, budget)
     undefined = None if table.total else table.undefined
     found = (crossing_set(table.matrix(held, query), undefined) for query in range(task.query_count))
-    return max(found, key=lambda each: len(each.pairs))
+    return max(found, key=_size)
 
 
-def best_two_way_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
+def _size(found: CrossingSet) -> int:
+    return len(found.pairs)
+
+
+def best_two_way_cut(task: Problem, budget: int = BUDGET) -> CrossingSet:
     """The largest fooling set found of prefixes, of the cut with the most rows, and of odd and of even places.
+
+    Of a stream at the place where that cut is.
 
     >>> found = sx.bounds.best_two_way_cut(sx.tasks.create("equality", length=6))
     >>> len(found.pairs), found.bits
     (8, 3.0)
     """
-    n = task.length
-    cuts = {best_attention_cut(task, budget).held, tuple(range(0, n, 2)), tuple(range(1, n, 2))}
-    found = [two_way_cut(task, held, budget) for held in sorted(cuts)]
-    return max(*found, best_prefix_cut(task, budget), key=lambda each: len(each.pairs))
+    best = best_attention_cut(task, budget)
+    n = task.length if best.place is None else best.place
+    cuts = {best.held, tuple(range(0, n, 2)), tuple(range(1, n, 2))}
+    found = [two_way_cut(task, held, budget, best.place) for held in sorted(cuts)]
+    return max(*found, best_prefix_cut(task, budget), key=_size)
 
 
-def best_prefix_cut(task: Task, budget: int = BUDGET) -> CrossingSet:
-    """The largest fooling set of a prefix cut, the query public, that is found.
+def best_prefix_cut(task: Problem, budget: int = BUDGET) -> CrossingSet:
+    """The largest fooling set of a prefix cut, the query public, that is found; of a stream at its best place.
 
     >>> sx.bounds.best_prefix_cut(sx.tasks.create("equality", length=6)).bits
     3.0
+    >>> len(sx.bounds.best_prefix_cut(sx.tasks.create("state-tracking", length=4, machine="S3")).pairs)
+    6
     """
-    cuts = (two_way_cut(task, range(prefix), budget) for prefix in range(1, task.length + 1))
-    return max(cuts, key=lambda each: len(each.pairs))
+    place = best_attention_cut(task, budget).place if isinstance(task, StreamTask) else None
+    last = task.length if place is None else place
+    cuts = (two_way_cut(task, range(prefix), budget, place) for prefix in range(1, last + 1))
+    return max(cuts, key=_size, default=CrossingSet(()))
 
 
 def _climb(task: Task, budget: int) -> BestCut:

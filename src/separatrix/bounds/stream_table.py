@@ -43,6 +43,8 @@ class StreamTable:
         labels = task.answer(inputs).numpy()
         told = np.where(labels == UNLABELLED, self.undefined, labels).astype(dtype)
         valid: np.ndarray = task.valid(inputs).numpy()
+        self.alphabets = alphabets
+        self.total = bool(valid.all())
         self.places = [self._at(place, told[:, place], valid) for place in range(task.length)]
 
     def _at(self, place: int, labels: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -64,13 +66,15 @@ class StreamTable:
 
     def place_rows(self, held: Sequence[int], place: int) -> Rows:
         """Rows of the attention cut at one place: earlier places are held or the rest, its own token is public."""
+        return max((self._count(each) for each in self.matrices(held, place)), key=lambda found: found.count)
+
+    def matrices(self, held: Sequence[int], place: int) -> np.ndarray:
+        """The attention cut at one place, held assignments × the rest's, for each token that may stand there."""
         if not all(0 <= i < place for i in held):
             raise InputError(f"held must be places before {place}, got {list(held)}")
         rest = [i for i in range(place) if i not in held]
         turned = self.places[place].transpose(place, *held, *rest)
-        rows = prod(self.shape[i] for i in held)
-        counted = (self._count(each.reshape(rows, -1)) for each in turned)
-        return max(counted, key=lambda found: found.count)
+        return turned.reshape(self.shape[place], prod(self.shape[i] for i in held), -1)
 
     def _count(self, matrix: np.ndarray) -> Rows:
         defined = matrix != self.undefined

@@ -14,7 +14,7 @@ from separatrix.errors import shortened
 
 if TYPE_CHECKING:
     from separatrix.bounds import RowGrowth
-    from separatrix.tasks import Problem, Task
+    from separatrix.tasks import Problem
 
 
 def analyze(
@@ -39,12 +39,12 @@ def analyze(
     from rich.console import Console
     from rich.progress import track
 
+    from separatrix.bounds import residual_automaton
     from separatrix.bounds.stream_table import check_stream_budget
     from separatrix.bounds.table import BUDGET, check_budget
     from separatrix.cli.options import assign
     from separatrix.errors import InputError
     from separatrix.tasks import StreamTask, create, family
-    from separatrix.tasks.base import context_task
 
     wanted = parse_lengths(lengths)
     given = assign(context, {"task": family(task)})["task"]
@@ -53,17 +53,16 @@ def analyze(
     if draw is not None and draw.suffix not in (".svg", ".dot"):
         raise InputError(f"expected a drawing ending in .svg or .dot, got {draw.name!r}")
     largest = create(task, **{**given, "length": last_admissible(task, given, wanted)})
-    if draw is not None:
-        context_task(largest)
     met = [largest.at_length(n) for n in wanted if n in largest.lengths or n == largest.length]
     for at in met:
         check_stream_budget(at) if isinstance(at, StreamTask) else check_budget(at, BUDGET)
+    machine = None if draw is None else residual_automaton(largest)
     shown = track(met, f"{task}, by enumeration", console=Console(stderr=True), transient=True, disable=json)
     rows = [row(at) for at in shown]
     if not rows:
         raise InputError(f"{task} exists at none of the lengths {lengths}")
-    if draw is not None:
-        write_automaton(largest, draw)
+    if draw is not None and machine is not None:
+        draw.write_text(machine.svg() if draw.suffix == ".svg" else machine.dot(), encoding="utf-8")
     verdict = {side: growth(rows, side) for side in ARITHMETIC if f"{side} rows" in rows[0]}
     conclusion = separation(verdict)
     if json:
@@ -89,26 +88,25 @@ ARITHMETIC = {
 
 
 def row(task: Problem) -> dict[str, Any]:
-    """Both cuts of a task at its length, and what messages both ways need across them (of streams the cuts alone)."""
+    """Both cuts of a task at its length, and what messages both ways need across them."""
     from separatrix.bounds import best_attention_cut, memory_profile
-    from separatrix.tasks import Task
 
     profile, cut = memory_profile(task), best_attention_cut(task)
     most = max(profile, key=lambda r: r.count)
-    both_ways = _both_ways(task) if isinstance(task, Task) else {"label at": cut.place}
     return {
         "length": task.length,
         "recurrent rows": most.count,
         "recurrent bits": math.log2(most.count),
         "attention rows": cut.rows.count,
         "attention bits": cut.bits,
-        **both_ways,
+        **_both_ways(task),
+        **({} if cut.place is None else {"label at": cut.place}),
         "held": " ".join(map(str, cut.held)),
         "exact": most.exact and cut.exact,
     }
 
 
-def _both_ways(task: Task) -> dict[str, Any]:
+def _both_ways(task: Problem) -> dict[str, Any]:
     from separatrix.bounds import best_prefix_cut, best_two_way_cut
 
     both, prefix = best_two_way_cut(task), best_prefix_cut(task)
@@ -149,14 +147,6 @@ def last_admissible(task: str, given: dict[str, Any], lengths: list[int]) -> int
             if "length" not in str(error) or length == min(lengths):
                 raise
     raise InputError(f"{task} exists at none of the lengths {lengths}")
-
-
-def write_automaton(task: Any, path: Path) -> None:
-    """Write the residual automaton into an .svg or .dot file."""
-    from separatrix.bounds import residual_automaton
-
-    automaton = residual_automaton(task)
-    path.write_text(automaton.svg() if path.suffix == ".svg" else automaton.dot(), encoding="utf-8")
 
 
 def growth(rows: list[dict[str, Any]], side: str) -> RowGrowth:

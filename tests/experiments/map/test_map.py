@@ -213,6 +213,8 @@ def test_orders_and_counts():
     assert orders(sx.tasks.create("group-word", length=4, group="S3").elements) == [2, 3]
     assert orders(sx.tasks.create("group-word", length=4, group="S5").elements) == [2, 3, 4, 5, 6]
     assert counted(sx.tasks.create("state-tracking", length=4, machine="counter", modulus=5)) == [5]
+    automaton = {"length": 4, "machine": "automaton", "table": ((0, 1), (1, 1))}
+    assert counted(sx.tasks.create("state-tracking", **automaton)) is None
     assert counted(sx.tasks.create("index-lookup", length=4, alphabet=2)) is None
 
 

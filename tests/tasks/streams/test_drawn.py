@@ -15,6 +15,7 @@ from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.trainer import Trainer
 from separatrix.tasks import UNLABELLED, stream
 from separatrix.tasks.streams.motifs import motifs
+from separatrix.tasks.streams.steps import states, states_by_halves
 
 
 def test_keys_of_several_tokens_are_drawn_alike():
@@ -76,6 +77,14 @@ def test_expressions_are_uniform():
     shapes = drawn.masked_fill(drawn < 2, 0).masked_fill((drawn == 2) | (drawn == 3), 2)
     assert chi_square.uniform(map(tuple, shapes.tolist()), 5)  # the Catalan number of 3 operations
     assert chi_square.uniform(map(tuple, drawn.tolist()), 5 * 2**4 * 2**3)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 16])
+def test_states_are_the_same_by_halves(length):
+    table = torch.tensor([[1, 0, 2], [1, 2, 2], [0, 0, 1], [3, 3, 3]])
+    tokens = torch.randint(3, (20, length), generator=stream(0, "train"))
+    for start in range(4):
+        assert torch.equal(states(tokens, table, start), states_by_halves(tokens, table, start))
 
 
 def test_an_ngram_is_asked_at_a_uniform_place():

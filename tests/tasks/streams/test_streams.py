@@ -20,6 +20,8 @@ SETTINGS = [
     ("transduction", {"length": 12, "alphabet": 4, "rule": "duplicate", "fed": "blanks"}),
     *[("state-tracking", {"length": 13, "machine": machine}) for machine in ("parity", "counter", "S3", "A5", "S5")],
     ("state-tracking", {"length": 5, "machine": "table", "table": ((0, 1), (1, 0))}),
+    ("state-tracking", {"length": 5, "machine": "table", "table": ((1, 2, 0), (2, 0, 1), (0, 1, 2))}),
+    ("state-tracking", {"length": 9, "machine": "automaton", "table": ((1, 0, 2), (1, 2, 2), (0, 0, 1), (3, 3, 3))}),
     ("flip-flop", {"length": 20, "ignore": 0.3}),
     ("next-bracket", {"length": 14, "kinds": 2, "depth": 3}),
     ("selective-copying", {"length": 12, "kept": 3, "alphabet": 4}),
@@ -172,6 +174,9 @@ def test_streams_outside_the_domain(name, inputs):
     [
         ("transduction", {"length": 7}, "must be a multiple of 2, got 7"),
         ("state-tracking", {"length": 4, "machine": "table"}, "a table goes with machine='table'"),
+        ("state-tracking", {"length": 4, "machine": "automaton"}, "or 'automaton', and the other way round"),
+        ("state-tracking", {"length": 4, "machine": "automaton", "table": ((0, 1), (1,))}, "for each token in every"),
+        ("state-tracking", {"length": 4, "machine": "automaton", "table": ((0, 2), (1, 0))}, r"must be 0 … 1"),
         ("state-tracking", {"length": 4, "machine": "table", "table": ((0, 1), (1, 1))}, "state-tracking"),
         ("flip-flop", {"length": 5}, "must be even and at least 4, got 5"),
         ("next-bracket", {"length": 5}, "must be even"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import pytest
 import torch
@@ -122,6 +123,19 @@ def narrow(count, length, seed):
 def floats(count, length, seed):
     return torch.zeros(count, length), torch.zeros(count, length, dtype=torch.int64)
 
+made_so_far = []
+
+@stream_task(vocabulary=4)
+def wider_later(count, length, seed):
+    made_so_far.append(seed)
+    return [torch.zeros(count, length + (len(made_so_far) > 1), dtype=torch.int64)] * 2
+
+@stream_task(vocabulary=4)
+def floats_later(count, length, seed):
+    made_so_far.append(seed)
+    tokens = torch.zeros(count, length, dtype=torch.int64 if len(made_so_far) == 1 else torch.float64)
+    return tokens, tokens.long()
+
 @stream_task(vocabulary=4)
 def silent(count, length, seed):
     return torch.zeros(count, length, dtype=torch.int64), torch.full((count, length), -100)
@@ -199,6 +213,15 @@ def test_they_are_trained_and_pickled_like_any_other(file, member):
 def test_wrong_functions_are_one_clear_line(file, member, message):
     with pytest.raises(InputError, match=message) as caught:
         sx.tasks.create(f"{file}:{member}", length=3).sample(4, stream(0, "train"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("member", "came"), [("wider_later", "int64 of shape (4, 4)"), ("floats_later", "float64")])
+def test_batches_that_change_while_training_are_one_clear_line(file, member, came):
+    task = sx.tasks.create(f"{file}:{member}", length=3)
+    task.sample(4, stream(0, "train"))
+    with pytest.raises(InputError, match=re.escape(f"integers of shape (4, 3), got {came}")) as caught:
+        task.sample(4, stream(0, "train", 1))
     assert "\n" not in str(caught.value)
 
 

@@ -126,7 +126,7 @@ def counted(task: Problem) -> list[int] | None:
             return [told["modulus"]]
         case "group-word":
             return orders(task.elements)  # type: ignore[attr-defined]
-        case "state-tracking":
+        case "state-tracking" if told["machine"] != "automaton":
             return [task.counts] if task.counts else orders(task.elements)  # type: ignore[attr-defined]
     return None
 

@@ -50,6 +50,7 @@ class NgramCopying(StreamTask):
 
     @property
     def shortest(self) -> int:
+        """Tokens of the shortest stream: its string is one n-gram and what stands behind it."""
         return self.extra + self.ngram + self.said
 
     @property

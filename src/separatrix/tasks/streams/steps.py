@@ -40,19 +40,19 @@ def tops(tokens: Int[Tensor, "B T"], pushes: Bool[Tensor, "B T"], empty: int) ->
     return by_stream(token, tokens.device)
 
 
-def states(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"]) -> Int[Tensor, "B T"]:
-    """The state after each token of the machine that goes from state s to table[s, token], from state 0."""
+def states(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"], start: int) -> Int[Tensor, "B T"]:
+    """The state after each token of the machine that goes from state s to table[s, token]."""
     if tokens.device.type != "cpu":
-        return _states_elsewhere(tokens, table)
+        return states_by_halves(tokens, table, start)
     token, step = by_place(tokens), table.numpy().ravel()
     found = np.empty_like(token)
-    state = np.zeros_like(token[0])
+    state = np.full_like(token[0], start)
     for t in range(len(token)):
         state = step.take(state * table.shape[1] + token[t], out=found[t], mode="clip")
     return by_stream(found, tokens.device)
 
 
-def _states_elsewhere(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"]) -> Int[Tensor, "B T"]:
+def states_by_halves(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"], start: int) -> Int[Tensor, "B T"]:
     """The same where a step costs a launch: functions of the state are composed, of 1, 2, 4, … tokens."""
     so_far = table.T[tokens]  # (B, T, S): where the last token leads from each state
     reach = 1
@@ -60,4 +60,4 @@ def _states_elsewhere(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"]) -> 
         later = so_far[:, reach:].gather(2, so_far[:, :-reach])
         so_far = torch.cat([so_far[:, :reach], later], dim=1)
         reach *= 2
-    return so_far[..., 0]
+    return so_far[..., start]
