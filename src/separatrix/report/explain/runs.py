@@ -8,7 +8,7 @@ from torch import Tensor
 from separatrix.constructions import Construction
 from separatrix.models import create, state_bits
 from separatrix.models.trace import Trace, trace
-from separatrix.report.explain.drawing import CELL, Drawing
+from separatrix.report.explain.drawing import CELL, Drawing, Tone
 from separatrix.report.explain.examples import words_of
 from separatrix.tasks import Task, stream
 from separatrix.tasks import create as create_task
@@ -62,7 +62,7 @@ def _state(task: Task, words: list[str], state: Tensor, shown: Trace) -> Drawing
     for row, (word, numbers) in enumerate(zip(words, state[:, :kept].tolist(), strict=True)):
         drawing.text(20, 4 + row * SMALL + 12, word, kind="soft")
         for column, number in enumerate(numbers):
-            tone = "held" if number > 0 else "other" if number < 0 else "plain"
+            tone: Tone = "held" if number > 0 else "other" if number < 0 else "plain"
             drawing.cell(40 + column * SMALL, 4 + row * SMALL, "", tone, 0.8 * abs(number) / most, SMALL)
     of = f"of {state.shape[1]:,} numbers" if kept < state.shape[1] else "numbers"
     drawing.text(4, drawing.height - 10, f"{kept} {of}, after each token", "start", "soft")
