@@ -17,6 +17,12 @@ SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md
 """Pages whose blocks take more than ten seconds."""
 
 
+PLAIN = {"task": "parity", "model": "lstm"}
+"""What has the fields that every task, or model, of one's own has."""
+FOLDERS = ("tiny-mamba",)
+"""Folders of models that a page makes."""
+
+
 def name(page) -> str:
     return str(page.relative_to(manual.ROOT))
 
@@ -40,7 +46,11 @@ def test_every_command_is_one(page, line):
     given = [word.partition("=")[0].removeprefix("--") for word in words[1:] if word.startswith("--")]
     arguments = [word for word in words[1:] if not word.startswith("-")]
     slots = [fields.SLOTS.get(each.name) for each in command.params if each.param_type_name == "argument"]
-    named = {slot: word for slot, word in zip(slots, arguments, strict=False) if slot and ".py" not in word}
+    named = {
+        slot: PLAIN[slot] if ".py:" in word or word in FOLDERS else word
+        for slot, word in zip(slots, arguments, strict=False)
+        if slot
+    }
     known = {option.removeprefix("--") for _, config in fields.groups(getattr(command, "sections", ()), named)
              for option, _, _ in fields.options(config)}  # fmt: skip
     if words[0] == "frontier":
