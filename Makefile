@@ -38,10 +38,10 @@ sanitize: $(READY)  ## every kernel of every instruction set, with addresses and
 	$(BIN)/python tests/ops/sanitized.py
 
 chaos: $(READY)  ## kill, damage and resume a sweep at 200 points, about an hour, resumable: the same bits, or it says so
-	$(BIN)/python tests/endurance/chaos.py build/chaos
+	$(BIN)/python tests/endurance/chaos build/chaos
 
 fuzz: $(READY)  ## a million mutations of what readers read: one-line errors only
-	$(BIN)/python tests/endurance/fuzz.py
+	$(BIN)/python tests/endurance/fuzz
 
 gpu-check: $(READY)  ## on a machine with a GPU: forms agree, a trial per family, time per step; at most ten minutes
 	$(BIN)/python benchmarks/gpu_check.py

@@ -18,7 +18,9 @@ from separatrix import models
 from separatrix.models.mixer import Mixer
 from separatrix.tasks import create
 
-NAMES = ["deltanet", "deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm"]
+NAMES = ["deltanet", "deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm",
+         "based", "forgetting", "mla", "ttt", "rwkv6", "mamba3", "h3", "hyena", "log-linear",
+         "gla//attention"]  # fmt: skip
 
 
 def passes(layer: Mixer, x: torch.Tensor) -> tuple[Callable[[], None], Callable[[], None]]:

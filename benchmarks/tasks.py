@@ -80,8 +80,13 @@ STREAMS: list[tuple[str, dict[str, Any]]] = [
     ("compression", {}),
     ("memorisation", {}),
     ("stack-manipulation", {}),
+    ("mqar-mixture", {"cells": [["N/2", "N/16"], ["N", "N/16"]]}),
+    ("fuzzy-recall", {}),
+    ("ngram-copying", {}),
+    ("ngram-copying", {"asked": "before"}),
+    ("modular-arithmetic", {"length": "N+1"}),
 ]
-"""Streams, at even lengths."""
+"""Streams, at even lengths, which `length` overrides."""
 
 
 def seconds(action: Callable[[], object], repeats: int = 7, clock: Callable[[], float] = time.process_time) -> float:
@@ -119,16 +124,22 @@ def numpy_mqar(examples: int, length: int, pairs: int, vocabulary: int, power: f
 Draw = Callable[[], object]
 
 
+def fitted(value: Any, sizes: dict[str, int]) -> Any:
+    """Parameters with their sizes in place of what stands for them."""
+    if isinstance(value, dict):
+        return {key: fitted(each, sizes) for key, each in value.items()}
+    if isinstance(value, list):
+        return [fitted(each, sizes) for each in value]
+    return sizes.get(value, value) if isinstance(value, str) else value
+
+
 def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
     """For each row, how many tokens a batch has and what draws it."""
     many, few = max(1, TOKENS // length), max(1, TOKENS // (10 * length))
-    sizes = {"N": length, "N/2": length // 2, "N/10": length // 10, "N/16": length // 16}
+    sizes = {"N": length, "N/2": length // 2, "N/10": length // 10, "N/16": length // 16, "N+1": length + 1}
     rows: dict[str, tuple[int, Draw]] = {}
     for name, parameters in FAMILIES + STREAMS:
-        fitted = {
-            key: sizes.get(value, value) if isinstance(value, str) else value for key, value in parameters.items()
-        }
-        task = tasks.create(name, length=length, **fitted)
+        task = tasks.create(name, **{"length": length} | fitted(parameters, sizes))
         count = many if task.vector_size is None else few
         shown = "" if parameters is CYCLE else ", ".join(f"{key} {value}" for key, value in parameters.items())
         rows[f"{name} {shown}".strip()] = (

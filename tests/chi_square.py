@@ -23,3 +23,8 @@ def distributed(drawn: Iterable[Hashable], expected: Mapping[Hashable, float]) -
     return set(counts) <= set(expected) and (
         stats.chisquare(observed, [total * chance for chance in expected.values()]).pvalue > 1e-6
     )
+
+
+def alike(observed: list[list[int]]) -> bool:
+    """Whether these rows of counts may be draws from one distribution."""
+    return stats.chi2_contingency(observed).pvalue > 1e-6

@@ -18,6 +18,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "mistral": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2,
                 "intermediate_size": 32},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2},
+    "falcon_mamba": {"hidden_size": 32, "num_hidden_layers": 2},
     "mamba2": {"hidden_size": 32, "num_hidden_layers": 2, "num_heads": 4, "head_dim": 16, "n_groups": 1},
 }  # fmt: skip
 

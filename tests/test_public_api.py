@@ -74,6 +74,6 @@ def test_names_that_users_rely_on():
     """The few entry points that stay from release to release."""
     assert set(separatrix.__all__) >= {
         *("bounds", "constructions", "experiments", "models", "numerics", "ops", "report", "tasks"),
-        *("InputError", "results", "state_bits", "state_numbers"),
+        *("InputError", "recall", "results", "state_bits", "state_numbers", "train"),
     }
     assert set(separatrix.experiments.__all__) >= {"Store", "TrialConfig", "load_trained", "results", "run_trial"}

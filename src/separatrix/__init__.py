@@ -22,6 +22,7 @@ _find, _names = _lazy(
         "models.state": ["state_bits", "state_numbers"],
         "experiments.store.table": ["results"],
         "experiments.tuned": ["train"],
+        "experiments.measure.language_model": ["recall"],
     },
 )
 __all__ = ["__version__", *_names, *_PACKAGES]

@@ -39,6 +39,14 @@ def test_a_window_beyond_the_first_tokens_is_found():
     assert (size.growth, size.parts[0].window, size.bits(1000)) == ("windowed", 99, 2 * 8 * 99 * 32)
 
 
+def test_a_mini_batch_that_is_not_whole_is_counted_and_memories_that_come_and_go_are_no_law():
+    task = sx.tasks.create("index-lookup", length=40, alphabet=4)
+    size = measured_size(sx.models.create("ttt", task, width=8), task)
+    assert size.numbers(1000) == 8 * 9 + (1000 % 16) * (2 * 8 + 1)
+    with pytest.raises(InputError, match="has tensors at some lengths that it has not at others"):
+        measured_size(sx.models.create("log-linear", task, width=8), task)
+
+
 def test_verdicts_follow_the_bounds():
     task = sx.tasks.create("index-lookup", length=12, alphabet=4)
     size = measured_size(sx.models.create("elman", task, width=4), task)

@@ -54,6 +54,8 @@ COMMANDS = {
     "reproduce": ("reproduce", "--preset", "preset.toml"),
     "card": ("card", "lstm", "--width", "4", "--thorough"),
 }  # fmt: skip
+RATES = ("--rates", "1e-2,3e-2")
+TUNED = {f"{name}, tuned": (*COMMANDS[name], *RATES) for name in ("train", "reproduce", "card")}
 
 
 class Here(LocalEngine):
@@ -83,10 +85,12 @@ def run(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *TUNED])
 def test_force(run: Any, command: str) -> None:
+    words = (COMMANDS | TUNED)[command]
+
     def ran(*force: str) -> dict[str, int]:
-        code, _, err = run(*COMMANDS[command], "--output", "out", "--json", *force)
+        code, _, err = run(*words, "--output", "out", "--json", *force)
         assert (code, err) == (0, "")
         return {path.parent.name: path.stat().st_mtime_ns for path in Path("out").glob("trials/*/result.json")}
 
@@ -102,7 +106,7 @@ def test_force(run: Any, command: str) -> None:
     all_again = ran("--force", "all")
     assert all(all_again[name] > again[name] for name in first)
     assert {n: json.loads(Path(f"out/trials/{n}/result.json").read_text())["fingerprint"] for n in first} == bits
-    code, _, err = run(*COMMANDS[command], "--output", "out", "--force", "nonsense")
+    code, _, err = run(*words, "--output", "out", "--force", "nonsense")
     assert code == 2
     assert "unknown trial to --force 'nonsense'" in err
     assert {p.parent.name: p.stat().st_mtime_ns for p in Path("out").glob("trials/*/result.json")} == all_again

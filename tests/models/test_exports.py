@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import jaxtyping
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from transformers import AutoModel
+from huggingface_hub import HfApi
+from transformers import AutoModel, AutoModelForCausalLM
 
 from separatrix import models, tasks
 from separatrix.errors import InputError
-from separatrix.models.hub import SeparatrixModel, export_huggingface
+from separatrix.models.hub import SeparatrixForCausalLM, SeparatrixModel, export_huggingface
 from separatrix.models.onnx import export_onnx
 
 TASK = tasks.create("index-lookup", length=12, alphabet=4)
@@ -93,6 +97,65 @@ def test_a_model_directory_of_a_stream_answers_at_every_token(tmp_path):
     assert torch.equal(said.logits, model.read(drawn.inputs))
     asked = drawn.ask(model)
     torch.testing.assert_close(said.loss, torch.nn.functional.cross_entropy(asked.logits, asked.targets))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("mamba", {"layers": 2}), ("transformer", {"positions": "learned"}), ("log-linear", {}), ("ttt", {"batch": 3})],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_stream_of_tokens_is_a_language_model(tmp_path, name, options):
+    """Greedy generation, token by token from the state, is the argmax of reading everything anew."""
+    torch.manual_seed(0)
+    model = models.create(name, STREAM, width=8, **options).eval()
+    back = AutoModelForCausalLM.from_pretrained(export_huggingface(model, tmp_path / "stream"))
+    assert isinstance(back, SeparatrixForCausalLM)
+    tokens = start = STREAM.sample(3, torch.Generator().manual_seed(0)).inputs[:, :5]
+    for _ in range(6):
+        tokens = torch.cat([tokens, model.read(tokens)[:, -1:].argmax(-1)], dim=1)
+    assert torch.equal(back.generate(start, max_new_tokens=6, do_sample=False, pad_token_id=0), tokens)
+    assert torch.equal(back.generate(start, max_new_tokens=6, do_sample=False, use_cache=False), tokens)
+    beams = back.generate(start, max_new_tokens=4, num_beams=3, do_sample=False)
+    assert torch.equal(beams, back.generate(start, max_new_tokens=4, num_beams=3, do_sample=False, use_cache=False))
+    said = back(tokens, labels=tokens)
+    expected = torch.nn.functional.cross_entropy(said.logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    torch.testing.assert_close(said.loss, expected)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_no_language_model_says_so(tmp_path):
+    folder = export_huggingface(models.create("lstm", TASK, width=8), tmp_path / "task")
+    with pytest.raises(InputError, match="load it with AutoModel"):
+        AutoModelForCausalLM.from_pretrained(folder)
+    stream = AutoModelForCausalLM.from_pretrained(
+        export_huggingface(models.create("lstm", STREAM, width=8), tmp_path / "stream")
+    )
+    with pytest.raises(InputError, match="padded"):
+        stream(torch.zeros(1, 3, dtype=torch.long), attention_mask=torch.tensor([[0, 1, 1]]))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_pushed_is_the_model_and_its_card(tmp_path, monkeypatch):
+    sent: dict[str, bytes] = {}
+
+    def upload(self, *, folder_path, repo_id, **_):
+        sent.update({path.name: path.read_bytes() for path in Path(folder_path).iterdir()} | {"to": repo_id})
+        return "done"
+
+    monkeypatch.setattr(HfApi, "create_repo", lambda self, repo_id, **_: SimpleNamespace(repo_id=f"me/{repo_id}"))
+    monkeypatch.setattr(HfApi, "upload_folder", upload)
+    model = models.create("mamba", STREAM, width=8).eval()
+    wrapped = AutoModelForCausalLM.from_pretrained(export_huggingface(model, tmp_path / "model"))
+    assert wrapped.push_to_hub("tiny") == "done" and sent["to"] == "me/tiny"
+    card, numbers = sent["README.md"].decode(), models.measured_numbers("mamba", STREAM, width=8)
+    assert card == (tmp_path / "model" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: transformers") and f"a state of {numbers} numbers" in card
+    (tmp_path / "got").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "got" / name).write_bytes(sent[name])
+    tokens = STREAM.sample(2, torch.Generator().manual_seed(0)).inputs
+    got = AutoModelForCausalLM.from_pretrained(tmp_path / "got")
+    assert torch.equal(got(tokens).logits, model.read(tokens))
 
 
 def test_a_model_directory_executes_no_python_file(tmp_path):

@@ -46,6 +46,17 @@ VARIANTS: list[tuple[str, dict]] = [
     ("lstm", {"convolution": 2}),
     ("transformer", {"heads": 2, "positions": "rope", "window": 4, "convolution": 4}),
     ("mamba*1+hgrn2", {"convolution": 0}),
+    ("based", {"heads": 2, "key_width": 3, "chunk": 7}),
+    ("based", {"features": "elu", "window": None}),
+    ("forgetting", {"heads": 2}),
+    ("mla", {"heads": 2, "latent": 3, "rotated": 2}),
+    ("ttt", {"heads": 2, "batch": 4}),
+    ("rwkv6", {"heads": 2, "rank": 3, "chunk": 7}),
+    ("mamba3", {"heads": 4, "state": 8, "turned": 1.0, "chunk": 7}),
+    ("h3", {"state": 3, "taps": 1}),
+    ("hyena", {"chunk": 7}),
+    ("log-linear", {"heads": 2, "key_width": 3, "levels": 3, "chunk": 4}),
+    ("gla//forgetting//lstm", {"fusion": "norm"}),
 ]
 each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 
@@ -174,6 +185,15 @@ STATE = {  # numbers after 30 tokens at width 16, by the formulas of `separatrix
     "minlstm": 16,
     "slstm": (4 + 3) * 16,
     "mlstm": 32 * (8 + 1) + 4 + 3 * 32,
+    "based": (1 + 16 + 16 * 17 // 2) * (16 + 1),
+    "forgetting": (2 * 16 + 1) * 30,
+    "mla": (4 + 8) * 30,
+    "ttt": 16 * (16 + 1) + (30 % 16) * (2 * 16 + 1),
+    "rwkv6": 16 * 16 + 16,
+    "mamba3": 2 * 16 * (64 + 1) + 64,
+    "h3": 16 * (2 * 32 + 3),
+    "hyena": 16 * 30 + 3 * 2 * 16,
+    "log-linear": 16 * 16 * 4,  # 30 is 11110
 }
 
 

@@ -20,6 +20,7 @@ from separatrix.models.lstm import LSTMMixer
 from separatrix.models.mamba import MambaMixer
 from separatrix.models.mamba2 import Mamba2Mixer
 from separatrix.models.minimal import MinGRUMixer, MinLSTMMixer
+from separatrix.models.mla import LatentAttention
 from separatrix.models.rg_lru import RGLRUMixer
 from separatrix.models.rwkv7 import RWKV7Mixer
 from separatrix.ops.linear_attention import gated_state
@@ -184,6 +185,32 @@ def test_huggingface_rg_lru() -> None:
     copy_parameters(ours, theirs, names)
     within = torch.arange(1, 51)[None].expand(4, -1)  # at place 0 theirs would skip the input's factor
     compare(ours, theirs, lambda x: ours.scan(x)[0], lambda x: theirs(x, within, None, use_cache=False)[0], names)
+
+
+@pytest.mark.parametrize("latent", [16, 8])
+def test_huggingface_latent_attention(latent: int) -> None:
+    transformers = pytest.importorskip("transformers")
+    from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention as Peer
+    from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2RotaryEmbedding
+
+    config = transformers.DeepseekV2Config(
+        hidden_size=32, num_attention_heads=4, num_key_value_heads=4, q_lora_rank=None, kv_lora_rank=latent,
+        qk_nope_head_dim=8, v_head_dim=8, qk_rope_head_dim=6, num_hidden_layers=1, attn_implementation="eager",
+    )  # fmt: skip
+    theirs, ours = Peer(config, layer_idx=0), LatentAttention(32, 4, latent, 6)
+    ours.norm.eps = theirs.kv_a_layernorm.variance_epsilon
+    torch.nn.init.normal_(theirs.kv_a_layernorm.weight)
+    names = {
+        "query.weight": "q_proj.weight",
+        "enter.weight": "kv_a_proj_with_mqa.weight",
+        "norm.weight": "kv_a_layernorm.weight",
+        "expand.weight": "kv_b_proj.weight",
+        "out.weight": "o_proj.weight",
+    }
+    copy_parameters(ours, theirs, names)
+    turned = DeepseekV2RotaryEmbedding(config)(torch.zeros(4, 50, 32), torch.arange(50)[None])
+    hidden = torch.full((50, 50), -torch.inf).triu(1)[None, None]
+    compare(ours, theirs, lambda x: ours.scan(x)[0], lambda x: theirs(x, hidden, None, turned)[0], names)
 
 
 def by_the_paper(

@@ -20,6 +20,8 @@ PARTS = {
     "rg-lru": [1],
     "mingru": [0],
     "minlstm": [0],
+    "based": [0],
+    "rwkv6": [1],
 }
 """Of the diagonal ones, the parts of the state that are not the convolution's last inputs."""
 NONNEGATIVE = list(PARTS)
@@ -27,7 +29,9 @@ KINDS = {
     "transformer": "attention", "elman": "nonlinear", "gru": "nonlinear", "lstm": "nonlinear", "slstm": "nonlinear",
     "linear-rnn": "rotating", "dss": "rotating", "s4d": "rotating", "retnet": "rotating", "deltanet": "matrix",
     "gated-deltanet": "matrix", "deltaproduct": "matrix", "kda": "matrix", "rwkv7": "matrix",
-    "gated-convolution": "nonnegative", **dict.fromkeys(NONNEGATIVE, "nonnegative"),
+    "gated-convolution": "nonnegative", "forgetting": "attention", "mla": "attention",
+    "ttt": "nonlinear", "mamba3": "rotating", "h3": "rotating", "hyena": "attention", "log-linear": "unknown",
+    **dict.fromkeys(NONNEGATIVE, "nonnegative"),
 }  # fmt: skip
 FORMS = {"step": lambda mixer, state, x: mixer.step(state, x)[1], "prefill": lambda m, s, x: reduce(m, x[:, None], s)}
 """One token by either form."""

@@ -43,7 +43,7 @@ def opened(
     if track is not None:
         check_name(track)
     store = Store(url)
-    for identity in wanted | failed:
+    for identity in (wanted | failed) & set(store.identities() if force else []):
         result = store.result(identity) if identity in failed - wanted else None
         if identity in wanted or (result is not None and result.status == "failed"):
             store.forget(identity)

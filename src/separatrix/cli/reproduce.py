@@ -83,7 +83,8 @@ def reproduce(
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
     own = "" if whole == shipped else f"-{whole.content_hash()[:6]}"  # other settings, other page
-    store = engines.opened(output or f"runs/{plan.name}{own}", trials, force, track)
+    named = _every_trial(plan, trials) if force else []
+    store = engines.opened(output or f"runs/{plan.name}{own}", named, force, track)
     store.write("preset.json", whole.model_dump_json(indent=1).encode())
     wanted = {trial.identity() for trial in trials}
     fixed = {trial.identity(): trial for trial in trials}
@@ -114,6 +115,21 @@ def _with_rates(preset: Preset, rates: str | None) -> Preset:
     panels = [panel.replace(tuning=None) for panel in preset.panels]
     frontiers = [each.replace(tuning=None) for each in preset.frontiers]
     return preset.replace(tuning=tuning, panels=panels, frontiers=frontiers)
+
+
+def _every_trial(plan: Preset, trials: Sequence[TrialConfig]) -> list[TrialConfig]:
+    """What --force may name: the trials asked for, at any rate that may be chosen, and those of the searches."""
+    from separatrix.experiments.search.frontier_search import every_trial
+    from separatrix.experiments.search.tuning import with_every_rate
+
+    wanted = {trial.identity() for trial in trials}
+    found = {trial.identity(): trial for trial in trials}
+    for tuning, asked in plan.tuned_panels():
+        for trial in with_every_rate([trial for trial in asked if trial.identity() in wanted], tuning):
+            found[trial.identity()] = trial
+    for search in plan.plans():
+        found |= {trial.identity(): trial for trial in every_trial(search)}
+    return list(found.values())
 
 
 def _recall(plan: Preset, store: Store, quiet: bool) -> None:

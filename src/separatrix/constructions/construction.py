@@ -101,8 +101,11 @@ def load(path: str | Path) -> Construction:
     header = read_header(path)
     if NOTE not in header.notes:
         raise CertificateError(f"{path} has no certificate: it was saved from a model, not from a construction")
+    noted = header.notes[NOTE]
+    if not isinstance(noted, dict):
+        raise CertificateError(f"{path} has a damaged certificate: expected fields, got {type(noted).__name__}")
     model = load_model(path).eval()
-    return Construction(context_task(model.task), model.config, Certificate(**header.notes[NOTE]), lambda: model)
+    return Construction(context_task(model.task), model.config, Certificate(**noted), lambda: model)
 
 
 def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:

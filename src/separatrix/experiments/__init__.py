@@ -42,6 +42,8 @@ _find, __all__ = _lazy(
         "measure.rate_accuracy": ["RateCurve", "RatePoint", "rate_curve"],
         "measure.memory_wall": ["MemoryWall", "memory_wall"],
         "measure.attention_overlap": ["Likeness", "likeness"],
+        "measure.language_model": ["recall"],
+        "measure.shown_once": ["RecallPoint", "ShownOnce"],
     },
 )
 

@@ -25,6 +25,8 @@ FORMAT = 1
 """Version of the header. Files of a later version are refused."""
 
 KEY = "separatrix"
+WRITTEN = {"task": dict, "model": dict, "sha256": str, "version": str, "notes": dict}
+"""What a header holds, in the order of `Header`."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,16 @@ def read_header(path: str | Path) -> Header:
             raise InputError(
                 f"{path} has format {values['format']}, this version reads up to {FORMAT}: update separatrix"
             )
-        return Header(values["task"], values["model"], values["sha256"], values["version"], values["notes"])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} has a damaged header ({type(error).__name__}: {error})") from None
+        return Header(*(_of_kind(values, name, kind) for name, kind in WRITTEN.items()))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        said = " ".join(str(error)[:200].split())
+        raise InputError(f"{path} has a damaged header ({type(error).__name__}: {said})") from None
+
+
+def _of_kind(values: dict[str, Any], name: str, kind: type) -> Any:
+    if not isinstance(values[name], kind):
+        raise TypeError(f"{name} is no {kind.__name__}")
+    return values[name]
 
 
 def load(path: str | Path, own_code: bool = False) -> SequenceModel:
@@ -134,8 +143,11 @@ def unfilled(header: Header, path: str | Path, own_code: bool) -> SequenceModel:
     task = task_family(names["task"])(**header.task)
     build = architecture(names["model"])
     config = build.Config(**header.model)
-    with torch.device("meta"):  # no memory, no drawing of weights that are replaced at once
-        model = build(task, config)
+    try:
+        with torch.device("meta"):  # no memory, no drawing of weights that are replaced at once
+            model = build(task, config)
+    except RuntimeError as error:  # sizes beyond what a tensor can have
+        raise InputError(f"{path}: no model has its configuration ({' '.join(str(error).split())})") from None
     persistent = model.state_dict()
     if all(name in persistent for name, _ in model.named_buffers()):
         return model

@@ -35,15 +35,20 @@ class Hybrid(SequenceModel):
     @classmethod
     def build_mixer(cls, config: ModelConfig, layer: int) -> Mixer:
         part = cls.pattern[layer % len(cls.pattern)]
-        known = {name: value for name, value in dict(config).items() if name in part.Config.model_fields}
-        # what was not asked for is the part's own default, or its neighbours' blocks would override it
-        own = {name: value for name, value in known.items() if name in config.model_fields_set and name != "name"}
-        shared = {"width": config.width, "positions": config.positions}
-        return part.build_layer(part.Config(**{**shared, **own, "layers": config.layers}), layer)
+        return part.build_layer(part_config(part, config), layer)
 
     @classmethod
     def build_layer(cls, config: ModelConfig, layer: int) -> Mixer:
         return cls.build_mixer(config, layer)  # each part has, or gets, its own convolution
+
+
+def part_config(part: type[SequenceModel], config: ModelConfig) -> ModelConfig:
+    """The configuration of one part: what was asked for and it knows, and its own defaults elsewhere."""
+    known = {name: value for name, value in dict(config).items() if name in part.Config.model_fields}
+    # what was not asked for is the part's own default, or its neighbours' blocks would override it
+    own = {name: value for name, value in known.items() if name in config.model_fields_set and name != "name"}
+    shared = {"width": config.width, "positions": config.positions}
+    return part.Config(**{**shared, **own, "layers": config.layers})
 
 
 def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> type[SequenceModel]:
@@ -62,7 +67,7 @@ def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> typ
     config = create_model(
         "HybridConfig",
         __base__=HybridConfig,
-        **_fields(name, pattern),
+        **fields(name, pattern, layers=len(pattern)),
     )
     source = "; ".join(dict.fromkeys(part.source for part in pattern if part.source))
     return type(
@@ -70,19 +75,19 @@ def hybrid(name: str, architecture: Callable[[str], type[SequenceModel]]) -> typ
     )
 
 
-def _fields(name: str, pattern: list[type[SequenceModel]]) -> dict[str, Any]:
-    """The hybrid's own fields: its name, its depth, and whatever its parts have beyond the common ones."""
-    fields: dict[str, Any] = {
+def fields(name: str, pattern: list[type[SequenceModel]], layers: int) -> dict[str, Any]:
+    """A composed architecture's own fields: name, depth, and whatever its parts have beyond the common ones."""
+    found: dict[str, Any] = {
         "name": (Literal[name], name),
-        "layers": (int, Field(len(pattern), ge=1, description="depth; the pattern is repeated as often as needed")),
+        "layers": (int, Field(layers, ge=1, description="depth; the pattern is repeated as often as needed")),
     }
     for part in pattern:
         for field, info in part.Config.model_fields.items():
-            if field not in ModelConfig.model_fields and field not in fields:
+            if field not in ModelConfig.model_fields and field not in found:
                 users = [other for other in pattern if field in other.Config.model_fields]
                 same = all(other.Config.model_fields[field].default == info.default for other in users)
                 text = f"{info.description} ({', '.join(dict.fromkeys(_label(other) for other in users))})"
-                fields[field] = (
+                found[field] = (
                     (
                         info.annotation,
                         Field(info.default, description=text, validate_default=False, exclude_if=info.exclude_if),
@@ -93,7 +98,7 @@ def _fields(name: str, pattern: list[type[SequenceModel]]) -> dict[str, Any]:
                         Field(None, description=text),
                     )
                 )
-    return fields
+    return found
 
 
 def _label(part: type[SequenceModel]) -> str:

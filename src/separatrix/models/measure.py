@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from separatrix.bounds.state_size import Part, StateSize, merged
+from separatrix.errors import InputError
 from separatrix.models.growth import law
 from separatrix.models.huggingface.shrink import windows
 from separatrix.models.state import bits_per_number, tensors
@@ -43,6 +44,9 @@ def measured_size(model: Any, task: Task, lengths: Iterable[int] | None = None) 
         with torch.no_grad():
             kept = tensors(model.prefill(context))
         counts[length] = [(tensor[0].numel(), bits_per_number(tensor.dtype)) for tensor in kept]
+    if len({len(each) for each in counts.values()}) > 1:
+        sizes = {length: sum(numbers for numbers, _ in each) for length, each in counts.items()}
+        raise InputError(f"the state has tensors at some lengths that it has not at others: numbers {sizes}")
     parts = []
     for i, (_, bits) in enumerate(counts[read[0]]):
         found = law({length: counts[length][i][0] for length in read})

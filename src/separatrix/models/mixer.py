@@ -13,7 +13,9 @@ from separatrix.bounds.monotone import Transitions
 from separatrix.models.state import State, repeat_queries
 from separatrix.ops.alternatives import spread
 
-NOT_PARTS = ("scan", "prefill", "step", "decode", "alternatives", "reduces", "answers", "_abc_impl")
+DECLARATIONS = ("causal", "transitions", "stages", "reduces", "answers")
+"""What a class says of its forms; none is made of it."""
+NOT_PARTS = ("scan", "prefill", "step", "decode", "alternatives", *DECLARATIONS, "_abc_impl")
 
 
 def latest(cls: type, forms: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from separatrix import source
-from separatrix.errors import unknown
+from separatrix.errors import InputError, unknown
 from separatrix.models.config import ModelConfig
 from separatrix.models.pickling import importable
 from separatrix.models.sequence import SequenceModel
@@ -40,6 +40,15 @@ _ARCHITECTURES = {
     "minlstm": "minimal:MinLSTM",
     "slstm": "slstm:SLSTM",
     "mlstm": "mlstm:MLSTM",
+    "based": "based:Based",
+    "forgetting": "forgetting:Forgetting",
+    "mla": "mla:MLA",
+    "ttt": "ttt:TTT",
+    "rwkv6": "rwkv6:RWKV6",
+    "mamba3": "mamba3:Mamba3",
+    "h3": "h3:H3",
+    "hyena": "hyena:Hyena",
+    "log-linear": "log_linear:LogLinear",
 }
 
 
@@ -59,13 +68,15 @@ def names() -> list[str]:
 def architecture(name: str) -> type[SequenceModel]:
     """The class of an architecture.
 
-    name: a registered name; a hybrid such as `mamba*3+attention`; `path/to/file.py:Class`; `hf:mamba` or
-          `hf:path/to/config.json`
+    name: a registered name; a hybrid such as `mamba*3+attention`; mixers side by side in one layer such as
+          `mamba2//attention`; `path/to/file.py:Class`; `hf:mamba` or `hf:path/to/config.json`
     Raises InputError naming the nearest valid name.
 
     >>> sx.models.architecture("gated-deltanet").__name__, sx.models.architecture("mamba*2+attention").__name__
     ('GatedDeltaNet', 'Hybrid')
     """
+    if not isinstance(name, str):
+        raise InputError(f"expected the name of an architecture, got {type(name).__name__}")
     if name in _ARCHITECTURES:
         module, attribute = _ARCHITECTURES[name].split(":")
         return getattr(import_module(f"separatrix.models.{module}"), attribute)
@@ -74,7 +85,8 @@ def architecture(name: str) -> type[SequenceModel]:
 
 def _stamp(name: str) -> int:
     """What changes when a file an architecture comes from does, so that no stale class is served."""
-    paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in name.split("+")]
+    parts = name.replace("//", "+").split("+")
+    paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in parts]
     paths += [name.removeprefix("hf:")]
     files = [] if "\0" in name else [path for path in paths if os.path.isfile(path)]
     return sum(source.stamp(path) if path.endswith(".py") else os.stat(path).st_mtime_ns for path in files)
@@ -96,6 +108,8 @@ def _made(name: str) -> type[SequenceModel]:
         return import_module("separatrix.models.huggingface").huggingface(name)
     if "+" in name or "*" in name:
         return import_module("separatrix.models.hybrid").hybrid(name, architecture)
+    if "//" in name:
+        return import_module("separatrix.models.parallel").parallel(name, architecture)
     if ".py:" in name:
         return import_module("separatrix.models.own").from_file(name)
     if (entry := _installed().get(name)) is not None:

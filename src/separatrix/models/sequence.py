@@ -200,15 +200,30 @@ class SequenceModel(nn.Module):
         where:  the places whose logits are wanted: Float[M, answers] of those, in order, and nothing is made of others
         Raises InputError for a model that is not causal: its earlier answers would depend on later tokens.
         """
-        self._check(inputs)
-        if not all(block.mixer.causal for block in self.blocks):
-            raise InputError(f"{self.config.name}: a stream is read causally, and causal is false")
+        self._check_stream(inputs)
         x = self.embed(inputs)
         if self.positions is not None:
             x = x + self.positions(inputs.shape[1], 0).to(x.dtype)
         for block in self.blocks:
             x, _ = block.scan(x, None)
         return self.head(self.norm(x if where is None else x[where]))
+
+    def go_on(
+        self, inputs: Int[Tensor, "B T"], state: tuple[State, ...] | None = None, start: int = 0
+    ) -> tuple[Float[Tensor, "B T answers"], tuple[State, ...]]:
+        """`read` from the state of `start` earlier tokens, and the state after the last: a stream in parts.
+
+        Raises InputError for a model that is not causal.
+        """
+        self._check_stream(inputs)
+        x = self.embed(inputs)
+        if self.positions is not None:
+            x = x + self.positions(inputs.shape[1], start).to(x.dtype)
+        states: list[State] = []
+        for layer, block in enumerate(self.blocks):
+            x, after = block.scan(x, None if state is None else state[layer])
+            states.append(after)
+        return self.head(self.norm(x)), tuple(states)
 
     def distinct(self, queries: Tensor) -> tuple[Float[Tensor, "R D"], Int[Tensor, "B Q"]]:
         """The queries' embeddings as rows of a table, and the row of each.
@@ -232,6 +247,11 @@ class SequenceModel(nn.Module):
         memo[id(self)] = copied
         copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
+
+    def _check_stream(self, inputs: Tensor) -> None:
+        self._check(inputs)
+        if not all(block.mixer.causal for block in self.blocks):
+            raise InputError(f"{self.config.name}: a stream is read causally, and causal is false")
 
     def _check(self, context: Tensor) -> None:
         dimensions = 2 if self.task.vector_size is None else 3

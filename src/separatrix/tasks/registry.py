@@ -36,6 +36,10 @@ _STREAMS = {
     "compression": "streams.compression:Compression",
     "memorisation": "streams.memorisation:Memorisation",
     "stack-manipulation": "streams.stack:StackManipulation",
+    "mqar-mixture": "streams.mixture:MixedRecall",
+    "fuzzy-recall": "streams.fuzzy_recall:FuzzyRecall",
+    "ngram-copying": "streams.ngrams:NgramCopying",
+    "modular-arithmetic": "streams.arithmetic:ModularArithmetic",
 }
 
 
@@ -65,6 +69,8 @@ def family(name: str) -> Any:
     >>> sorted(sx.tasks.family("modular-counter").model_fields)
     ['length', 'modulus', 'name']
     """
+    if not isinstance(name, str):
+        raise InputError(f"expected the name of a task, got {type(name).__name__}")
     if looks_like_a_file(name):
         return user_family(name)
     if name.endswith(".py"):

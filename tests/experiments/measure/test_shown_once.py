@@ -12,6 +12,7 @@ import torch
 from copying_models import SEPARATOR, TOKENS, language_model, saved, trained
 from scipy import stats
 
+import separatrix as sx
 from separatrix.errors import InputError
 from separatrix.experiments.measure.hedging import hedged, predictors
 from separatrix.experiments.measure.shown_once import recall_shown_once
@@ -88,22 +89,34 @@ def test_guesses_that_know_nothing_prove_nothing():
         assert stats.ttest_1samp(gains, 0, alternative="greater").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["mamba", "mamba2", "gpt2", "mistral"])
+@pytest.mark.parametrize("kind", ["mamba", "falcon_mamba", "mamba2", "gpt2", "mistral"])
 def test_a_text_read_in_parts_is_the_text_read_at_once(kind, tmp_path, monkeypatch):
     options = {"sliding_window": 5} if kind == "mistral" else {}
-    model = Streamed(pretrained(saved(language_model(kind, **options), tmp_path)))
-    assert model.in_pieces == (kind != "mamba")
+    plain = language_model(kind, **options).eval()
+    model = Streamed(pretrained(saved(plain, tmp_path)))
+    assert model.in_pieces == (kind != "falcon_mamba")
     monkeypatch.setattr("separatrix.models.huggingface.streamed.PIECE", 3)
     monkeypatch.setattr("separatrix.models.huggingface.streamed.FIRST", 8)
     tokens = torch.randint(1, 17, (2, 21), generator=torch.Generator().manual_seed(0))
     among = torch.tensor([3, 1, 7])
     with torch.no_grad():
-        whole = model.pretrained.model(tokens).logits[..., among].double()
+        whole = plain(tokens).logits[..., among].double()  # by Transformers' own scan
     held = model.hold(tokens[:, :13])
     kept = model.copy(held)
     torch.testing.assert_close(model.go_on(held, tokens[:, 13:], among), whole[:, 13:], atol=1e-5, rtol=1e-4)
     again = model.go_on(kept, tokens[:, 13:], among, last=True)  # another read in between changed nothing
     torch.testing.assert_close(again, whole[:, -1:], atol=1e-5, rtol=1e-4)
+
+
+def test_a_model_in_memory_is_measured_as_its_folder_and_left_as_it_was(tmp_path):
+    model = language_model("mamba").train()
+    folder = saved(model, tmp_path)
+    held, stored = (sx.recall(each, lengths=[4, 9], tokens=8, strings=2) for each in (model, folder))
+    assert held.points == stored.points and held.reads_pieces
+    assert model.training and not any("forward" in vars(part) for part in model.modules())
+    model(torch.zeros(1, 3, dtype=torch.long)).logits.sum().backward()  # by Transformers' own scan
+    with pytest.raises(InputError, match="expected a causal language model of Transformers, got Linear"):
+        sx.recall(torch.nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize("length", [2, 6, 40, 200])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from separatrix.tasks import StreamTask
 
 Labels = list[int | None]
@@ -111,4 +113,62 @@ def noisy_recall(task: StreamTask, inputs: list[int]) -> Labels:
         said += [book.get(key) if known else None, None]
         if known:
             book.setdefault(key, value - task.keys)
+    return said
+
+
+def mqar_mixture(task: StreamTask, inputs: list[int]) -> Labels:
+    said: Labels = [None] * len(inputs)
+    for cell in task.tasks:
+        own, rest = inputs[: cell.length], inputs[cell.length :]
+        pairs = [tuple(own[i : i + 2]) for i in range(0, 2 * cell.pairs * cell.passes, 2)]
+        first, half = pairs[: cell.pairs], cell.vocabulary_size // 2
+        formed = all(0 < key < half <= value for key, value in first) and pairs == first * cell.passes
+        if not any(rest) and formed and all(len(set(side)) == cell.pairs for side in zip(*first, strict=True)):
+            labels = mqar(cell, own)
+            assert all(None in (a, b) or a == b for a, b in zip(said, labels, strict=False))
+            said[: cell.length] = [b if a is None else a for a, b in zip(said, labels, strict=False)]
+    return said
+
+
+def fuzzy_recall(task: StreamTask, inputs: list[int]) -> Labels:
+    book: dict[tuple[int, ...], list[int]] = {}
+    said, key, value = [], [], []
+    for token in [*inputs, task.keys + task.values]:
+        if value and not task.keys <= token < task.keys + task.values:  # a value has ended
+            book.setdefault(tuple(key), value)
+            key, value = [], []
+        if token < task.keys:
+            key.append(token)
+            said.append(book[tuple(key)][0] if tuple(key) in book else None)
+        elif token < task.keys + task.values:
+            value.append(token - task.keys)
+            had = book.get(tuple(key), [])
+            said.append(had[len(value)] if len(value) < len(had) else None)
+        else:
+            said.append(None)
+    return said[:-1]
+
+
+def ngram_copying(task: StreamTask, inputs: list[int]) -> Labels:
+    words = "".join(chr(token) for token in inputs)
+    bar, n, m = chr(task.alphabet), task.ngram, task.said
+    if task.asked == "after":
+        string, ngram = words.split(bar)[0], words.split(bar)[1][:n]
+    else:
+        ngram, string, _ = words.split(bar)
+    begin = string.index(ngram) + n
+    answer = [ord(letter) for letter in string[begin : begin + m]]
+    return [None] * (len(inputs) - m) + answer
+
+
+def modular_arithmetic(task: StreamTask, inputs: list[int]) -> Labels:
+    said: Labels = []
+    for t, token in enumerate(inputs):
+        said.append(None)
+        if token == task.modulus + 4:
+            depth, begin = 1, t  # back to the bracket that this one closes
+            while depth:
+                begin -= 1
+                depth += {task.modulus + 4: 1, task.modulus + 3: -1}.get(inputs[begin], 0)
+            said[t] = eval(task.show(torch.tensor(inputs[begin : t + 1]))) % task.modulus
     return said

@@ -34,6 +34,21 @@ SETTINGS = [
     ("memorisation", {"length": 7, "keys": 5, "values": 3}),
     ("stack-manipulation", {"length": 30, "alphabet": 3}),
     ("stack-manipulation", {"length": 9, "alphabet": 1, "pops": 0.9}),
+    ("mqar-mixture", {"length": 12, "cells": ((8, 1), (8, 2), (12, 2), (12, 3)), "vocabulary_size": 12}),
+    (
+        "mqar-mixture",
+        {"length": 20, "cells": ((12, 2), (20, 3)), "vocabulary_size": 8, "passes": 2, "random_non_queries": False},
+    ),
+    ("fuzzy-recall", {"length": 40, "keys": 3, "values": 3}),
+    ("fuzzy-recall", {"length": 23, "keys": 4, "key_tokens": 2, "values": 2, "value_tokens": 1, "varied": False}),
+    ("fuzzy-recall", {"length": 16, "keys": 2, "key_tokens": 1, "values": 4, "value_tokens": 4}),
+    *[
+        ("ngram-copying", {"length": 14, "alphabet": 2, "ngram": 2, "said": 3, "asked": at})
+        for at in ("after", "before")
+    ],
+    ("ngram-copying", {"length": 6, "alphabet": 3, "ngram": 1, "said": 1}),
+    ("modular-arithmetic", {"length": 21}),
+    ("modular-arithmetic", {"length": 13, "modulus": 2, "multiply": False}),
 ]
 
 EXAMPLES = [  # what the docstrings say
@@ -53,6 +68,31 @@ EXAMPLES = [  # what the docstrings say
     ("compression", {"length": 6, "alphabet": 3}, [2, 0, 1, 4, 5, 3], "· · · 0 1 2"),
     ("memorisation", {"length": 3, "keys": 4, "values": 4, "map_seed": 29}, [3, 1, 3], "0 2 0"),
     ("stack-manipulation", {"length": 5, "alphabet": 2}, [1, 0, 2, 2, 2], "1 0 1 empty empty"),
+    (
+        *("mqar-mixture", {"length": 8, "cells": ((6, 1), (8, 2)), "vocabulary_size": 8}),
+        *([1, 6, 0, 0, 1, 0, 0, 0], "· · · · 6 · · ·"),
+    ),
+    (
+        *("mqar-mixture", {"length": 8, "cells": ((6, 1), (8, 2)), "vocabulary_size": 8}),
+        *([1, 6, 3, 4, 3, 0, 1, 0], "· · · · 4 · 6 ·"),
+    ),
+    (
+        *("fuzzy-recall", {"length": 12, "keys": 3, "values": 3}),
+        *([6, 6, 0, 4, 2, 0, 5, 3, 2, 0, 5, 3], "· · · · · · · · · 2 0 ·"),
+    ),
+    (
+        *("fuzzy-recall", {"length": 12, "keys": 3, "values": 3}),
+        *([6, 6, 0, 4, 0, 2, 5, 3, 0, 2, 5, 3], "· · · · 1 · · · 1 2 0 ·"),
+    ),
+    (
+        *("ngram-copying", {"length": 9, "alphabet": 3, "ngram": 2, "said": 2}),
+        *([0, 2, 1, 1, 0, 3, 2, 1, 1], "· · · · · · · 1 0"),
+    ),
+    (
+        *("ngram-copying", {"length": 10, "alphabet": 3, "ngram": 2, "said": 2, "asked": "before"}),
+        *([2, 1, 3, 0, 2, 1, 1, 0, 3, 1], "· · · · · · · · 1 0"),
+    ),
+    ("modular-arithmetic", {"length": 9}, [8, 8, 1, 6, 3, 9, 7, 4, 9], "· · · · · 3 · · 2"),
 ]
 
 
@@ -102,10 +142,28 @@ def test_every_stream_has_an_example():
         ("noisy-recall", [1, 8, 20, 21, 2, 9, 1, 9]),  # another value than before
         ("noisy-recall", [1, 8, 20, 21, 2, 9, 3, 9]),  # a key never met
         ("noisy-recall", [1, 8, 20, 9, 2, 9, 1, 8]),  # half of a pair of noise
+        ("mqar-mixture", [1, 6, 0, 0, 1, 0, 0, 2]),  # one pair, and something where there should be padding
+        ("mqar-mixture", [1, 6, 1, 4, 3, 0, 1, 0]),  # a key twice, and too long for one pair
+        ("fuzzy-recall", [0, 3, 4, 1, 4, 0, 4, 4]),  # another value than before
+        ("fuzzy-recall", [0, 3, 4, 1, 4, 0, 3, 3]),  # a value's token twice
+        ("fuzzy-recall", [0, 3, 4, 1, 4, 5, 0, 3]),  # a blank between the pairs
+        ("fuzzy-recall", [0, 3, 4, 1, 4, 0, 1, 3]),  # a key never met
+        ("fuzzy-recall", [5, 5, 0, 3, 4, 1, 0, 3]),  # stops within a value
+        ("fuzzy-recall", [5, 5, 0, 1, 2, 3, 0, 3]),  # a key of three tokens, and one never met
+        ("ngram-copying", [0, 1, 2, 3, 2, 1, 3, 1]),  # a second separator
+        ("ngram-copying", [0, 1, 2, 2, 3, 2, 1, 0]),  # an n-gram that is not in the string
+        ("ngram-copying", [0, 1, 2, 2, 3, 0, 1, 1]),  # fed what it should not have said
+        ("ngram-copying", [0, 1, 2, 2, 3, 1, 2, 2]),  # nothing is left behind it to be said
     ],
 )
 def test_streams_outside_the_domain(name, inputs):
-    fields = {"mqar": {"pairs": 2, "vocabulary_size": 8}, "transduction": {"alphabet": 3}}.get(name, {})
+    fields = {
+        "mqar": {"pairs": 2, "vocabulary_size": 8},
+        "transduction": {"alphabet": 3},
+        "mqar-mixture": {"cells": ((6, 1), (8, 2)), "vocabulary_size": 8},
+        "fuzzy-recall": {"keys": 3, "key_tokens": 2, "values": 2, "value_tokens": 2},
+        "ngram-copying": {"alphabet": 3, "ngram": 2, "said": 2},
+    }.get(name, {})
     assert not bool(sx.tasks.create(name, length=8, **fields).valid(torch.tensor([inputs])))
 
 
@@ -125,6 +183,18 @@ def test_streams_outside_the_domain(name, inputs):
         ("compositional-recall", {"length": 24, "pairs": 4, "keys": 1}, "make 1 keys of 2, too few for 4 pairs"),
         ("compression", {"length": 7}, "length must be even, a place for every token, got 7"),
         ("mqar", {"length": 40, "pairs": 8, "passes": 2}, "need a length of 48, got 40"),
+        ("mqar-mixture", {"length": 64}, "length must be that of the longest cell, 256, got 64"),
+        (
+            "mqar-mixture",
+            {"length": 8, "cells": ((8, 3),)},
+            r"cell \[8, 3\]: 3 pairs and as many queries need a length",
+        ),
+        ("mqar-mixture", {"length": 8, "cells": ((8, 2), (8, 2))}, "cells must be distinct"),
+        ("mqar-mixture", {"length": 8, "cells": ()}, "cells"),
+        ("fuzzy-recall", {"length": 11}, "two pairs of 3 and 3 tokens need a length of 12, got 11"),
+        ("fuzzy-recall", {"length": 20, "keys": 2}, "need as many to be made of, got 2 and 7"),
+        ("ngram-copying", {"length": 13}, "need a length of 14, got 13"),
+        ("modular-arithmetic", {"length": 7}, r"n operations take 4 n \+ 1 tokens, 5 at least, got 7"),
         ("mqar", {"length": 64, "pairs": 2, "updates": 3}, "of 2 pairs at most so many get another value, got 3"),
     ],
 )
@@ -132,6 +202,23 @@ def test_sizes_that_clash_are_one_clear_line(name, fields, message):
     with pytest.raises(InputError, match=message) as caught:
         sx.tasks.create(name, **fields)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [8, 8, 1, 6, 3, 9, 7, 4, 4],  # no bracket at the end
+        [8, 8, 1, 6, 3, 9, 9, 4, 9],  # a bracket in place of an operation
+        [8, 8, 1, 3, 6, 9, 7, 4, 9],  # an operation behind its operands
+        [8, 1, 6, 3, 9, 7, 4, 5, 1],  # no bracket around it all
+        [8, 8, 1, 9, 6, 8, 3, 9, 9],  # brackets around digits
+    ],
+)
+def test_what_is_no_expression(inputs):
+    task = sx.tasks.create("modular-arithmetic", length=9)
+    assert bool(task.valid(torch.tensor([[8, 8, 1, 6, 3, 9, 7, 4, 9]])))
+    assert not bool(task.valid(torch.tensor([inputs])))
+    assert not bool(task.replace(multiply=False).valid(torch.tensor([[8, 8, 1, 6, 3, 9, 7, 4, 9]])))
 
 
 def test_bad_requests():
@@ -202,14 +289,3 @@ def test_streams_are_data_sets(tmp_path):
 def test_keys_of_several_tokens_outside_the_domain(inputs):
     task = sx.tasks.create("compositional-recall", length=12, pairs=2, keys=2, values=4)
     assert not bool(task.valid(torch.tensor([inputs])))
-
-
-def test_keys_of_several_tokens_are_drawn_alike():
-    task = sx.tasks.create("compositional-recall", length=12, pairs=2, keys=2, values=2)
-    drawn = task.sample(12_000, stream(0, "train")).inputs
-    first, second = drawn[:, 0] * 2 + drawn[:, 1], drawn[:, 3] * 2 + drawn[:, 4]
-    counts = torch.bincount(first * 4 + second, minlength=16).view(4, 4)
-    assert (counts.diagonal() == 0).all()
-    off = counts[~torch.eye(4, dtype=torch.bool)].double()
-    assert float(((off - 1000) ** 2 / 1000).sum()) < 31.3  # chi-square, 11 degrees of freedom, 0.1 %
-    assert 5700 < int((drawn[:, 6:8] == drawn[:, 0:2]).all(dim=1).sum()) < 6300  # asked in either order

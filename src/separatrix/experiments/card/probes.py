@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from separatrix.config import Config
+from separatrix.config import Config, parse_toml
 from separatrix.errors import InputError
 from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
@@ -177,7 +176,4 @@ def load(path: str | Path) -> Battery:
 
 def parse(text: str, name: str) -> Battery:
     """A battery from TOML."""
-    try:
-        return Battery(**tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name} is not valid TOML: {error}") from None
+    return Battery(**parse_toml(text, name))

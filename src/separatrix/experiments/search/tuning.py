@@ -278,3 +278,12 @@ def tuning_trials(trials: Sequence[TrialConfig], tuning: Tuning) -> list[TrialCo
     """Every trial that choosing their rates may train, for a cost."""
     races = {(race := Race(trial, tuning)).key: race for trial in trials}
     return [trial for race in races.values() if race.rate is None for trial in race.trials()]
+
+
+def with_every_rate(trials: Sequence[TrialConfig], tuning: Tuning | None) -> list[TrialConfig]:
+    """Trials, and all that may be run in their place: those that compete, and each at whichever rate is chosen."""
+    if tuning is None:
+        return list(trials)
+    chosen = [at_rate(tuning.budgeted(trial), rate) for trial in trials for rate in tuning.rates]
+    found = {trial.identity(): trial for trial in [*trials, *tuning_trials(trials, tuning), *chosen]}
+    return list(found.values())

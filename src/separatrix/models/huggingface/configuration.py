@@ -36,8 +36,8 @@ def load_config(path: str | Path) -> dict[str, Any]:
         settings = json.loads(path.read_text(encoding="utf-8"), object_hook=_number)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:  # no text, no JSON, integers of thousands of digits
+        raise InputError(f"{path} is not JSON: {' '.join(str(error)[:200].split())}") from None
     if not isinstance(settings, dict):
         raise InputError(f"{path} must hold a JSON object, got {type(settings).__name__}")
     if "model_type" not in settings and {"d_model", "n_layer"} <= settings.keys():
@@ -57,26 +57,37 @@ def _number(found: dict[str, Any]) -> Any:
 
 def _state_spaces(given: dict[str, Any]) -> dict[str, Any]:
     """Settings of the package mamba_ssm (MambaConfig), as Transformers names them."""
-    layer = dict(given.get("ssm_cfg") or {})
-    kind = str(layer.pop("layer", "Mamba1"))
+    layer = given.get("ssm_cfg") or {}
+    if not isinstance(layer, dict):
+        raise InputError(f"ssm_cfg: expected settings of the layer, got {type(layer).__name__}")
+    kind = str(layer.get("layer", "Mamba1"))
     if given.get("attn_layer_idx"):
         raise InputError("attn_layer_idx: Transformers has no type for attention layers in a state-spaces file")
     if kind not in ("Mamba1", "Mamba2"):
         raise InputError(f"ssm_cfg: expected the layer Mamba1 or Mamba2, got {kind!r}")
-    width, expand = given["d_model"], layer.get("expand", 2)
+    width, expand = _count(given, "d_model"), _count(layer, "expand", 2)
     settings = {
         "model_type": "mamba" if kind == "Mamba1" else "mamba2",
         "hidden_size": width,
-        "num_hidden_layers": given["n_layer"],
-        "vocab_size": given.get("vocab_size", 50277),
+        "num_hidden_layers": _count(given, "n_layer"),
+        "vocab_size": _count(given, "vocab_size", 50277),
         "expand": expand,
-        "state_size": layer.get("d_state", 16 if kind == "Mamba1" else 128),
-        "conv_kernel": layer.get("d_conv", 4),
+        "state_size": _count(layer, "d_state", 16 if kind == "Mamba1" else 128),
+        "conv_kernel": _count(layer, "d_conv", 4),
     }
     if kind == "Mamba2":
-        head = layer.get("headdim", 64)
-        settings |= {"head_dim": head, "num_heads": expand * width // head, "n_groups": layer.get("ngroups", 1)}
+        head = _count(layer, "headdim", 64)
+        groups = _count(layer, "ngroups", 1)
+        settings |= {"head_dim": head, "num_heads": expand * width // head, "n_groups": groups}
     return settings
+
+
+def _count(settings: dict[str, Any], name: str, default: int | None = None) -> int:
+    """A positive whole number among settings. Raises InputError for anything else."""
+    value = settings.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name}: expected a positive whole number, got {str(value)[:40]!r}")
+    return value
 
 
 def model_type(name: str) -> str:

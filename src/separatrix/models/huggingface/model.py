@@ -203,6 +203,13 @@ class HuggingFace(SequenceModel):
         hidden, _ = self.run(inputs)
         return self.head(hidden if where is None else hidden[where])
 
+    def go_on(
+        self, inputs: Int[Tensor, "B T"], state: tuple[State, ...] | None = None, start: int = 0
+    ) -> tuple[Float[Tensor, "B T answers"], tuple[State, ...]]:
+        self._check(inputs)
+        hidden, after = self.run(inputs, state)
+        return self.head(hidden), after
+
     def decode(
         self, state: tuple[State, ...], queries: Tensor, start: int | None = None
     ) -> Float[Tensor, "B Q answers"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,14 +134,17 @@ class Reader:
                 f"(logits {float(apart):.1e} apart): a part of its state may be kept elsewhere, so no audit is given"
             )
 
-    def reads_pieces(self, length: int) -> bool:
+    def reads_pieces(self, length: int, changed: Callable[[nn.Module], bool] | None = None) -> bool:
         """Whether a context of so many tokens can be read in pieces of several; some models start anew on each.
 
         For models in float32: the pieces' outputs are compared with those of the whole.
+        changed: alters the model before it reads the pieces, or says that there is nothing to alter, and so no use
         """
         tokens = self.tokens(length, 5, 1)
         self.forget()
         whole = self.call(tokens).logits
+        if changed is not None and not changed(self.model):
+            return False
         head, *pieces = tokens.split(-(-length // 3), dim=1)
         kept = self.read(0, tokens=head)
         for piece in pieces:

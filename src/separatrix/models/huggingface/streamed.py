@@ -14,6 +14,7 @@ from separatrix.errors import InputError
 from separatrix.models.huggingface import cache
 from separatrix.models.huggingface.audit import candidates
 from separatrix.models.huggingface.configuration import configuration, plain_settings
+from separatrix.models.huggingface.native_scan import scan_natively
 from separatrix.models.huggingface.prefill import Reader
 from separatrix.models.huggingface.pretrained import Pretrained
 from separatrix.models.huggingface.shrink import Shrunk, scales, small_windows, windows
@@ -46,13 +47,15 @@ class Held:
 class Streamed:
     """A pretrained model that is read in pieces where that gives what the whole gives, and token by token elsewhere.
 
-    Which of the two, and where its state is, is found out on a small model of the same configuration in float32, past
-    every window. Raises InputError where not all of the state was found.
+    Which of the two, whether with the native scan, and where its state is, is found out on a small model of the same
+    configuration in float32, past every window. Raises InputError where not all of the state was found.
     """
 
     def __init__(self, found: Pretrained) -> None:
         self.pretrained = found
-        places, self.in_pieces = _way_of_reading(found.config)
+        places, self.in_pieces, natively = _way_of_reading(found.config)
+        if natively:
+            scan_natively(found.model)
         self.reader = Reader(found.config, places=places, model=found.model)
         self.vocabulary = int(found.config.vocab_size)
         signature = inspect.signature(found.model.forward).parameters
@@ -97,8 +100,8 @@ class Streamed:
         return Held(kept, {place: now[place] for place in self.reader.places if place in now}, batch)
 
 
-def _way_of_reading(config: Any) -> tuple[list[str], bool]:
-    """Where a model of a configuration holds its state, and whether it can be read in pieces."""
+def _way_of_reading(config: Any) -> tuple[list[str], bool, bool]:
+    """Where a model of a configuration holds its state, whether it can be read in pieces, and with the native scan."""
     plain = plain_settings(config)
     lengths = windows(plain)
     failure: InputError | None = None
@@ -107,7 +110,11 @@ def _way_of_reading(config: Any) -> tuple[list[str], bool]:
             settings = Shrunk(plain, scale, small_windows(lengths, 5, 6)).at(1) | {"dtype": "float32"}
             reader = Reader(configuration(settings))
             reader.check_whole()
-            return reader.places, reader.reads_pieces(3 * max([8, *small_windows(lengths, 5, 6).values()]))
+            length = 3 * max([8, *small_windows(lengths, 5, 6).values()])
+            if reader.reads_pieces(length):
+                return reader.places, True, False
+            natively = reader.reads_pieces(length, scan_natively)
+            return reader.places, natively, natively
         except InputError as error:
             failure = failure or error
     assert failure is not None

@@ -37,6 +37,10 @@ TASKS: dict[str, dict[str, Any]] = {
     "compression": {"length": 12, "alphabet": 4},
     "memorisation": {"length": 8, "keys": 16, "values": 4},
     "stack-manipulation": {"length": 12},
+    "mqar-mixture": {"length": 16, "cells": ((8, 2), (16, 3)), "vocabulary_size": 16},
+    "fuzzy-recall": {"length": 18, "keys": 3, "key_tokens": 2, "values": 3, "value_tokens": 1},
+    "ngram-copying": {"length": 14, "alphabet": 6, "ngram": 2, "said": 2},
+    "modular-arithmetic": {"length": 9},
 }
 """Fields of the example that is drawn of each task."""
 

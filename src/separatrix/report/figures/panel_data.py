@@ -20,7 +20,7 @@ from separatrix.experiments.search.tuning import Choice
 from separatrix.experiments.theorems.findings import Findings
 from separatrix.experiments.trial.config import trial_config
 from separatrix.experiments.trial.result import Result
-from separatrix.report.html.labels import FAMILIES
+from separatrix.report.html.labels import FAMILIES, KEEPING
 from separatrix.trust import names_code
 
 
@@ -58,9 +58,9 @@ class PanelTrial:
 
     @property
     def kind(self) -> Literal["attention", "recurrent", "other"]:
-        """A Transformer, one of the recurrent architectures, or something else (a hybrid, a model of the user's)."""
+        """One that keeps all of the past, a recurrent one, or something else (a hybrid, a model of the user's)."""
         name = self.model["name"]
-        return "attention" if name == "transformer" else "recurrent" if name in FAMILIES else "other"
+        return "attention" if name in KEEPING else "recurrent" if name in FAMILIES else "other"
 
     @property
     def accuracy(self) -> float:

@@ -18,8 +18,13 @@ FAMILIES = {
     "gated-deltanet": "Gated DeltaNet", "slstm": "sLSTM", "mlstm": "mLSTM",
     "deltaproduct": "DeltaProduct", "kda": "KDA", "hgrn2": "HGRN2", "gated-convolution": "Gated conv",
     "rg-lru": "RG-LRU", "rwkv7": "RWKV-7", "mingru": "minGRU", "minlstm": "minLSTM",
+    "based": "Based", "forgetting": "FoX", "mla": "MLA", "ttt": "TTT", "rwkv6": "RWKV-6", "mamba3": "Mamba-3",
+    "h3": "H3", "hyena": "Hyena", "log-linear": "Log-linear",
 }  # fmt: skip
-"""The architectures of the library and their short names; all but the Transformer are recurrent."""
+"""The architectures of the library and their short names."""
+
+KEEPING = ("transformer", "forgetting", "mla", "hyena")
+"""Those whose state is all of the past; the others are recurrent."""
 
 
 def short_name(name: str) -> str:

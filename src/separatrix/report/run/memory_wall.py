@@ -30,13 +30,22 @@ Measured = tuple[Result, MemoryWall]
 
 def sections(measured: Sequence[Measured], hues: Mapping[str, int]) -> list[Section]:
     """One section for each task and length whose models were measured, the one with the most models first."""
+    return [_section(group, hues) for group in _groups(measured)]
+
+
+def families(measured: Sequence[Measured]) -> list[list[str]]:
+    """The families of each section."""
+    return [list(dict.fromkeys(family(result) for result, _ in group)) for group in _groups(measured)]
+
+
+def _groups(measured: Sequence[Measured]) -> list[list[Measured]]:
     groups: dict[str, list[Measured]] = defaultdict(list)
     for one in measured:
         task = one[0].config["task"]
         if not runs_code(task):
             groups[canonical_json(task)].append(one)
     found = sorted(groups.values(), key=lambda group: -len({family(result) for result, _ in group}))
-    return [_section(group, hues) for group in found if rows(group)]
+    return [group for group in found if rows(group)]
 
 
 def family(result: Result) -> str:

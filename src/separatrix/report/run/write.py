@@ -59,8 +59,8 @@ def figures_of(store: Store) -> dict[str, tuple[Section, Figure]]:
 def _sections(collection: Collection) -> list[Section]:
     """What the page is made of, from the memory wall to the theorems."""
     searched = [[frontiers.label(model) for model in each.plan.models] for each in collection.frontiers]
-    families = list(dict.fromkeys(memory_wall.family(result) for result, _ in collection.walls))
-    hues = theme.hues([families, *(panel.labels for panel in collection.panels), *searched])
+    families = memory_wall.families(collection.walls)
+    hues = theme.hues([*families, *(panel.labels for panel in collection.panels), *searched])
     sections = memory_wall.sections(collection.walls, hues)
     sections += [frontiers.section(each, hues) for each in collection.frontiers]
     sections += [panels.section(panel, hues) for panel in collection.panels]

@@ -55,7 +55,7 @@ class StreamTask(Problem):
 
     def group(self, inputs: Int[Tensor, "B T"], labels: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         """Index into `groups` of every place that asks (all of them 0, unless a family tells kinds apart)."""
-        return torch.zeros_like(labels)
+        return labels.new_zeros(()).expand_as(labels)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Which streams belong to the task's domain (all of them, unless it promises less)."""

@@ -15,6 +15,7 @@ from separatrix.tasks.bounded_dyck import BRACKETS
 from separatrix.tasks.bounded_walks import sample_walks
 from separatrix.tasks.brackets import heights, pairs
 from separatrix.tasks.streams.contract import StreamTask
+from separatrix.tasks.streams.steps import tops
 
 
 class NextBracket(StreamTask):
@@ -62,16 +63,8 @@ class NextBracket(StreamTask):
         return tokens.scatter_(1, opens, kinds).scatter_(1, closes, kinds + self.kinds), None
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        height = heights(inputs < self.kinds).long().clamp(0, self.depth)  # (B, T); clamped only outside the language
-        top = torch.full_like(inputs, self.kinds)
-        stack = torch.full((len(inputs), self.depth + 1), self.kinds, dtype=torch.int64, device=inputs.device)
-        rows = torch.arange(len(inputs), device=inputs.device)
-        for t in range(inputs.shape[1]):
-            here, token = height[:, t], inputs[:, t]
-            opened = token < self.kinds
-            stack[rows[opened], here[opened]] = token[opened]
-            top[:, t] = stack[rows, here]  # level 0 holds "nothing is open"
-        return top + (self.kinds + 1) * (height < self.depth).long()
+        opening = inputs < self.kinds
+        return tops(inputs, opening, empty=self.kinds) + (self.kinds + 1) * (heights(opening) < self.depth)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Members of the language: checked by their brackets' partners."""

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from separatrix.tasks.streams.contract import StreamTask
+from separatrix.tasks.streams.steps import tops
 
 
 class StackManipulation(StreamTask):
@@ -44,19 +45,7 @@ class StackManipulation(StreamTask):
         return pushed.masked_fill(popped, self.alphabet), None
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        batch, length = inputs.shape
-        step = torch.where(inputs < self.alphabet, 1, -1)
-        walk = step.cumsum(dim=1)
-        height = walk - walk.cummin(dim=1).values.clamp(max=0)  # (B, T): pops of an empty stack are taken back
-        stack = torch.full((batch, length + 1), self.alphabet, dtype=torch.int64, device=inputs.device)
-        said = torch.empty_like(inputs)
-        for t in range(length):
-            here, token = height[:, t : t + 1], inputs[:, t : t + 1]
-            top = stack.gather(1, here)
-            pushed = torch.where(token < self.alphabet, token, top)
-            stack.scatter_(1, here, pushed)  # level 0 stays "empty": a push ends at level 1 at least
-            said[:, t] = pushed[:, 0]
-        return said
+        return tops(inputs, inputs < self.alphabet, empty=self.alphabet)
 
     def recurrent_bits(self) -> float:
         """log2 of the stacks that one prefix length can leave and L more operations tell apart.

@@ -13,6 +13,7 @@ from torch import Tensor
 from separatrix.errors import InputError
 from separatrix.tasks.groups import Table, check_group, named_group
 from separatrix.tasks.streams.contract import StreamTask
+from separatrix.tasks.streams.steps import states
 
 REPORTED = 512
 """Positions whose accuracies are told apart."""
@@ -84,11 +85,7 @@ class RunningProduct(StreamTask):
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         if self.counts:
             return inputs.cumsum(dim=1) % self.counts
-        table, so_far, reach = torch.tensor(self.elements, device=inputs.device), inputs, 1
-        while reach < inputs.shape[1]:  # products of the last 2, 4, 8, … tokens: log2 T rounds
-            so_far = torch.cat([so_far[:, :reach], table[so_far[:, :-reach], so_far[:, reach:]]], dim=1)
-            reach *= 2
-        return so_far
+        return states(inputs, torch.tensor(self.elements, device=inputs.device))
 
     def recurrent_bits(self) -> float:
         """log2 of the states that can be met before the last token: every one tells itself by the next label."""
