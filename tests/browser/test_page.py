@@ -167,7 +167,7 @@ def test_the_ideas_are_drawn_when_unfolded_and_the_keyboard_steps_through(chromi
     page.goto(index.as_uri())
     assert page.locator("#ideas svg").count() == 0
     page.locator("#ideas > summary").click()
-    page.wait_for_function("() => document.querySelectorAll('#ideas [data-step]').length == 6")
+    page.wait_for_function("() => document.querySelectorAll('#ideas [data-step]').length == 5")
     part = page.locator("#ideas #cut-recurrent")
     assert "16 different messages: 4 bits" in part.locator(".frame:visible").inner_text()
     part.locator("input").press("ArrowRight")

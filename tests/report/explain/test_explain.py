@@ -104,6 +104,7 @@ def test_words_are_escaped_and_drawings_are_whole_files():
 
 def test_the_page_of_explainers_shows_one_frame_each_and_asks_for_nothing():
     page = figures(gallery())
-    assert page.count('class="frame"') - page.count("hidden>") == len(gallery())
+    assert page.count('class="frame"') - page.count('class="frame" hidden>') == len(gallery()) - 1 + 4  # all four tasks
+    assert page.count("data-step=") == len(gallery()) - 1
     assert len({each.name for each in gallery()}) == len(gallery()) == 6
     assert "fetch" not in page and "src=" not in page

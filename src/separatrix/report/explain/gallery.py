@@ -25,7 +25,12 @@ FIGURE_1 = (
 
 @dataclass(frozen=True)
 class Explainer:
-    """One thing explained. still: the frame that is shown where nothing moves."""
+    """One thing explained.
+
+    step:     what one steps through; empty where all frames are shown at once
+    still:    the frame that is shown where nothing moves
+    captions: a line over each frame, where they need one
+    """
 
     name: str
     title: str
@@ -33,6 +38,7 @@ class Explainer:
     step: str
     frames: tuple[Drawing, ...]
     still: int = 0
+    captions: tuple[str, ...] = ()
 
 
 @cache
@@ -43,7 +49,7 @@ def gallery() -> tuple[Explainer, ...]:
         Explainer(
             "tasks", "The tasks",
             "An example of each task of the paper's first figure, drawn by its generator, with the oracle's answer.",
-            "task", tasks,
+            "", tasks, captions=tuple(caption for caption, _ in FIGURE_1),
         ),
         Explainer(
             "cut-recurrent", "The recurrent cut",

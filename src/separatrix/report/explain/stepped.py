@@ -29,13 +29,16 @@ LAYOUT = (
 
 
 def figure(explainer: Explainer, heading: str = "h2") -> str:
-    """One explainer on one line: heading, what to see, its frames, of which one is shown."""
+    """One explainer on one line: heading, what to see, its frames; of those that one steps through one is shown."""
+    captions = explainer.captions or ("",) * len(explainer.frames)
     frames = "".join(
-        f'<div class="frame"{"" if number == explainer.still else " hidden"}>{drawing.svg()}</div>'
-        for number, drawing in enumerate(explainer.frames)
+        f'<div class="frame"{" hidden" if explainer.step and number != explainer.still else ""}>'
+        f"{f'<p>{escape(caption)}</p>' if caption else ''}{drawing.svg()}</div>"
+        for number, (drawing, caption) in enumerate(zip(explainer.frames, captions, strict=True))
     )
+    step = f' data-step="{escape(explainer.step)}"' if explainer.step else ""
     return (
-        f'<section class="explained" id="{explainer.name}" data-step="{escape(explainer.step)}">'
+        f'<section class="explained" id="{explainer.name}"{step}>'
         f"<{heading}>{escape(explainer.title)}</{heading}><p>{escape(explainer.see)}</p>{frames}</section>"
     )
 
