@@ -281,11 +281,11 @@ def test_the_planner_turns_the_question_around_and_takes_models(visit, tmp_path)
     size = StateSize((Part(bits_each=1, constant=8 * 4096),), source="given")
     assert verdicts(size, 4096, [task])[0].exact_at_most in page.locator("#plan-reach").inner_text()
     page.locator("#plan-model").select_option("LSTM-(1, 64)")
-    assert "4,096 bits here of 24,576" in page.locator("#plan-held").inner_text()
+    assert "4,096 bits here, where an exact recurrent model needs 24,576" in page.locator("#plan-held").inner_text()
     assert "ruled out (proved)" in page.locator("#plan-held").inner_text()
     page.locator("#plan-model").select_option("TF-(1, 64)")
-    assert page.locator("#plan-held").inner_text().endswith(f"{4096 * 4096:,} bits here of 24,576 that an exact "
-                                                            "recurrent model needs: not ruled out.")  # fmt: skip
+    assert page.locator("#plan-held").inner_text().endswith(f"{4096 * 4096:,} bits here, where an exact "
+                                                            "recurrent model needs 24,576: not ruled out.")  # fmt: skip
     page.locator("#plan-layers").select_option("2")
     assert page.locator("#plan-table tbody th").all_inner_texts()[2:] == ["2-layer Transformer (width)"]
     hostile = synthetic_cards.card({"name": "lstm", "width": 8}).replace(label="<img src=x onerror=window.hacked=4>")

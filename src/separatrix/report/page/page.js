@@ -170,7 +170,7 @@ async function planner(section) {
     const holds = bits(chosen.state, Number(length.value));
     if (holds === null) return `${chosen.label}: its state was not measured at this length.`;
     const ruling = needed === null ? "no bound known" : needed > holds ? "ruled out (proved)" : "not ruled out";
-    const asks = needed === null ? "" : ` of ${number(needed)} that an exact recurrent model needs`;
+    const asks = needed === null ? "" : `, where an exact recurrent model needs ${number(needed)}`;
     return `${chosen.label}, ${chosen.state.growth} state: ${number(holds)} bits here${asks}: ${ruling}.`;
   }
   function show() {
@@ -185,7 +185,7 @@ async function planner(section) {
     }));
     part.sentence.textContent = said;
     const reach = chosen.reach[state.selectedIndex];
-    part.reach.textContent = reach ? `A recurrent state of ${state.value}, in any arithmetic, is not ruled out at: ${reach}.` : "";
+    part.reach.textContent = reach ? `How long a context may a recurrent state of ${state.value} serve exactly, in any arithmetic? Tokens: ${reach}.` : "";
     const held = models.find(({ label }) => label === model.value);
     part.held.textContent = held ? verdict(held, rows[0][2]) : "";
     const seen = at.found.map((each) => `${each.model}: ${typeof each.width === "number" ? `width ${each.width}, ${each.seeds} seeds` : each.width}`);
