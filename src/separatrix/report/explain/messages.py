@@ -41,8 +41,8 @@ def _talk(title: str, messages: Sequence[Message], answer: str) -> Drawing:
     bits = sum(message.bits for message in messages)
     said = "; ".join(f"{each.sender} sends {each.bits} bits, {each.content}" for each in messages)
     height = 74 + ROW * len(messages)
-    drawing = Drawing(560, height, f"{title}: {said}")
-    left, right = 60, 500
+    drawing = Drawing(430, height, f"{title}: {said}")
+    left, right = 40, 390
     drawing.text(left, 40, "Alice", kind="held")
     drawing.text(right, 40, "Bob", kind="other")
     drawing.text(4, 16, title, "start")

@@ -24,7 +24,8 @@ for (const part of document.querySelectorAll(".explained[data-step]")) {
 
 LAYOUT = (
     ".explained .frame[hidden]{display:none}.explained label{display:flex;gap:.75em;align-items:center;font-size:.85em}"
-    ".explained input{flex:0 1 16em}"
+    ".explained input{flex:0 1 16em}.explained label{white-space:nowrap}section.explained{margin:0 0 2.5em}"
+    ".explained h4{margin:0 0 .3em}.explained p{margin:0 0 .5em}"
 )
 
 
