@@ -13,7 +13,7 @@ import typer
 from separatrix.cli import fields
 from separatrix.cli.main import app
 
-SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md", "limits.md")
+SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md", "limits.md", "map.md")
 """Pages whose blocks take more than ten seconds."""
 
 

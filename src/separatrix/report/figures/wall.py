@@ -29,7 +29,8 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     sent = [row["x"] for row in rows]
     low, high = min([whole / 4, *(row["y"] for row in rows)]) / ROOM, 2.5 * whole
     left, right = min([whole / 4, *sent]) / ROOM, ROOM * max([2 * whole, *sent])
-    x = alt.X("x:Q", title="bits sent", axis=alt.Axis(grid=False, format=",", tickCount=8, labelSeparation=6),
+    x = alt.X("x:Q", title="bits sent",
+              axis=alt.Axis(grid=False, format=",", tickCount=8, labelSeparation=6, labelBound=True),
               scale=alt.Scale(type="log", base=2, domain=[left, right], nice=False))  # fmt: skip
     y_scale = alt.Scale(type="log", base=2, domain=[low, high], nice=False, clamp=True)
     y = alt.Y("y:Q", title="bits recalled", scale=y_scale,
@@ -66,7 +67,7 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     built = base.transform_filter("datum.kind == 'certified'").encode(x=x, y=y, tooltip=tooltip)
     diamond = built.mark_point(shape="diamond", size=190, filled=True, opacity=1, color=alt.expr("strong"))
     label = built.mark_text(  # above the dashed line, where no curve runs; in two lines it also fits a phone
-        align="left", baseline="bottom", dx=14, dy=-8, fontSize=12, lineBreak=", ", color=alt.expr("strong")
+        align="left", baseline="bottom", dx=14, dy=-22, fontSize=12, lineBreak=", ", color=alt.expr("strong")
     ).encode(text="model:N")
     layers = [beyond, line, words, ceiling, named, dots, joined, diamond, label]
     return alt.LayerChart(layer=layers, height=420)
