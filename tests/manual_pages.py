@@ -2,8 +2,9 @@
 
 Python is run, and a number or word that a comment gives beside an expression has to be its value. A block that begins
 with `# name.py` or `# name.toml` is that file. A line that calls `separatrix` is run, with two exceptions: what names a
-file that the reader has and the page does not make, and what takes minutes (`LONG`, and `--rates`). Those are parsed,
-as every command is. Tutorials have no exceptions: all they show is run.
+file that the reader has and the page does not make, and what takes minutes (`LONG`, `--rates`, `train` without
+`--steps`). Those are parsed, as every command is. A block of `py` needs something of the reader's, and is compiled.
+Tutorials have no exceptions: all they show is run.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ PRODUCED = ("--save", "--output", "--html", "--figure", "--page", "--draw")
 """Options whose value is a file to be written."""
 OUTPUTS = {"convert": 1, "export": 1}
 """Commands whose arguments from the second on are files to be written."""
-READERS = {"mamba-130m", "pythia-160m"}
+READERS = {"mamba-130m", "pythia-160m", "leaderboard"}
 """Folders of the reader's that do not look like paths."""
 
 
@@ -102,7 +103,7 @@ def runs(line: str, page: Path, folder: Path) -> bool:
     name, *words = shlex.split(line)[1:]
     if page in TUTORIALS:
         return True
-    if name in LONG or "--rates" in words:
+    if name in LONG or "--rates" in words or (name == "train" and "--steps" not in words):
         return False
     given = words[: OUTPUTS.get(name, len(words))]
     read = [word for before, word in zip([name, *given], given, strict=False) if before not in PRODUCED]

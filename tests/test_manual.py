@@ -71,9 +71,10 @@ def test_every_block_runs(page, tmp_path, monkeypatch, capfd):
     assert not left or page not in manual.TUTORIALS, left
 
 
-@pytest.mark.parametrize("page", called("python"), ids=name)
+@pytest.mark.parametrize("page", called("python", "py"), ids=name)
 def test_every_python_block_is_python(page):
-    for text in manual.blocks(page, "python"):
+    assert page not in manual.TUTORIALS or not manual.blocks(page, "py")
+    for text in manual.blocks(page, "python", "py"):
         compile(text, page.name, "exec")
 
 
