@@ -19,7 +19,7 @@ from separatrix.models.mixer import Mixer
 from separatrix.tasks import create
 
 NAMES = ["deltanet", "deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm",
-         "based", "forgetting", "mla", "ttt", "rwkv6", "mamba3", "h3", "hyena", "log-linear",
+         "based", "forgetting", "mla", "ttt", "titans", "rwkv6", "mamba3", "h3", "hyena", "log-linear",
          "gla//attention"]  # fmt: skip
 
 

@@ -19,6 +19,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
                 "intermediate_size": 32},
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2},
     "falcon_mamba": {"hidden_size": 32, "num_hidden_layers": 2},
+    "jamba": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+              "intermediate_size": 32, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 1,
+              "num_experts_per_tok": 1, "use_mamba_kernels": False},
+    "recurrent_gemma": {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "lru_width": 32,
+                        "intermediate_size": 64, "attention_window_size": 8},
     "mamba2": {"hidden_size": 32, "num_hidden_layers": 2, "num_heads": 4, "head_dim": 16, "n_groups": 1},
 }  # fmt: skip
 

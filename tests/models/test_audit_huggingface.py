@@ -174,6 +174,8 @@ FLA = [  # settings of flash-linear-attention, and the same model here; its conv
     ({"model_type": "gla", "num_heads": 2}, "gla", {"heads": 2}, 0),
     ({"model_type": "retnet", "num_heads": 4}, "retnet", {"heads": 4}, 0),
     ({"model_type": "hgrn2", "expand_ratio": 16}, "hgrn2", {"heads": 4}, 0),
+    ({"model_type": "rwkv6", "expand_k": 1, "num_heads": 2}, "rwkv6", {"heads": 2}, 64),  # the MLP's shift
+    ({"model_type": "rwkv7", "head_dim": 32}, "rwkv7", {"heads": 2}, 64),
     ({"model_type": "kda", "num_heads": 4, "head_dim": 16}, "kda", {"heads": 4}, 3 * 64),
     ({"model_type": "gated_deltanet", "num_heads": 2, "head_dim": 32}, "gated-deltanet", {"heads": 2}, 4 * 64),
     (

@@ -23,6 +23,7 @@ from separatrix.models.mamba3 import Mamba3Mixer
 from separatrix.models.mixer import Mixer
 from separatrix.models.parallel import ParallelMixer
 from separatrix.models.rwkv6 import RWKV6Mixer
+from separatrix.models.titans import TitansMixer
 from separatrix.models.ttt import TTTMixer
 from separatrix.tasks import create
 
@@ -127,6 +128,28 @@ def test_ttt_is_gradient_descent_by_autograd(batch: int) -> None:
     torch.testing.assert_close(y, wanted, atol=1e-9, rtol=1e-8)
     if batch == 1:  # the last model is then the state
         torch.testing.assert_close(state[0], weight)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_titans_is_gradient_descent_with_momentum(batch: int) -> None:
+    """Equations 11 to 14 of the paper, each gradient by PyTorch, of half the squared distance to v."""
+    layer = started(TitansMixer(16, heads=2, batch=batch))
+
+    def wanted(x: Tensor) -> Tensor:
+        q, (k, v, rate, momentum, keep) = layer.asked(x), layer.written(x)
+        memory = surprise = torch.zeros(2, 2, 8, 8, dtype=x.dtype)
+        outputs = []
+        for t in range(21):
+            base = memory if t % batch == 0 else base  # the memory the mini-batch began with
+            predicted = torch.func.grad(
+                lambda m, t=t: 0.5 * ((k[:, :, t, None] @ m)[:, :, 0] - v[:, :, t]).square().sum()
+            )(base)
+            surprise = momentum.exp()[:, :, t, None, None] * surprise - rate[:, :, t, None, None] * predicted
+            memory = keep.exp()[:, :, t, None, None] * memory + surprise
+            outputs.append(q[:, :, t, None] @ memory)
+        return layer.finish(torch.cat(outputs, dim=2), x)
+
+    agrees(layer, wanted, tokens=21)
 
 
 def test_rwkv6_is_its_recurrence() -> None:

@@ -145,9 +145,22 @@ def test_hybrids(file: str) -> None:
     outputs(models.create(f"{file}:Mean+mamba", TASK, width=16))
 
 
+def test_mixers_side_by_side(file: str) -> None:
+    model = models.create("mamba2//attention*2+gla", TASK, width=16, state=4, heads=2, positions="rope")
+    assert [type(block.mixer).__name__ for block in model.blocks] == ["ParallelMixer"] * 2 + ["GLAMixer"]
+    assert [type(part).__name__ for part in model.blocks[0].mixer.parts] == ["Mamba2Mixer", "Attention"]
+    outputs(model)
+    outputs(models.create(f"{file}:Mean//gla", TASK, width=16, fusion="norm", layers=2))
+    folder, _, name = file.rpartition("/")
+    assert type(models.create(f"{folder}//{name}:Mean", TASK, width=16).blocks[0].mixer).__name__ != "ParallelMixer"
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
+        ("mamba2//", {}, "side by side are written such as"),
+        ("gla//gla" + "//gla" * 64, {}, "64 at most"),
+        ("mamba//atention", {}, "unknown model 'atention'"),
         ("mamba*0+attention", {}, "pattern such as"),
         ("mamba+", {}, "pattern such as"),
         ("mamba+atention", {}, "unknown model 'atention'"),

@@ -30,7 +30,8 @@ KINDS = {
     "linear-rnn": "rotating", "dss": "rotating", "s4d": "rotating", "retnet": "rotating", "deltanet": "matrix",
     "gated-deltanet": "matrix", "deltaproduct": "matrix", "kda": "matrix", "rwkv7": "matrix",
     "gated-convolution": "nonnegative", "forgetting": "attention", "mla": "attention",
-    "ttt": "nonlinear", "mamba3": "rotating", "h3": "rotating", "hyena": "attention", "log-linear": "unknown",
+    "ttt": "nonlinear", "titans": "nonlinear", "mamba3": "rotating", "h3": "rotating", "hyena": "attention",
+    "log-linear": "unknown",
     **dict.fromkeys(NONNEGATIVE, "nonnegative"),
 }  # fmt: skip
 FORMS = {"step": lambda mixer, state, x: mixer.step(state, x)[1], "prefill": lambda m, s, x: reduce(m, x[:, None], s)}

@@ -43,7 +43,6 @@ _find, __all__ = _lazy(
         "measure.memory_wall": ["MemoryWall", "memory_wall"],
         "measure.attention_overlap": ["Likeness", "likeness"],
         "measure.language_model": ["recall"],
-        "measure.shown_once": ["RecallPoint", "ShownOnce"],
     },
 )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.s4d import S4DMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+from separatrix.ops.alternatives import spread
 from separatrix.ops.convolution import convolution_shares, last_inputs
 
 
@@ -38,7 +39,7 @@ class DiagonalSpace(S4DMixer):
         return y
 
 
-class H3Mixer(Mixer):
+class H3Mixer(SharedMixer):
     """y = q * space(shift(k) * v): the shift compares neighbours, the diagonal space remembers, q reads.
 
     State: the shift's last inputs, (taps - 1) * width numbers, and the space's, 2 * width * state.
@@ -66,9 +67,11 @@ class H3Mixer(Mixer):
         y, after = self.space.step(state[1], (own + past) * self.value(x))
         return self.out(self.query(x) * y), (last_inputs(k[:, None], state[0], self.taps), after)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         own, past = convolution_shares(self.key(x), self.shift.weight[:, 0], self.shift.bias, state[0])
-        return self.out(self.query(x) * self.space.decode(state[1], (own + past[:, None]) * self.value(x)))
+        k = spread(own, which) + past[:, None]
+        y = self.space.decode(state[1], k * spread(self.value(x), which))
+        return self.out(spread(self.query(x), which) * y)
 
 
 class H3(SequenceModel):

@@ -6,15 +6,16 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Tensor, nn
 
 from separatrix import ops
 from separatrix.models.config import ModelConfig
-from separatrix.models.mixer import Mixer
+from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
+from separatrix.ops.alternatives import spread
 from separatrix.ops.convolution import convolution_shares, last_inputs
 from separatrix.ops.long_convolution import BLOCK, long_convolution
 
@@ -45,7 +46,7 @@ class Sine(nn.Module):
         return torch.sin(self.frequency * x)
 
 
-class HyenaMixer(Mixer):
+class HyenaMixer(SharedMixer):
     """y = q * (filter over all tokens of (k * v) + D k v), q, k and v after a short convolution.
 
     No finite state reproduces such a filter, so the state is the past: the short convolution's last inputs,
@@ -95,10 +96,10 @@ class HyenaMixer(Mixer):
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         return self.decode(state, x[:, None])[:, 0], self.prefill(x[:, None], state)
 
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
+    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
         window, past = state
         own, before = convolution_shares(self.enter(x), self.conv.weight[:, 0], self.conv.bias, window)
-        q, k, v = (own + before[:, None]).chunk(3, dim=-1)
+        q, k, v = (spread(own, which) + before[:, None]).chunk(3, dim=-1)
         taps = self.taps_of(past.shape[1] + 1, past)
         held = torch.einsum("bnd,nd->bd", past, taps[1:].flip(0))  # the same for every query
         return self.out(q * (held[:, None] + (taps[0] + self.skip) * (k * v)))

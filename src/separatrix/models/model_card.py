@@ -37,6 +37,10 @@ $configuration
 """)
 
 
+LONGEST = 1024
+"""Tokens that the state is measured after, at most: a card costs little at any length."""
+
+
 def model_card(model: SequenceModel, kind: str) -> str:
     """What a model is, what it hands over and what is proved of its task, as Markdown.
 
@@ -49,7 +53,8 @@ def model_card(model: SequenceModel, kind: str) -> str:
     """
     task, config = model.task, model.config
     options = {name: value for name, value in dict(config).items() if name != "name"}
-    numbers = measured_numbers(config.name, task, **options)
+    length = min(task.length, LONGEST)
+    numbers = measured_numbers(config.name, task, length, **options)
     needed = task.recurrent_bits()
     told = {"task": task.model_dump(mode="json"), "model": config.model_dump(mode="json")}
     return CARD.substitute(
@@ -59,7 +64,7 @@ def model_card(model: SequenceModel, kind: str) -> str:
         parameters=f"{parameter_count(model):,}",
         numbers=f"{numbers:,}",
         bits=f"{numbers * bits_per_number(next(model.parameters()).dtype):,}",
-        length=f"{task.length:,}",
+        length=f"{length:,}",
         bound="No lower bound on the state is known in closed form."
         if needed is None
         else f"Proved: an exact model that reads token by token needs {needed:,.6g} bits of state at least.",

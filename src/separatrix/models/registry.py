@@ -44,6 +44,7 @@ _ARCHITECTURES = {
     "forgetting": "forgetting:Forgetting",
     "mla": "mla:MLA",
     "ttt": "ttt:TTT",
+    "titans": "titans:Titans",
     "rwkv6": "rwkv6:RWKV6",
     "mamba3": "mamba3:Mamba3",
     "h3": "h3:H3",
@@ -85,7 +86,7 @@ def architecture(name: str) -> type[SequenceModel]:
 
 def _stamp(name: str) -> int:
     """What changes when a file an architecture comes from does, so that no stale class is served."""
-    parts = name.replace("//", "+").split("+")
+    parts = [*name.split("+"), *name.replace("//", "+").split("+")]
     paths = [part.split("*")[0].removeprefix("hf:").rpartition(".py:")[0] + ".py" for part in parts]
     paths += [name.removeprefix("hf:")]
     files = [] if "\0" in name else [path for path in paths if os.path.isfile(path)]
@@ -108,7 +109,8 @@ def _made(name: str) -> type[SequenceModel]:
         return import_module("separatrix.models.huggingface").huggingface(name)
     if "+" in name or "*" in name:
         return import_module("separatrix.models.hybrid").hybrid(name, architecture)
-    if "//" in name:
+    file, _, own = name.rpartition(":")
+    if "//" in name and not (own.isidentifier() and os.path.isfile(file)):  # a path may have two slashes
         return import_module("separatrix.models.parallel").parallel(name, architecture)
     if ".py:" in name:
         return import_module("separatrix.models.own").from_file(name)

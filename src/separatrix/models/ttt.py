@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads
+from separatrix.models.mini_batch import MiniBatchMixer
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
-from separatrix.ops.trained_memory import normalised, trained_memory
+from separatrix.ops.trained_memory import normalised, trained_memory, trained_read
 
 
 class TTTConfig(ModelConfig):
@@ -34,7 +35,7 @@ class TTTConfig(ModelConfig):
         return self
 
 
-class TTTMixer(Mixer):
+class TTTMixer(MiniBatchMixer):
     """y = q + norm(W^T q + b), W and b trained to make v - k of k, each token with a learning rate of its own.
 
     State: W and b, width * (width / heads + 1) numbers, and the tokens of the mini-batch that is not whole yet,
@@ -44,11 +45,9 @@ class TTTMixer(Mixer):
     transitions = "nonlinear"
 
     def __init__(self, width: int, heads: int = 1, batch: int = 16, rate: float = 1.0) -> None:
-        super().__init__()
-        self.heads, self.batch = heads, batch
+        super().__init__(width, heads, batch)
         each = width // heads
         self.most, self.reach = rate / each, each**-0.5
-        self.query, self.key, self.value, self.out = (nn.Linear(width, width, bias=False) for _ in range(4))
         self.rate = nn.Linear(width, heads)
         self.weight = nn.Parameter(0.02 * torch.randn(heads, each, each))  # the model that every text begins with
         self.bias = nn.Parameter(torch.zeros(heads, each))
@@ -56,34 +55,30 @@ class TTTMixer(Mixer):
         self.norm = nn.LayerNorm(width)
 
     def asked(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B H N K"]:
-        """Queries."""
-        return self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) * self.reach
+        return self.by_head(self.query(x)) * self.reach
 
-    def written(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, Tensor, Float[Tensor, "B H N"]]:
-        """Keys, values and learning rates."""
-        k, v = (f(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for f in (self.key, self.value))
+    def written(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, ...]:
+        k, v = (self.by_head(f(x)) for f in (self.key, self.value))
         return k, v, self.most * torch.sigmoid(self.rate(x)).transpose(1, 2)
 
-    def begin(self, x: Tensor) -> State:
-        """The state before the first token."""
-        each, empty = x.shape[0], x.new_zeros(x.shape[0], self.heads, 0, self.bias.shape[1])
-        weight, bias = (part.to(x.dtype).expand(each, *part.shape) for part in (self.weight, self.bias))
-        return weight, bias, empty, empty, empty[..., 0]
+    def begin(self, x: Float[Tensor, "B N D"]) -> tuple[Tensor, Tensor]:
+        weight, bias = (part.to(x.dtype).expand(x.shape[0], *part.shape) for part in (self.weight, self.bias))
+        return weight, bias
 
-    def scan(self, x: Float[Tensor, "B N D"], state: State | None = None) -> tuple[Float[Tensor, "B N D"], State]:
-        weight, bias, *waiting = self.begin(x) if state is None else state
-        early = waiting[0].shape[2]
-        k, v, rate = (torch.cat(pair, dim=2) for pair in zip(waiting, self.written(x), strict=True))
-        q = torch.cat([torch.zeros_like(k[:, :, :early]), self.asked(x)], dim=2)  # those waiting are not asked again
-        y, weight, bias = trained_memory(q, k, v, rate, self.scale, self.shift, weight, bias, self.batch)
-        whole = k.shape[2] // self.batch * self.batch
-        y = (q + normalised(y, self.scale, self.shift))[:, :, early:]
-        rest = (part[:, :, whole:].clone() for part in (k, v, rate))
-        return self.out(self.norm(y.transpose(1, 2).flatten(-2))), (weight.clone(), bias.clone(), *rest)
+    def train_on(
+        self, q: Float[Tensor, "B H N K"], written: tuple[Tensor, ...], model: tuple[Tensor, Tensor]
+    ) -> tuple[Float[Tensor, "B H N K"], Tensor, Tensor]:
+        k, v, rate = written
+        y, weight, bias = trained_memory(q, k, v, rate, self.scale, self.shift, model[0], model[1], self.batch)
+        return q + normalised(y, self.scale, self.shift), weight, bias
 
-    def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
-        y, after = self.scan(x[:, None], state)
-        return y[:, 0], after
+    def answer(self, q: Float[Tensor, "B H Q K"], own: tuple[Tensor, ...], state: State) -> Float[Tensor, "B H Q K"]:
+        weight, bias, *waiting = state
+        y = trained_read(q, own, tuple(waiting), self.scale, self.shift, weight, bias)
+        return q + normalised(y, self.scale, self.shift)
+
+    def finish(self, y: Float[Tensor, "B H N K"], x: Float[Tensor, "B N D"]) -> Float[Tensor, "B N D"]:
+        return self.out(self.norm(y.transpose(1, 2).flatten(-2)))
 
 
 class TTT(SequenceModel):

@@ -44,6 +44,26 @@ def trained_memory(
     return torch.cat(outputs, dim=2) if outputs else torch.zeros_like(v), weight, bias
 
 
+@in_full_precision
+def trained_read(
+    q: Float[Tensor, "B H Q K"],
+    own: tuple[Tensor, ...],
+    waiting: tuple[Tensor, ...],
+    scale: Float[Tensor, "H K"],
+    shift: Float[Tensor, "H K"],
+    weight: Float[Tensor, "B H K K"],
+    bias: Float[Tensor, "B H K"],
+) -> Float[Tensor, "B H Q K"]:
+    """The answer to each of Q alternative next tokens, after the tokens that wait for their mini-batch to be whole.
+
+    own, waiting: keys, values and rates of the alternatives, and of what waits
+    """
+    scale, shift, bias = scale[:, None], shift[:, None], bias[:, :, None]
+    changes = [-rate[..., None] * gradient(k @ weight + bias, v - k, scale, shift) for k, v, rate in (own, waiting)]
+    past = q @ weight + bias + (q @ waiting[0].transpose(-1, -2) + 1) @ changes[1]
+    return past + ((q * own[0]).sum(-1, keepdim=True) + 1) * changes[0]
+
+
 def gradient(z: Tensor, target: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Of half the squared distance between scale * normalised z + shift and the target, with respect to z."""
     centred = z - z.mean(-1, keepdim=True)

@@ -89,12 +89,12 @@ def test_guesses_that_know_nothing_prove_nothing():
         assert stats.ttest_1samp(gains, 0, alternative="greater").pvalue > 1e-3
 
 
-@pytest.mark.parametrize("kind", ["mamba", "falcon_mamba", "mamba2", "gpt2", "mistral"])
+@pytest.mark.parametrize("kind", ["mamba", "falcon_mamba", "jamba", "recurrent_gemma", "mamba2", "gpt2", "mistral"])
 def test_a_text_read_in_parts_is_the_text_read_at_once(kind, tmp_path, monkeypatch):
     options = {"sliding_window": 5} if kind == "mistral" else {}
     plain = language_model(kind, **options).eval()
     model = Streamed(pretrained(saved(plain, tmp_path)))
-    assert model.in_pieces == (kind != "falcon_mamba")
+    assert model.in_pieces == (kind != "recurrent_gemma")
     monkeypatch.setattr("separatrix.models.huggingface.streamed.PIECE", 3)
     monkeypatch.setattr("separatrix.models.huggingface.streamed.FIRST", 8)
     tokens = torch.randint(1, 17, (2, 21), generator=torch.Generator().manual_seed(0))

@@ -56,7 +56,7 @@ def reference(question: Question, card: Card) -> Question | None:
 
 
 AWAITED = ("deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm",
-           "based", "forgetting", "mla", "ttt", "rwkv6", "mamba3", "h3", "hyena", "log-linear")  # fmt: skip
+           "based", "forgetting", "mla", "ttt", "titans", "rwkv6", "mamba3", "h3", "hyena", "log-linear")  # fmt: skip
 """Architectures whose references are still to be made: they have none to stand beside."""
 
 

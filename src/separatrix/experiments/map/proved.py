@@ -89,15 +89,20 @@ def impossible(row: MapRow, task: Problem, number_format: str) -> Iterator[Fact]
 def settled(name: str, options: str, number_format: str) -> tuple[Settling | None, tuple[str, ...]]:
     """What is proved of an architecture's constant inputs, and the transitions of its layers.
 
-    A row of every depth is looked at with one layer; hybrids have the layers of their pattern.
+    A row of every depth is looked at with one layer, and nothing is proved of it where a second one is of another kind;
+    hybrids have the layers of their pattern.
     """
-    fixed = {} if "+" in name or "*" in name else {"layers": DEPTH}
+    given, pattern = json.loads(options), "+" in name or "*" in name
+    every = not pattern and "layers" not in given
+    probe = create_task("parity", length=4)
     try:
-        probe = create_task("parity", length=4)
-        model = architecture(name).for_task(probe, width=WIDTH, **{**fixed, **json.loads(options)})
+        fixed = {} if pattern else {"layers": DEPTH}
+        model = architecture(name).for_task(probe, width=WIDTH, **{**fixed, **given})
+        deeper = architecture(name).for_task(probe, width=WIDTH, **given, layers=DEPTH + 1) if every else model
     except InputError:  # it has no model of this size: nothing is proved of it
         return None, ()
-    return settles(model, number_format), tuple(declared(block.mixer) for block in getattr(model, "blocks", []))
+    found = None if settles(deeper, number_format) is None else settles(model, number_format)
+    return found, tuple(declared(block.mixer) for block in getattr(model, "blocks", []))
 
 
 def strings(found: Settling, order: int) -> str:

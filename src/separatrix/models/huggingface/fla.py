@@ -1,7 +1,8 @@
 """The states of flash-linear-attention's models, computed from configurations by its layers' shapes, not measured.
 
 Its layers run on GPUs only. What they hand over follows from their settings: a matrix in float32 for each head, the
-last inputs of short convolutions (as many as taps, one more than are needed), and a cache where layers attend.
+last inputs of short convolutions (as many as taps, one more than are needed) or of token shifts (one, before the MLP
+too), and a cache where layers attend.
 """
 
 from __future__ import annotations
@@ -18,40 +19,61 @@ Shape = tuple[int, int, int, int]
 """Heads, key and value width of one head's matrix, and channels that short convolutions keep the inputs of."""
 
 
-def _expanded(heads: int, k: float, v: float, convolved: bool) -> Callable[[Settings], tuple[Shape, bool]]:
+Known = Callable[[Settings], tuple[Shape, int]]
+"""The shape of a layer's state, and how many inputs of those channels are kept."""
+
+
+def _taps(s: Settings, convolved: bool) -> int:
+    return int(s.get("conv_size", 4)) if s.get("use_short_conv", convolved) else 0
+
+
+def _expanded(heads: int, k: float, v: float, convolved: bool) -> Known:
     """Of layers whose widths are multiples of hidden_size, by default these."""
 
-    def shape(s: Settings) -> tuple[Shape, bool]:
+    def shape(s: Settings) -> tuple[Shape, int]:
         width, own = s.get("hidden_size", 2048), s.get("num_heads", heads)
         kv_heads = s.get("num_kv_heads") or own
         keys, values = int(width * s.get("expand_k", k)), int(width * s.get("expand_v", v))
         channels = keys + (keys + values) * kv_heads // own
-        return (own, keys // own, values // own, channels), s.get("use_short_conv", convolved)
+        return (own, keys // own, values // own, channels), _taps(s, convolved)
 
     return shape
 
 
-def _by_head(head: int, heads: int, v: float) -> Callable[[Settings], tuple[Shape, bool]]:
+def _by_head(head: int, heads: int, v: float) -> Known:
     """Of layers that are told the width of a head."""
 
-    def shape(s: Settings) -> tuple[Shape, bool]:
+    def shape(s: Settings) -> tuple[Shape, int]:
         own, width = s.get("num_heads", heads), s.get("head_dim", head)
         read, values = s.get("num_v_heads") or own, int(width * s.get("expand_v", v))
         written = s.get("num_householder", 1)
         channels = own * width * (1 + written) + read * values * written
-        return (read, width, values, channels), s.get("use_short_conv", True)
+        return (read, width, values, channels), _taps(s, True)
 
     return shape
 
 
-def _hgrn2(s: Settings) -> tuple[Shape, bool]:
+def _hgrn2(s: Settings) -> tuple[Shape, int]:
     width = s.get("hidden_size", 2048)
     heads = s.get("num_heads") or width // (s.get("expand_ratio") or 128)
     expand = s.get("expand_ratio") or width // heads
-    return (heads, expand, width // heads, 2 * heads * expand + width), s.get("use_short_conv", False)
+    return (heads, expand, width // heads, 2 * heads * expand + width), _taps(s, False)
 
 
-FAMILIES: dict[str, tuple[Callable[[Settings], tuple[Shape, bool]], int]] = {
+def _rwkv6(s: Settings) -> tuple[Shape, int]:
+    width, heads = s.get("hidden_size", 2048), s.get("num_heads", 4)
+    keys, values = (int(width * s.get(name, share)) for name, share in (("expand_k", 0.5), ("expand_v", 1.0)))
+    return (heads, keys // heads, values // heads, 2 * width), 1
+
+
+def _rwkv7(s: Settings) -> tuple[Shape, int]:
+    width = s.get("hidden_size", 2048)
+    heads = s.get("num_heads") or width // s.get("head_dim", 64)
+    values = int(s.get("value_dim") or width)  # TypeError where layers differ: they are not read
+    return (heads, width // heads, values // heads, 2 * width), 1
+
+
+FAMILIES: dict[str, tuple[Known, int]] = {
     "gla": (_expanded(4, 0.5, 1.0, convolved=False), 24),
     "delta_net": (_expanded(16, 1.0, 1.0, convolved=True), 24),
     "retnet": (_expanded(8, 1.0, 2.0, convolved=False), 24),
@@ -59,8 +81,11 @@ FAMILIES: dict[str, tuple[Callable[[Settings], tuple[Shape, bool]], int]] = {
     "gated_deltaproduct": (_by_head(256, 6, 2.0), 21),
     "kda": (_by_head(128, 16, 1.0), 24),
     "hgrn2": (_hgrn2, 24),
+    "rwkv6": (_rwkv6, 24),
+    "rwkv7": (_rwkv7, 24),
 }
-"""Model types: the shape of a layer's state and whether it convolves, and how many layers there are if none is told."""
+"""Model types: the shape of a layer's state and what it keeps of its inputs, and how many layers there are if none is
+told."""
 
 
 def is_fla(settings: Settings) -> bool:
@@ -76,11 +101,10 @@ def fla_size(settings: Settings) -> StateSize:
     kind = str(settings["model_type"])
     shape_of, layers = FAMILIES[kind]
     try:
-        (count, keys, values, channels), convolved = shape_of(settings)
+        (count, keys, values, channels), taps = shape_of(settings)
         layers = int(settings.get("num_hidden_layers", layers))
         attends = settings.get("attn") or {}
         attending = len(set(attends.get("layers", [])) & set(range(layers)))
-        taps = int(settings.get("conv_size", 4)) if convolved else 0
         bits = number_format(settings).itemsize * 8
         parts = [Part(32, (layers - attending) * count * keys * values)]
         parts.append(Part(bits, (layers - attending) * channels * taps))

@@ -1,5 +1,7 @@
 """Mamba of Transformers by this library's selective scan, which goes on from a cache: Transformers' starts anew there.
 
+Also the Mamba of Falcon-Mamba and of Jamba, whose step sizes, b and c are normalised.
+
 Off a GPU, Transformers' scan is a loop over tokens in Python that begins with a state of zeros wherever more than one
 token is read. What is put in its place computes the same, from and into the same cache; whether it does is checked
 on a small model of the same configuration before it is used (`Reader.reads_pieces`).
@@ -17,16 +19,22 @@ from torch import Tensor, nn
 
 from separatrix import ops
 
+MIXERS = ("MambaMixer", "FalconMambaMixer", "JambaMambaMixer")
+"""Transformers' names of the mixers that are known."""
+
 
 def scan_natively(model: nn.Module) -> bool:
     """Let every Mamba mixer of a model use the native scan; whether there was one."""
-    from transformers.models.mamba.modeling_mamba import MambaMixer
-
-    mixers: list[Any] = [part for part in model.modules() if type(part) is MambaMixer]
-    found = [mixer for mixer in mixers if mixer.activation in ("silu", "swish")]
+    found: list[Any] = [part for part in model.modules() if _known(part)]
     for mixer in found:
         mixer.forward = partial(_forward, mixer)
     return bool(found)
+
+
+def _known(part: Any) -> bool:
+    kind = type(part)
+    ours = kind.__name__ in MIXERS and kind.__module__.startswith("transformers.models.")
+    return ours and part.activation in ("silu", "swish")
 
 
 def scan_as_before(model: nn.Module) -> None:
@@ -38,7 +46,7 @@ def scan_as_before(model: nn.Module) -> None:
 
 @torch.no_grad()
 def _forward(mixer: Any, hidden_states: Float[Tensor, "B N D"], cache_params: Any = None, **_: Any) -> Tensor:
-    """What `MambaMixer.forward` gives for text without padding."""
+    """What Transformers' own `forward` of a mixer gives for text without padding."""
     x, gate = mixer.in_proj(hidden_states).chunk(2, dim=-1)  # (B, N, I)
     window = state = None
     if cache_params is not None:
@@ -50,6 +58,8 @@ def _forward(mixer: Any, hidden_states: Float[Tensor, "B N D"], cache_params: An
     u = ops.causal_convolution(x, mixer.conv1d.weight[:, 0], mixer.conv1d.bias, window)
     sizes = [mixer.time_step_rank, mixer.ssm_state_size, mixer.ssm_state_size]
     step, b, c = mixer.x_proj(u).split(sizes, dim=-1)
+    if hasattr(mixer, "dt_layernorm"):
+        step, b, c = mixer.dt_layernorm(step), mixer.b_layernorm(b), mixer.c_layernorm(c)
     delta, a = F.linear(step, mixer.dt_proj.weight), -torch.exp(mixer.A_log.float())
     u, delta, b, c, d, z, bias = (part.float() for part in (u, delta, b, c, mixer.D, gate, mixer.dt_proj.bias))
     y, state = ops.selective_scan(u, delta, a, b, c, d, z, bias, state, softplus=True)

@@ -18,8 +18,8 @@ FAMILIES = {
     "gated-deltanet": "Gated DeltaNet", "slstm": "sLSTM", "mlstm": "mLSTM",
     "deltaproduct": "DeltaProduct", "kda": "KDA", "hgrn2": "HGRN2", "gated-convolution": "Gated conv",
     "rg-lru": "RG-LRU", "rwkv7": "RWKV-7", "mingru": "minGRU", "minlstm": "minLSTM",
-    "based": "Based", "forgetting": "FoX", "mla": "MLA", "ttt": "TTT", "rwkv6": "RWKV-6", "mamba3": "Mamba-3",
-    "h3": "H3", "hyena": "Hyena", "log-linear": "Log-linear",
+    "based": "Based", "forgetting": "FoX", "mla": "MLA", "ttt": "TTT", "titans": "Titans", "rwkv6": "RWKV-6",
+    "mamba3": "Mamba-3", "h3": "H3", "hyena": "Hyena", "log-linear": "Log-linear",
 }  # fmt: skip
 """The architectures of the library and their short names."""
 
