@@ -28,10 +28,12 @@ def facts(title: str, rows: Mapping[str, str]) -> str:
 def bits(number: float | None, unknown: str = "unknown: no closed form") -> str:
     """Bits in words; None is unknown, and never zero.
 
-    >>> bits(120.0), bits(None)
-    ('120 bits', 'unknown: no closed form')
+    >>> bits(120.0), bits(1), bits(None)
+    ('120 bits', '1 bit', 'unknown: no closed form')
     """
-    return unknown if number is None else f"{number:,.4g} bits" if number < 1e4 else f"{number:,.0f} bits"
+    if number is None or number == 1:
+        return unknown if number is None else "1 bit"
+    return f"{number:,.4g} bits" if number < 1e4 else f"{number:,.0f} bits"
 
 
 def brief(value: Any) -> str:

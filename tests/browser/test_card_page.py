@@ -40,6 +40,7 @@ def test_it_opens_quietly_fits_and_runs_nothing_foreign(chromium, page_file, wid
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [page_file.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.wait_for_function("() => document.querySelector('#trial-table tbody tr')")
     page.locator("#status").select_option("failed")
     page.locator("#trial-table tbody tr:visible .identity").click()
     assert "window.hacked = 1" in page.locator("#trial-body").inner_text()

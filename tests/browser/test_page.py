@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import synthetic
+import synthetic_cards
 from axe_playwright_python.sync_playwright import Axe
 
+from separatrix.bounds import Part, StateSize, verdicts
 from separatrix.bounds.classes import table
 from separatrix.bounds.formats import of_precision
 from separatrix.bounds.in_words import sentence
+from separatrix.experiments.card import write_card
 from separatrix.experiments.store.folder import Store
 from separatrix.report import write_report
 from separatrix.report.html import planner
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.browser
 
 HOSTILE = "NotFinite: <script>window.hacked = 1</script> </script><img src=x onerror='window.hacked = 2'>"
 CHARTS = 7
-SLACK = 3
-"""How much slower than a quiet machine the one that tests may be."""
+NODES = 2500
+"""Elements that a page of ten thousand trials has before anything is unfolded, at most."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ def unfold(page, charts: int = CHARTS) -> None:
     for chart in page.locator("figure").all():
         chart.scroll_into_view_if_needed()
     page.wait_for_function(f"() => document.querySelectorAll('figure.drawn .live svg').length == {charts}")
+    for made in ("trial", "plan"):
+        page.wait_for_function(f"() => document.querySelector('#{made}-table tbody tr')")
     page.evaluate("scrollTo(0, 0)")
 
 
@@ -156,6 +160,23 @@ def test_positions_are_drawn_in_a_trial(visit):
     assert page.locator("dialog .strip rect").count() == 400
 
 
+def test_the_ideas_are_drawn_when_unfolded_and_the_keyboard_steps_through(chromium, index):
+    context = chromium.new_context(offline=True)
+    page, complaints = context.new_page(), []
+    page.on("console", lambda said: complaints.append(said.text))
+    page.goto(index.as_uri())
+    assert page.locator("#ideas svg").count() == 0
+    page.locator("#ideas > summary").click()
+    page.wait_for_function("() => document.querySelectorAll('#ideas [data-step]').length == 5")
+    part = page.locator("#ideas #cut-recurrent")
+    assert "16 different messages: 4 bits" in part.locator(".frame:visible").inner_text()
+    part.locator("input").press("ArrowRight")
+    assert "9 different messages: 4 bits" in part.locator(".frame:visible").inner_text()
+    assert part.locator(".frame:visible").count() == 1
+    assert complaints == []
+    context.close()
+
+
 def test_a_length_can_be_chosen(visit):
     page = visit().page
     figure = page.locator("#figure-index-lookup-positions")
@@ -251,11 +272,38 @@ def test_the_planner_shows_the_librarys_numbers_and_has_a_permalink(visit):
     assert again.locator("#plan-length").input_value() == "65536"
 
 
+def test_the_planner_turns_the_question_around_and_takes_models(visit, tmp_path):
+    page = visit().page
+    task = create("index-lookup", alphabet=64, length=4096)
+    page.locator("#plan-task").select_option(planner.title("index-lookup", {"alphabet": 64}))
+    page.locator("#plan-length").select_option("4096")
+    page.locator("#plan-state").select_option("4 KiB")
+    size = StateSize((Part(bits_each=1, constant=8 * 4096),), source="given")
+    assert verdicts(size, 4096, [task])[0].exact_at_most in page.locator("#plan-reach").inner_text()
+    page.locator("#plan-model").select_option("LSTM-(1, 64)")
+    assert "4,096 bits here, where an exact recurrent model needs 24,576" in page.locator("#plan-held").inner_text()
+    assert "ruled out (proved)" in page.locator("#plan-held").inner_text()
+    page.locator("#plan-model").select_option("TF-(1, 64)")
+    assert page.locator("#plan-held").inner_text().endswith(f"{4096 * 4096:,} bits here, where an exact "
+                                                            "recurrent model needs 24,576: not ruled out.")  # fmt: skip
+    page.locator("#plan-layers").select_option("2")
+    assert page.locator("#plan-table tbody th").all_inner_texts()[2:] == ["2-layer Transformer (width)"]
+    hostile = synthetic_cards.card({"name": "lstm", "width": 8}).replace(label="<img src=x onerror=window.hacked=4>")
+    write_card(hostile, tmp_path / "own.json")
+    page.locator("#plan-card").set_input_files(tmp_path / "own.json")
+    page.wait_for_function("() => document.getElementById('plan-held').textContent.includes('onerror')")
+    assert "constant state: 4,096 bits here" in page.locator("#plan-held").inner_text()
+    (tmp_path / "none.json").write_text("{}")
+    page.locator("#plan-card").set_input_files(tmp_path / "none.json")
+    page.wait_for_function("() => document.getElementById('plan-held').textContent.startsWith('That file is no card')")
+    assert page.evaluate("window.hacked") is None
+
+
 def number(shown: str) -> float:
     return float(shown.replace(",", ""))
 
 
-def test_ten_thousand_trials_take_six_megabytes_and_two_seconds(chromium, tmp_path):
+def test_ten_thousand_trials_take_six_megabytes_and_few_elements(chromium, tmp_path):
     store = Store(tmp_path / "many")
     lookup = {
         **synthetic.INDEX_LOOKUP,
@@ -270,10 +318,15 @@ def test_ten_thousand_trials_take_six_megabytes_and_two_seconds(chromium, tmp_pa
     assert page_file.stat().st_size <= 6e6
     context = chromium.new_context(offline=True)
     page = context.new_page()
-    begun = time.perf_counter()
-    page.goto(page_file.as_uri() + "#trials")
-    page.wait_for_function("() => document.querySelectorAll('#trial-table tbody tr').length >= 200")
-    assert time.perf_counter() - begun <= 2 * SLACK
+    page.goto(page_file.as_uri())
+    page.wait_for_function("() => document.querySelector('figure.drawn')")
+    count = "document.querySelectorAll('*').length"
+    assert page.evaluate(count) <= NODES
+    assert page.locator("#trial-table tbody tr").count() == 0
+    page.locator("#trials > summary").click()
+    page.wait_for_function("() => document.querySelector('#trial-table tbody tr')")
+    assert page.locator("#trial-table tbody tr").count() == 200
+    assert page.evaluate(count) <= NODES + 200 * 25
     page.locator("#find").fill("elman-(1, 128)")
     assert page.locator("#shown").inner_text() == "1000 of 10000 trials"
     page.locator("#trial-table .identity").first.click()

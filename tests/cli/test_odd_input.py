@@ -28,6 +28,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "convert": ("convert", "model.safetensors", "model.onnx"),
     "protocol": ("protocol", *LOOKUP),
     "compare": ("compare", "card.json"),
+    "leaderboard": ("leaderboard", "cards"),
     "list": ("list", "tasks"),
     "export": ("export", "runs", "out.csv"),
     "recall": ("recall", "runs"),

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,7 @@ TABLES = [
     ("sample", "index-lookup", "--length", "60", "--count", "2"),
     ("sample", *VECTORS),
     ("compare", "gated-deltanet", "transformer", "mamba"),
+    ("leaderboard", str(Path(__file__).parents[2] / "leaderboard")),
     ("limits", "lstm", "--width", "8"),
     ("map", "--length", "8"),
     ("map", "--against", "mamba"),
@@ -237,3 +239,10 @@ def test_the_package_runs_as_a_module():
 def test_bounds_ends_in_a_sentence(run, task, said):
     last = run("bounds", *task, "--precision", "16")[1].splitlines()[-1]
     assert last.startswith(said)
+
+
+def test_one_of_a_thing_is_said_so(run):
+    assert "1 bit a number" in run("bounds", "parity", "--length", "8", "--precision", "1")[1]
+    said = run("bounds", "bounded-dyck", "--length", "8", "--kinds", "1", "--depth", "1")[1]
+    assert "1 bits" not in said.replace(".1 bits", "") and "1 heads" not in said
+    assert "1 bit of state" in run("plan", "parity", "--length", "8")[1]

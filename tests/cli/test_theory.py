@@ -16,7 +16,7 @@ def test_bounds(run):
     assert code == 0
     assert rows["recurrent (state in bits)"]["lower bound"] == 2400
     assert rows["recurrent (numbers of 16 bits)"]["lower bound"] == 150
-    assert rows["1-layer Transformer (width, 1 heads)"]["best known"] == 16
+    assert rows["1-layer Transformer (width, 1 head)"]["best known"] == 16
     assert rows["2-layer Transformer (width)"]["lower bound"] is None
     assert all(row["arithmetic"] and row["formula"] for row in found)
     shown = run("bounds", "index-lookup", "--length", "400", "--precision", "16")[1]

@@ -17,6 +17,7 @@ from separatrix.bounds.known_upper import (
 from separatrix.bounds.published import STATUS, published
 from separatrix.bounds.sizes import smallest_state
 from separatrix.tasks import Problem
+from separatrix.words import plural
 
 NO_BOUND = "none known"
 """Where no theorem says anything."""
@@ -37,14 +38,21 @@ def table(task: Problem, models: Sequence[ArithmeticModel], heads: int = 1) -> l
     numbers = None if needed is None else smallest_state(needed, p)
     rows = [
         _row("recurrent (state in bits)", needed, upper, formula=STATE_FORMULA, **told),
-        _row(f"recurrent (numbers of {p} bits)", numbers, upper, p, formula=f"m p >= {STATE_FORMULA[14:]}", **told),
+        _row(
+            f"recurrent (numbers of {plural(p, 'bit')})",
+            numbers,
+            upper,
+            p,
+            formula=f"m p >= {STATE_FORMULA[14:]}",
+            **told,
+        ),
     ]
     for each in models:
         bits = each.needed(task)
         told = {"arithmetic": each.words, "assumptions": each.assumptions, "formula": each.formula}
         width = None if bits is None else each.smallest_width(bits, heads, task.length)
         told |= {"quantity": each.quantity, "bits needed": bits}
-        rows.append(_row(f"1-layer Transformer (width, {heads} heads)", width, one, **told))
+        rows.append(_row(f"1-layer Transformer (width, {plural(heads, 'head')})", width, one, **told))
     rows.append(
         _row("2-layer Transformer (width)", None, two, arithmetic=REAL, formula="no lower bound is known in any")
     )

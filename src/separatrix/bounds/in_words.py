@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from separatrix.words import plural
+
 
 def sentence(rows: Sequence[Mapping[str, Any]], precision: int) -> str:
     """Rows of `table` in words.
@@ -19,22 +21,25 @@ def sentence(rows: Sequence[Mapping[str, Any]], precision: int) -> str:
         if numbers["lower bound"] is not None and row["best known"] and row["best known"] < numbers["lower bound"]:
             return (
                 f"{who} of width {_n(row['best known'])} (constructed, in {row['best known arithmetic']}) can do what "
-                f"a recurrent model needs {_n(numbers['lower bound'])} numbers of {precision} bits for (proved, in any "
+                f"a recurrent model needs {_many(numbers['lower bound'], precision)} for (proved, in any "
                 "arithmetic)."
             )
     most = max(one, key=lambda row: row["lower bound"] or 0)
     if numbers["best known"] and (most["lower bound"] or 0) > numbers["best known"]:
         others = f"; least in other arithmetics {_n(least)}" if (least := _least(one)) < most["lower bound"] else ""
         return (
-            f"A recurrent model of {_n(state['best known'])} bits of state, {_many(numbers['best known'], precision)} "
+            f"A recurrent model of {plural(_whole(state['best known']), 'bit')} of state, "
+            f"{_many(numbers['best known'], precision)} "
             f"(constructed, in {state['best known arithmetic']}), can do what one layer of attention needs width "
             f"{_n(most['lower bound'])} for (proved, in {most['arithmetic']}{others}){_deeper(attention[-1], most)}."
         )
     if state["lower bound"] is None:
         return "No closed form is known for what a recurrent model needs here: `separatrix analyze` enumerates it."
-    enough = "" if state["best known"] is None else f", and {_n(state['best known'])} suffice"
+    known = state["best known"]
+    enough = "" if known is None else f", and {_n(known)} suffice{'s' if _whole(known) == 1 else ''}"
     return (
-        f"No separation follows at this size: a recurrent model needs {_n(state['lower bound'])} bits of state "
+        f"No separation follows at this size: a recurrent model needs "
+        f"{plural(_whole(state['lower bound']), 'bit')} of state "
         f"(proved, in any arithmetic){enough}; for one layer of attention no bound above width "
         f"{_n(most['lower bound'] or 1)} is proved (in {most['arithmetic']})."
     )
@@ -52,9 +57,13 @@ def _least(rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _many(count: int, precision: int) -> str:
-    return f"{_n(count)} number{'s' if count > 1 else ''} of {precision} bits"
+    return f"{plural(count, 'number')} of {plural(precision, 'bit')}"
 
 
 def _n(number: int | float) -> str:
     """A size, rounded up where it is not whole: a state has whole bits."""
-    return f"{-int(-number // 1):,}"
+    return f"{_whole(number):,}"
+
+
+def _whole(number: int | float) -> int:
+    return -int(-number // 1)

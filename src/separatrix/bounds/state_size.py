@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from separatrix.notebook import Shown
+from separatrix.words import plural
 
 Kind = Literal["constant", "windowed", "linear"]
 
@@ -94,7 +95,10 @@ class StateSize(Shown):
         counts: dict[int, int] = {}
         for part in self.parts:
             counts[part.bits_each] = counts.get(part.bits_each, 0) + part.numbers(length)
-        return " and ".join(f"{count:,} of {bits} bits" for bits, count in sorted(counts.items()) if count) or "none"
+        return (
+            " and ".join(f"{count:,} of {plural(bits, 'bit')}" for bits, count in sorted(counts.items()) if count)
+            or "none"
+        )
 
 
 def merged(parts: list[Part]) -> tuple[Part, ...]:

@@ -9,6 +9,7 @@ import typer
 
 from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table, readable
+from separatrix.words import plural
 
 if TYPE_CHECKING:
     from separatrix.bounds.state_size import StateSize
@@ -43,7 +44,10 @@ def audit(
         }  # fmt: skip
         print_json({"model": model, "state": state, "tasks": [asdict(verdict) for verdict in found]})
         return
-    print(f"{model}: {size.growth} state, at {length} tokens {size.bits(length):,} bits: {size.formats(length)}")
+    print(
+        f"{model}: {size.growth} state, at {plural(length, 'token')} {plural(size.bits(length), 'bit')}: "
+        f"{size.formats(length)}"
+    )
     print(f"how: {size.source}")
     rows = [
         [v.task, v.length, f"{readable(v.needed_bits)} / {readable(v.state_bits)}", v.ruling, v.exact_at_most,

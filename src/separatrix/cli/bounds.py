@@ -8,6 +8,7 @@ import typer
 
 from separatrix.cli import names
 from separatrix.cli.output import Json, print_json, print_table
+from separatrix.words import plural
 
 
 def bounds(
@@ -56,7 +57,7 @@ def bounds(
         })  # fmt: skip
         return
     shown = ["architecture class", "arithmetic", "lower bound", "best known", "bits needed"]
-    title = f"{task}, length {made.length}, {bits} bits a number (exact deterministic models)"
+    title = f"{task}, length {made.length}, {plural(bits, 'bit')} a number (exact deterministic models)"
     print_table(
         title,
         shown,
@@ -97,4 +98,5 @@ def right_on(share: float, bits: int | None) -> str:
         return f"{who} of the task's own inputs: no ceiling on the accuracy is proved for this task."
     if bits == 0:
         return f"{who} of the task's own inputs: nothing is proved, its ceiling allows that without any state."
-    return f"{who} of the task's own inputs: a recurrent state of at least {bits:,} bits (proved, in any arithmetic)."
+    least = plural(bits, "bit")
+    return f"{who} of the task's own inputs: a recurrent state of at least {least} (proved, in any arithmetic)."

@@ -25,7 +25,7 @@ Force = Annotated[
     list[str] | None,
     typer.Option("--force", help="run these again from the start: identities, PATH=VALUE, `failed` or `all`"),
 ]
-Track = Annotated[str | None, typer.Option("--track", help="tell tensorboard or wandb of each trial that ends")]
+Track = Annotated[str | None, typer.Option("--track", help="show curves live in tensorboard or wandb")]
 
 
 def opened(

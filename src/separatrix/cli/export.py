@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from separatrix.cli.output import Json, print_json
+from separatrix.words import plural
 
 
 def export(
@@ -22,4 +23,4 @@ def export(
     from separatrix.experiments.store.table import export as write
 
     trials = write(folder, file)
-    print_json({"written": str(file), "trials": trials}) if json else print(f"{trials} trials in {file}")
+    print_json({"written": str(file), "trials": trials}) if json else print(f"{plural(trials, 'trial')} in {file}")

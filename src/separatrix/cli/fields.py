@@ -168,7 +168,8 @@ def default(field: FieldInfo) -> str:
 
 
 def _is_a_configuration(name: str) -> bool:
-    return name.endswith((".json", ".safetensors")) or ("/" in name and ".py" not in name)
+    path = "/" in name.replace("//", "") and ".py" not in name  # mixers side by side are joined by two strokes
+    return name.endswith((".json", ".safetensors")) or path
 
 
 def _item(option: str, about: str) -> Any:

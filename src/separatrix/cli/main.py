@@ -30,6 +30,7 @@ from separatrix.cli import (
     figure,
     finetune,
     frontier,
+    leaderboard,
     limits,
     plan,
     protocol,
@@ -107,6 +108,7 @@ command("finetune", finetune.finetune, CONSTRUCTED, "construction", "training", 
 command("reproduce", reproduce.reproduce, MEASURED, trust=True)
 command("card", card.card, MEASURED, "model", trust=True)
 command("compare", compare.compare, MEASURED, trust=True)
+command("leaderboard", leaderboard.leaderboard, MEASURED)
 command("frontier", frontier.frontier, MEASURED, "task", "training", trust=True)
 command("train", train.train, MEASURED, "task", "model", "training", "trial", trust=True)
 command("sweep", sweep.sweep, MEASURED, trust=True)

@@ -14,13 +14,14 @@ from rich.table import Column
 
 from separatrix.cli.output import print_json
 from separatrix.experiments.engines.base import Engine, create
+from separatrix.experiments.engines.trackers import Live
 from separatrix.experiments.engines.trackers import create as create_tracker
-from separatrix.experiments.engines.trackers import tell
 from separatrix.experiments.search.sweep import trial_labels
 from separatrix.experiments.store.folder import Store
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.report import write_report
+from separatrix.words import plural
 
 
 def run_with_progress(
@@ -35,20 +36,25 @@ def run_with_progress(
 
     engine: None for this machine's processors, all of them
     until:  pause the trials at this step, see `Engine.run`
-    track:  what is told of each trial that ends now, see `track.create`
+    track:  what is told of the validations of each trial that runs now, and of its end, see `trackers.create`
     """
-    tracker = create_tracker(track, store) if track else None
-    known = {trial.identity() for trial in trials if tracker and store.result(trial.identity()) is not None}
+    live = Live(create_tracker(track, store), store) if track else None
+    known = {trial.identity() for trial in trials if live and store.result(trial.identity()) is not None}
     bars = Bars(store, trials, until, quiet)
 
     def finished(trial: TrialConfig, result: Result) -> None:
         bars.finished(trial, result)
-        if tracker and result.status != "paused" and result.identity not in known:
-            tell(tracker, store, trial, result)
+        if live and result.status != "paused" and result.identity not in known:
+            live.ended(trial, result)
+
+    def tick(running: list[TrialConfig]) -> None:
+        bars.tick(running)
+        if live:
+            live.look(running)
 
     begun = time.perf_counter()
     try:
-        return (engine or create()).run(store, trials, finished, bars.tick, until)
+        return (engine or create()).run(store, trials, finished, tick, until)
     except KeyboardInterrupt:
         bars.stop()
         print(
@@ -116,12 +122,13 @@ def report_outcome(store: Store, results: Sequence[Result], as_json: bool, given
         print_json({"output": store.url, "report": page, **counts})
     else:
         early = f" ({given_up} more were given up early, see {store.url}/halving.json)" if given_up else ""
-        done = f"{len(results) - len(failed)} of {len(results)}" if failed else len(results)
+        done = f"{len(results) - len(failed)} of {len(results)} trials" if failed else plural(len(results), "trial")
         if seen := [result.overlap for result in results if result.overlap]:
             print(
-                f"{len(seen)} trials have few contexts: up to {max(seen):.0%} of those tested had occurred in training"
+                f"{plural(len(seen), 'trial')} of few contexts: up to {max(seen):.0%} of those tested had occurred "
+                "in training"
             )
-        print(f"{done} trials in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
+        print(f"{done} in {store.url}{early}. The page: {page or 'not written, every trial failed'}")
     for result in failed:
         print(f"separatrix: trial {result.identity} failed: {result.error}", file=sys.stderr)
     if failed:
@@ -135,6 +142,6 @@ def summary(trial: TrialConfig, result: Result, label: str | None = None) -> str
     if result.test is None:
         return f"failed   {label}: {result.error}"
     return (
-        f"{result.test.accuracy:7.2%}  {label}: {result.ending or result.status} after {result.steps} steps, "
+        f"{result.test.accuracy:7.2%}  {label}: {result.ending or result.status} after {plural(result.steps, 'step')}, "
         f"{result.seconds:.0f} s"
     )

@@ -8,6 +8,7 @@ import typer
 
 from separatrix.cli.output import Json, bits_needed, print_json, print_table
 from separatrix.errors import InputError
+from separatrix.words import plural
 
 
 def protocol(
@@ -73,8 +74,11 @@ def protocol(
     print(f"accuracy {accuracy:.2%}; largest difference from the model's own logits {run.difference:.2g}")
     if run.exact is not None:
         print(f"equal to the model's own in this arithmetic, bit for bit: {'yes' if run.exact else 'no'}")
-    asked = f", {batch.queries.shape[1]} queries at {run.bits // batch.queries.shape[1]} each" if attention else ""
-    print(f"{run.bits} bits a context{asked}; an exact model's messages need {bits_needed(needed)} ({words}; proved)")
+    asked = f", {batch.queries.shape[1]} at a time, {run.bits // batch.queries.shape[1]} a query" if attention else ""
+    print(
+        f"{plural(run.bits, 'bit')} a context{asked}; an exact model's messages need {bits_needed(needed)} "
+        f"({words}; proved)"
+    )
 
 
 def _require(condition: bool, message: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from separatrix.cli.output import print_json, print_table
+from separatrix.words import plural
 
 if TYPE_CHECKING:
     from separatrix.experiments.measure.shown_once import Place, RecallPoint, ShownOnce
@@ -84,7 +85,7 @@ def doubled(text: str) -> list[int]:
 
 
 def _said(name: str, point: RecallPoint) -> None:
-    typer.echo(f"{name}: {point.kind} of {point.length} tokens, {point.recalled_bits:,.1f} bits", err=True)
+    typer.echo(f"{name}: {point.kind} of {plural(point.length, 'token')}, {point.recalled_bits:,.1f} bits", err=True)
 
 
 def _print(found: Sequence[ShownOnce]) -> None:

@@ -10,6 +10,7 @@ import typer
 from separatrix.cli import engines
 from separatrix.cli import tuning as tunes
 from separatrix.cli.output import Json, print_json, print_table
+from separatrix.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ def _describe(url: str, trials: Sequence[TrialConfig], plan: Sweep, as_json: boo
     if as_json:
         print_json(said)
         return
-    print_table(f"{len(trials)} trials", list(listing[0]), [list(row.values()) for row in listing])
+    print_table(plural(len(trials), "trial"), list(listing[0]), [list(row.values()) for row in listing])
     rows = [[model, part.trials, part.amount] for model, part in parts.items()]
     if rows:
         print_table("what is left to run, by model and width", ["model", "trials", "at most"], rows)

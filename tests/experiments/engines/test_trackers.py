@@ -16,7 +16,7 @@ from separatrix.experiments.store.folder import Store
 def test_tensorboard_shows_the_stored_curves(tiny, tmp_path):
     store = Store(tmp_path)
     result = run_trial(store, tiny())
-    track.tell(track.create("tensorboard", store), store, tiny(), result)
+    track.Live(track.create("tensorboard", store), store).ended(tiny(), result)
     (folder,) = (tmp_path / "tensorboard").iterdir()
     assert folder.name == f"lstm-(1, 8) index-lookup N=6 seed 0 {result.identity}"
     events = EventAccumulator(str(folder)).Reload()
@@ -52,10 +52,10 @@ def runs(monkeypatch) -> list[Run]:
 
 def test_weights_and_biases_is_told_of_curves_results_and_failures(tiny, tmp_path, runs):
     store = Store(tmp_path)
-    tracker = track.create("wandb", store)
+    live = track.Live(track.create("wandb", store), store)
     fails = tiny(learning_rate=1.0, weight_decay=1e30)
     for trial in (tiny(), fails):
-        track.tell(tracker, store, trial, run_trial(store, trial))
+        live.ended(trial, run_trial(store, trial))
     fine, failed = runs
     assert fine.settings["project"] == "separatrix"
     assert fine.settings["id"] == tiny().identity()
@@ -65,6 +65,30 @@ def test_weights_and_biases_is_told_of_curves_results_and_failures(tiny, tmp_pat
     assert fine.summary["test"]["accuracy"] == store.result(tiny().identity()).test.accuracy
     assert (fine.exit_code, failed.exit_code) == (0, 1)
     assert "not finite" in failed.summary["error"]
+
+
+def test_curves_are_told_while_a_trial_trains_and_no_row_twice(tiny, tmp_path, runs):
+    store = Store(tmp_path)
+    live = track.Live(track.create("wandb", store), store)
+    seen = []
+
+    def look() -> None:
+        live.look([tiny()])
+        seen.append([step for step, _ in runs[0].rows])
+
+    result = run_trial(store, tiny(), watch=look)
+    assert seen[0] == [10] and seen[1] == [10, 20]
+    live.ended(tiny(), result)
+    assert [step for step, _ in runs[0].rows] == [10, 20, 30, 40, 50, 60]
+    assert set(runs[0].rows[0][1]) == {"train_loss_bits", "accuracy", "loss_bits", "learning_rate"}
+    assert len(runs) == 1 and runs[0].exit_code == 0
+
+
+def test_who_looks_seldom_misses_no_recent_row(tiny, tmp_path, runs):
+    store, looks = Store(tmp_path), []
+    live = track.Live(track.create("wandb", store), store)
+    run_trial(store, tiny(), watch=lambda: looks.append(1) or (live.look([tiny()]) if len(looks) == 4 else None))
+    assert [step for step, _ in runs[0].rows] == [10, 20, 30, 40]
 
 
 @pytest.mark.parametrize(("name", "package"), [("tensorboard", "torch.utils.tensorboard"), ("wandb", "wandb")])

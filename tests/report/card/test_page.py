@@ -67,10 +67,10 @@ def test_what_was_not_run_is_said(partial):
     total = sum(len(question.trials) for question in card.questions)
     said = words(partial)
     assert f"LSTM-(1, 8): {total - 9} of {total} trials not run:" in said
-    assert unpacked(partial, "page").count("not run") >= total - 9
+    assert unpacked(partial, "trials").count("not run") >= total - 9
     for question in card.questions:
         for trial in question.trials:
-            assert trial.identity in unpacked(partial, "page") and trial.identity in unpacked(partial, "details")
+            assert trial.identity in unpacked(partial, "trials") and trial.identity in unpacked(partial, "details")
 
 
 def test_references_stand_beside_and_alone_they_do_not_have_to(partial):

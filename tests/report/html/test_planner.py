@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from separatrix.bounds import longest_recurrent
 from separatrix.bounds.classes import table
 from separatrix.bounds.formats import of_precision
 from separatrix.bounds.in_words import sentence
+from separatrix.experiments.card import references
 from separatrix.experiments.search.frontier import Frontier, FrontierPlan, Point
-from separatrix.report.html.planner import PRECISIONS, TASKS, found_at, planner, title
+from separatrix.report.html.planner import PRECISIONS, STATES, TASKS, found_at, plan_data, planner, title
 from separatrix.tasks import create
 
 WHO = ("architecture class", "arithmetic", "lower bound", "status", "best known", "source")
@@ -44,3 +46,19 @@ def test_what_this_pages_searches_found_stands_beside_it(frontier):
     assert found["width"] == 4 and found["state, bits"] == 128
     assert shown["lengths"]["8"]["found"] == []
     assert found_at(frontier, create("index-lookup", length=12, alphabet=3)) == []
+
+
+@pytest.mark.parametrize(("name", "fields"), TASKS)
+def test_the_question_turned_around_has_the_library_s_answer(name, fields):
+    shown = next(each for each in planner([]) if each["title"] == title(name, fields))
+    task = create(name, **fields, length=int(next(iter(shown["lengths"]))))
+    for bits, said in zip(STATES.values(), shown["reach"], strict=True):
+        longest = longest_recurrent(task, bits).length
+        assert said.startswith("every length") if longest is None else f"{longest:,}" in said
+
+
+def test_the_models_are_the_reference_cards_with_their_measured_states():
+    models = plan_data([])["models"]
+    assert len(models) == len(references()) == len({each["label"] for each in models})
+    for shown, card in zip(models, references(), strict=True):
+        assert (shown["state"]["bits"], shown["state"]["growth"]) == (card.state.bits, card.state.growth)

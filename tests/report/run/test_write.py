@@ -157,7 +157,8 @@ def test_proved_stands_beside_measured_and_is_labelled(page):
 def test_ids_are_distinct_and_every_trial_can_be_opened(page):
     assert len(page.ids) == len(set(page.ids))
     shown = json.loads(page.unpacked("page"))
-    opened = [dict(zip(shown["columns"], trial, strict=False))["Identity"] for trial in shown["trials"]]
+    trials = json.loads(page.unpacked("trials"))
+    opened = [dict(zip(shown["columns"], trial, strict=False))["Identity"] for trial in trials]
     assert len(set(opened)) == 24
     assert set(opened) == set(json.loads(page.unpacked("details")))
     assert all(address[1:] in page.ids for _, address in page.addresses if address.startswith("#"))

@@ -37,6 +37,10 @@ CHECKPOINT_SECONDS = "SEPARATRIX_CHECKPOINT_SECONDS"
 A checkpoint is flushed to the disk, which can take as long as many steps."""
 
 
+RECENT = 20
+"""Validations that the last words of a running trial repeat, for who looks in only now and then."""
+
+
 class TrialError(Exception):
     """A trial's own code raised, or gave numbers that are not finite. Its message is one line."""
 
@@ -150,6 +154,7 @@ def _progress(trainer: Trainer, measured: Measurement) -> bytes:
         "accuracy": measured.accuracy,
         "loss_bits": measured.loss_bits,
         "time": time.time(),
+        "recent": trainer.progress.history[-RECENT:],
     }
     return json.dumps(state).encode()
 

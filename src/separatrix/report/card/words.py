@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from separatrix.experiments.card.card import SOLVED, Card, Question
 from separatrix.report.card.rows import MARK, Entrant, Field
-from separatrix.report.html.labels import count, listed, percent, plural, short_name
+from separatrix.report.html.labels import count, listed, percent, short_name
+from separatrix.words import plural
 
 CRITERION = (
     f"“Does”: a median over seeds of at least {SOLVED:.0%} right on sampled tests. What is not done was not found by "

@@ -78,3 +78,13 @@ def hues(figures: Iterable[Sequence[str]]) -> dict[str, int]:
         beside = {chosen[other] for models in groups if model in models for other in models if other in chosen}
         chosen[model] = next(hue for hue in chain(range(len(chosen) % HUES, HUES), count()) if hue not in beside)
     return chosen
+
+
+def ink(mode: Mode) -> dict[str, str]:
+    """Colours of words and rules in a mode: text, soft, rule, page."""
+    return dict(_INK[mode])
+
+
+def hue(mode: Mode, number: int) -> str:
+    """A colour of the palette in a mode."""
+    return _PALETTE[mode][number % HUES]

@@ -29,7 +29,8 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     sent = [row["x"] for row in rows]
     low, high = min([whole / 4, *(row["y"] for row in rows)]) / ROOM, 2.5 * whole
     left, right = min([whole / 4, *sent]) / ROOM, ROOM * max([2 * whole, *sent])
-    x = alt.X("x:Q", title="bits sent", axis=alt.Axis(grid=False, format=",", tickCount=8),
+    x = alt.X("x:Q", title="bits sent",
+              axis=alt.Axis(grid=False, format=",", tickCount=8, labelSeparation=6, labelBound=True),
               scale=alt.Scale(type="log", base=2, domain=[left, right], nice=False))  # fmt: skip
     y_scale = alt.Scale(type="log", base=2, domain=[low, high], nice=False, clamp=True)
     y = alt.Y("y:Q", title="bits recalled", scale=y_scale,
@@ -50,10 +51,10 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
         x=x, y=alt.Y("y:Q", title="bits recalled", scale=y_scale), y2="top:Q"
     )
     line = wall.mark_line(strokeWidth=2.5, color=alt.expr("strong"), clip=True).encode(x=x, y=y)
-    said = alt.Chart(alt.Data(values=[{"x": left, "y": high, "text": "proved: no code gets here"}]))
-    words = said.mark_text(align="left", baseline="top", dx=8, dy=8, fontSize=13, color=alt.expr("strong")).encode(
-        x=x, y=y, text="text:N"
-    )
+    said = alt.Chart(alt.Data(values=[{"x": left, "y": high, "text": "proved:\nno code\ngets here"}]))
+    words = said.mark_text(
+        align="left", baseline="top", dx=8, dy=8, fontSize=13, lineBreak="\n", color=alt.expr("strong")
+    ).encode(x=x, y=y, text="text:N")
     top = alt.Chart(alt.Data(values=[{"y": whole, "x": right, "text": "all there is to recall"}]))
     ceiling = top.mark_rule(strokeDash=[8, 4], color=alt.expr("strong")).encode(y=y)
     named = top.mark_text(align="right", baseline="bottom", dx=-4, dy=-4, fontSize=12, color=alt.expr("ink")).encode(
@@ -65,7 +66,9 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     joined = observed.transform_filter("datum.leads").mark_line(strokeWidth=2.6, clip=True)
     built = base.transform_filter("datum.kind == 'certified'").encode(x=x, y=y, tooltip=tooltip)
     diamond = built.mark_point(shape="diamond", size=190, filled=True, opacity=1, color=alt.expr("strong"))
-    label = built.mark_text(align="left", dx=12, dy=14, fontSize=12, color=alt.expr("strong")).encode(text="model:N")
+    label = built.mark_text(  # above the dashed line, where no curve runs; in two lines it also fits a phone
+        align="left", baseline="bottom", dx=14, dy=-22, fontSize=12, lineBreak=", ", color=alt.expr("strong")
+    ).encode(text="model:N")
     layers = [beyond, line, words, ceiling, named, dots, joined, diamond, label]
     return alt.LayerChart(layer=layers, height=420)
 

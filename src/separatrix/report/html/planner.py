@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from separatrix.bounds import Part, StateSize, verdicts
 from separatrix.bounds.classes import table
 from separatrix.bounds.formats import of_precision
 from separatrix.bounds.in_words import sentence
 from separatrix.errors import InputError
+from separatrix.experiments.card import references
 from separatrix.experiments.search.frontier import Frontier
-from separatrix.report.html.labels import short_name
-from separatrix.tasks import Problem, create
+from separatrix.report.html.labels import model_label, short_name
+from separatrix.tasks import Problem, Task, create
 from separatrix.trust import names_code
 
 LENGTHS = (8, 16, 32, 64, 100, 128, 256, 400, 512, 1024, 4096, 16384, 65536, 2**20)
@@ -33,9 +35,27 @@ TASKS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 """What can be planned for on a page; `separatrix plan` plans for any task."""
 
+STATES = {"1 kB": 8_000, "4 KiB": 8 * 2**12, "64 KiB": 8 * 2**16, "1 MB": 8_000_000, "16 MiB": 8 * 2**24,
+          "1 GB": 8_000_000_000}  # fmt: skip
+"""States that are asked about on a page, with their bits."""
+
+
+def plan_data(frontiers: Sequence[Frontier]) -> dict[str, Any]:
+    """What the planner of a page shows: the tasks, and the built-in models with the bits of their measured states."""
+    return {"tasks": planner(frontiers), "states": list(STATES), "models": _models()}
+
+
+@cache
+def _models() -> list[dict[str, Any]]:
+    """Each reference card's model and its state, in the words of a card: the page takes a card of one's own as well."""
+    return [{"label": model_label(card.model), "state": card.state.model_dump(mode="json")} for card in references()]
+
 
 def planner(frontiers: Sequence[Frontier]) -> list[dict[str, Any]]:
-    """For each task its name, and by length: rows by precision, and what the page's own searches found there."""
+    """For each task its name, and by length: rows by precision, and what the page's own searches found there.
+
+    reach: up to which length each of `STATES` is not ruled out
+    """
     searched = [each for each in frontiers if not names_code(each.plan.task["name"])]
     own = [(each.plan.task["name"], {k: v for k, v in each.plan.task.items() if k != "name"}) for each in searched]
     wanted = list({_key(*one): one for one in [*own, *TASKS]}.values())
@@ -62,7 +82,16 @@ def _task(name: str, fields: dict[str, Any], frontiers: Sequence[Frontier]) -> d
             continue
         found = [row for each in frontiers for row in found_at(each, task)]
         lengths[str(length)] = {"sizes": {str(p): _sizes(task, p) for p in PRECISIONS}, "found": found}
-    return {"title": title(name, fields), "lengths": lengths}
+    return {"title": title(name, fields), "lengths": lengths, "reach": _reach(name, fields, lengths)}
+
+
+def _reach(name: str, fields: dict[str, Any], lengths: dict[str, Any]) -> list[str | None]:
+    """The answer of `separatrix plan --state` for each state of the page."""
+    task = create(name, **{**fields, "length": int(next(iter(lengths)))}) if lengths else None
+    if not isinstance(task, Task):
+        return []
+    sizes = (StateSize((Part(bits_each=1, constant=bits),), source="given") for bits in STATES.values())
+    return [verdicts(size, task.length, [task])[0].exact_at_most for size in sizes]
 
 
 @cache

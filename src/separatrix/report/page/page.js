@@ -1,7 +1,11 @@
 "use strict";
 
-// what the page carries, compressed: figures and trials at once, a trial's details and the CSV when asked for
-const bytes = (name) => Uint8Array.from(atob(document.getElementById(`data-${name}`).textContent), (letter) => letter.charCodeAt(0));
+// what the page carries, compressed: figures at once; trials, details, the CSV, plans and ideas when asked for
+function bytes(name) {
+  const letters = atob(document.getElementById(`data-${name}`).textContent), made = new Uint8Array(letters.length);
+  for (let at = 0; at < letters.length; at += 1) made[at] = letters.charCodeAt(at);
+  return made;
+}
 const unpack = (name) => new Response(new Blob([bytes(name)]).stream().pipeThrough(new DecompressionStream("gzip")));
 const data = await unpack("page").json();
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -74,14 +78,16 @@ for (const link of document.querySelectorAll(".files a[download$='.svg']")) {
   link.href = link.closest("figure").querySelector(".still").src;
 }
 
-// trials: sorted and filtered as data; rows are made as far down as one has scrolled
+// trials: sorted and filtered as data; rows are made when the section is unfolded, as far down as one has scrolled
 const AT_A_TIME = 200;
 
-function list(table) {
+async function list(table) {
+  const folded = table.closest("details"), trials = await unpack("trials").json();
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells], region = table.closest(".scroll");
   const find = document.getElementById("find"), task = document.getElementById("task"), status = document.getElementById("status");
   const order = new Intl.Collator(undefined, { numeric: true });
-  const all = data.trials.map((cells) => ({ cells, text: cells.join(" ").toLowerCase() }));
+  const all = trials.map((cells) => ({ cells }));
+  const text = (trial) => trial.text ??= trial.cells.join(" ").toLowerCase();
   const names = Object.fromEntries(data.columns.map((name, index) => [name, index]));
   let shown = all;
 
@@ -108,14 +114,16 @@ function list(table) {
   const more = () => body.append(...shown.slice(body.rows.length, body.rows.length + AT_A_TIME).map(row));
   function show() {
     const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    shown = all.filter(({ cells, text }) => words.every((word) => text.includes(word)) && (!task.value || cells[names.Task] === task.value) && (!status.value || cells[names.Status] === status.value));
+    shown = all.filter((trial) => words.every((word) => text(trial).includes(word))).filter(({ cells }) => (!task.value || cells[names.Task] === task.value) && (!status.value || cells[names.Status] === status.value));
     body.replaceChildren();
     more();
     region.scrollTop = 0;
     document.getElementById("shown").textContent = shown.length === all.length ? `${all.length} trials` : `${shown.length} of ${all.length} trials`;
   }
   region.addEventListener("scroll", () => { if (region.scrollTop + 2 * region.clientHeight > region.scrollHeight) more(); }, { passive: true });
-  addEventListener("beforeprint", () => { while (body.rows.length < Math.min(shown.length, 2000)) more(); });
+  const unfolded = () => { if (folded.open && !body.rows.length) show(); };
+  folded.addEventListener("toggle", unfolded);
+  addEventListener("beforeprint", () => { folded.open = true; unfolded(); while (body.rows.length < Math.min(shown.length, 2000)) more(); });
   heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
     const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
     const numeric = head.classList.contains("number");
@@ -126,7 +134,7 @@ function list(table) {
   }));
   for (const field of [find, task, status]) field.addEventListener("input", show);
   find.form.addEventListener("submit", (event) => event.preventDefault());
-  show();
+  unfolded();
   document.getElementById("csv").addEventListener("click", async (event) => {
     event.preventDefault();
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(await unpack("csv").blob()), download: "results.csv" });
@@ -135,44 +143,83 @@ function list(table) {
   });
 }
 
-// the planner: numbers of the library, computed before; #plan=<task>,<length>,<bits> in the address chooses
+// the planner: numbers of the library, computed before; #plan=<task>|<length>|<bits>|<layers>|<state>|<model> chooses
 async function planner(section) {
-  const tasks = await unpack("plan").json();
-  const [task, length, precision, sentence, found, link] = ["task", "length", "precision", "sentence", "found", "link"].map((name) => document.getElementById(`plan-${name}`));
+  const { tasks, models } = await unpack("plan").json();
+  const names = ["task", "length", "precision", "layers", "state", "model", "card", "sentence", "reach", "held", "found", "link"];
+  const part = Object.fromEntries(names.map((name) => [name, document.getElementById(`plan-${name}`)]));
+  const { task, length, precision, layers, state, model } = part;
   const body = document.getElementById("plan-table").tBodies[0];
   const number = (value) => value === null ? null : Number.isInteger(value) ? value.toLocaleString("en") : String(value);
+  const option = (text, value) => Object.assign(element("option", text), { value });
 
   function lengths(wanted) {
     const all = Object.keys(tasks[task.selectedIndex].lengths);
-    length.replaceChildren(...all.map((each) => Object.assign(element("option", Number(each).toLocaleString("en")), { value: each })));
+    length.replaceChildren(...all.map((each) => option(Number(each).toLocaleString("en"), each)));
     length.value = all.includes(wanted) ? wanted : all.includes("400") ? "400" : all[0];
   }
+  const known = () => model.append(...models.slice(model.options.length - 1).map(({ label }) => option(label, label)));
+  // bits of state at a length, as a card measured them: constant, or a line; what is neither is not guessed
+  function bits({ growth, lengths: at, bits: measured, bits_per_token: slope }, wanted) {
+    const seen = at.indexOf(wanted), last = at.length - 1;
+    if (seen >= 0) return measured[seen];
+    if (growth === "constant") return measured[last];
+    return growth === "linear" ? measured[last] + slope * (wanted - at[last]) : null;
+  }
+  function verdict(chosen, needed) {
+    const holds = bits(chosen.state, Number(length.value));
+    if (holds === null) return `${chosen.label}: its state was not measured at this length.`;
+    const ruling = needed === null ? "no bound known" : needed > holds ? "ruled out (proved)" : "not ruled out";
+    const asks = needed === null ? "" : `, where an exact recurrent model needs ${number(needed)}`;
+    return `${chosen.label}, ${chosen.state.growth} state: ${number(holds)} bits here${asks}: ${ruling}.`;
+  }
   function show() {
-    const at = tasks[task.selectedIndex].lengths[length.value], { rows, sentence: said } = at.sizes[precision.value];
-    body.replaceChildren(...rows.map(([who, arithmetic, lower, status, best, source]) => {
+    const chosen = tasks[task.selectedIndex], at = chosen.lengths[length.value], { rows, sentence: said } = at.sizes[precision.value];
+    const kept = rows.filter(([who]) => !layers.value || !who.includes("Transformer") || who.startsWith(layers.value));
+    body.replaceChildren(...kept.map(([who, arithmetic, lower, status, best, source]) => {
       const row = element("tr"), head = element("th", who);
       head.scope = "row";
       row.append(head, element("td", number(lower) ?? status, "number"), element("td", arithmetic), Object.assign(element("td", number(best) ?? "–", "number"), { title: source }));
       [...row.cells].forEach((cell, index) => { cell.dataset.title = ["Class", "Must have", "Arithmetic", "Suffices"][index]; });
       return row;
     }));
-    sentence.textContent = said;
+    part.sentence.textContent = said;
+    const reach = chosen.reach[state.selectedIndex];
+    part.reach.textContent = reach ? `How long a context may a recurrent state of ${state.value} serve exactly, in any arithmetic? Tokens: ${reach}.` : "";
+    const held = models.find(({ label }) => label === model.value);
+    part.held.textContent = held ? verdict(held, rows[0][2]) : "";
     const seen = at.found.map((each) => `${each.model}: ${typeof each.width === "number" ? `width ${each.width}, ${each.seeds} seeds` : each.width}`);
-    found.replaceChildren(...(seen.length ? [element("p", `Found by training on this page (observed): ${seen.join("; ")}.`, "measured")] : []));
-    link.href = `#plan=${encodeURIComponent([task.value, length.value, precision.value].join("|"))}`;
+    part.found.replaceChildren(...(seen.length ? [element("p", `Found by training on this page (observed): ${seen.join("; ")}.`, "measured")] : []));
+    part.link.href = `#plan=${encodeURIComponent([task, length, precision, layers, state, model].map((each) => each.value).join("|"))}`;
   }
   function follow() {
-    const [chosen, at, bits] = decodeURIComponent(location.hash.slice(6)).split("|");
-    if (!location.hash.startsWith("#plan=") || !tasks.some((each) => each.title === chosen)) return;
+    if (!location.hash.startsWith("#plan=")) return;
+    const [chosen, at, ...others] = decodeURIComponent(location.hash.slice(6)).split("|");
+    if (!tasks.some((each) => each.title === chosen)) return;
     task.value = chosen;
-    if (["8", "16", "32"].includes(bits)) precision.value = bits;
+    [precision, layers, state, model].forEach((field, index) => {
+      if ([...field.options].some((each) => each.value === others[index])) field.value = others[index];
+    });
     lengths(at);
     show();
     section.scrollIntoView();
   }
-  section.hidden = false;
+  async function card() { // read here, sent nowhere
+    try {
+      const { label, state: measured } = JSON.parse(await part.card.files[0].text());
+      if (![measured.lengths, measured.bits].every((list) => list.every(Number.isFinite))) throw new TypeError("no card");
+      models.push({ label: String(label), state: measured });
+      known();
+      model.value = models.at(-1).label;
+      show();
+    } catch {
+      part.held.textContent = "That file is no card: expected the JSON that `separatrix card` writes.";
+    }
+  }
+  known();
   task.addEventListener("input", () => { lengths(length.value); show(); });
-  for (const field of [length, precision]) field.addEventListener("input", show);
+  for (const field of [length, precision, layers, state, model]) field.addEventListener("input", show);
+  part.card.addEventListener("change", card);
   section.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", follow);
   lengths("400");
@@ -255,8 +302,32 @@ document.addEventListener("click", (event) => {
   if (identity) { event.preventDefault(); history.replaceState(null, "", `#trial-${identity}`); open(identity); }
 });
 addEventListener("hashchange", follow);
+// what is far down waits until it is near, asked for, or nothing else is to be done
+function later(part, run) {
+  let begun;
+  const begin = () => { begun ??= run(); };
+  new IntersectionObserver((seen, observer) => { if (seen.some((each) => each.isIntersecting)) { observer.disconnect(); begin(); } }, { rootMargin: "300px" }).observe(part);
+  part.addEventListener("toggle", begin);
+  if (location.hash.startsWith(`#${part.id}`)) begin();
+  (window.requestIdleCallback ?? ((idle) => setTimeout(idle, 1000)))(begin);
+}
+// the ideas, drawn: unpacked when they are asked for, with a slider each
+async function drawn(place) {
+  const made = document.createElement("div");
+  made.innerHTML = await unpack("ideas").text(); // the library's own drawings, nothing of a store
+  for (const part of made.querySelectorAll("[data-step]")) {
+    const frames = [...part.querySelectorAll(".frame")], still = frames.findIndex((frame) => !frame.hidden);
+    const label = element("label", `${part.dataset.step} `), range = Object.assign(element("input"), { type: "range", min: 1, max: frames.length, value: still + 1 });
+    label.append(range);
+    range.addEventListener("input", () => frames.forEach((frame, index) => { frame.hidden = index + 1 !== Number(range.value); }));
+    part.append(label);
+  }
+  place.append(made);
+}
+const ideas = document.getElementById("ideas");
+ideas.addEventListener("toggle", () => { if (!ideas.querySelector("[data-step]")) drawn(ideas); }, { once: true });
 const table = document.getElementById("trial-table"); // a page of theorems alone has none
-if (table) list(table);
+if (table) later(document.getElementById("trials"), () => list(table));
 const plan = document.getElementById("plan");
-if (plan) await planner(plan);
+if (plan) { plan.hidden = false; later(plan, () => planner(plan)); }
 follow();

@@ -8,8 +8,9 @@ from statistics import median
 from separatrix.report.figures.panel_data import PanelTrial, PanelTrials
 from separatrix.report.figures.scaling import PROVED, scaling
 from separatrix.report.figures.series import Row
-from separatrix.report.html.labels import count, percent, plural
+from separatrix.report.html.labels import count, percent
 from separatrix.report.html.section import Column, Figure, Table
+from separatrix.words import plural
 
 WHOLE = "all of the context"
 CEILING = "ceiling of any code"

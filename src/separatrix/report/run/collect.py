@@ -19,7 +19,8 @@ from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.result import Result
 from separatrix.experiments.trial.seeds import is_tuning
 from separatrix.report.figures.panel_data import Collection, PanelTrial, PanelTrials, runs_code
-from separatrix.report.html.labels import distinct_labels, plural, short_name, slug, variant_key
+from separatrix.report.html.labels import distinct_labels, short_name, slug, variant_key
+from separatrix.words import plural
 
 
 def collect(store: Store) -> Collection:

@@ -11,9 +11,10 @@ from separatrix.experiments.search.frontier_bounds import Known, at, each_growth
 from separatrix.experiments.trial.ending import RULE
 from separatrix.report.figures.scaling import CONSTRUCTED, PROVED, scaling
 from separatrix.report.figures.series import Row
-from separatrix.report.html.labels import count, family_name, listed, plural, short_name, slug
+from separatrix.report.html.labels import count, family_name, listed, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
 from separatrix.trust import Untrusted
+from separatrix.words import plural
 
 STATE_BOUND, STATE_BUILT = f"recurrent state, at least ({ANY})", "recurrent state that suffices"
 WIDTH_BOUND = f"one attention layer, at least ({TRAINED.words})"

@@ -14,9 +14,10 @@ from separatrix.experiments.trial.result import Result
 from separatrix.report.figures.panel_data import runs_code
 from separatrix.report.figures.series import Row
 from separatrix.report.figures.wall import CERTIFIED, wall_chart
-from separatrix.report.html.labels import count, family_name, plural, short_name, slug
+from separatrix.report.html.labels import count, family_name, short_name, slug
 from separatrix.report.html.section import Column, Figure, Section, Table
 from separatrix.tasks import create
+from separatrix.words import plural
 
 TITLE = "No state recalls more bits than it holds"
 """The picture's title, of at most twelve words."""

@@ -9,10 +9,11 @@ from separatrix import tasks
 from separatrix.bounds.arithmetic import ANY, TRAINED
 from separatrix.report.figures.panel_data import PanelCell, PanelTrials
 from separatrix.report.figures.series import by_position
-from separatrix.report.html.labels import count, listed, percent, plural, span
+from separatrix.report.html.labels import count, listed, percent, span
 from separatrix.report.html.section import Column, Section, Table
 from separatrix.report.run import bits_recalled as recalled
 from separatrix.report.run import panel_figures, sizes
+from separatrix.words import plural
 
 UNKNOWN = "unknown: no closed form; `separatrix analyze` enumerates"
 """What stands where a task has no bound."""

@@ -13,8 +13,9 @@ from separatrix.experiments.search.best import BEST, best_settings
 from separatrix.report.figures.panel_data import PanelTrial, PanelTrials
 from separatrix.report.figures.scaling import PROVED, scaling
 from separatrix.report.figures.series import Row
-from separatrix.report.html.labels import count, family_name, percent, plural, span
+from separatrix.report.html.labels import count, family_name, percent, span
 from separatrix.report.html.section import Column, Figure, Table
+from separatrix.words import plural
 
 AXES = {"width": "width", "state": "bits of state handed over, as stored"}
 """What accuracy is drawn against."""

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from separatrix.report.figures.panel_data import Collection, PanelTrials
-from separatrix.report.html.labels import listed, percent, plural
+from separatrix.report.html.labels import listed, percent
 from separatrix.report.run import frontiers, theorems
 from separatrix.report.run.panels import SOLVED
+from separatrix.words import plural
 
 SHORT = 0.9
 """Median test accuracy below which a model is said to fall short, in the headline; between the two it is not named."""

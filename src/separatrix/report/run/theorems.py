@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from separatrix.experiments.theorems.findings import COVERED, Finding, Findings
-from separatrix.report.html.labels import count, plural
+from separatrix.report.html.labels import count
 from separatrix.report.html.section import Column, Section, Table
+from separatrix.words import plural
 
 ID, NAME = "theorems", "Theorems"
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from separatrix.report.explain.gallery import gallery
+from separatrix.report.explain.stepped import still
 from separatrix.report.figures import theme
 from separatrix.report.html import document
 
@@ -35,7 +37,7 @@ def of_page(
     rows: Sequence[dict[str, Any]],
     details: Mapping[str, dict[str, Any]],
     csv: bytes,
-    plan: Sequence[dict[str, Any]] = (),
+    plan: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a template needs of figures and trials: the packed data, and what the table's head and menus show.
 
@@ -46,15 +48,18 @@ def of_page(
     cells = [[*(row[name] or None for _, _, name in COLUMNS), row["accuracy_text"], row["error"]] for row in rows]
     for row, made in zip(rows, cells, strict=True):
         made[2:5] = row["length"], row["seed"], row["accuracy"]  # zero is a number here
-    page = {"charts": charts, "themes": themes, "trials": cells, "columns": [title for title, *_ in COLUMNS]}
+    page = {"charts": charts, "themes": themes, "columns": [title for title, *_ in COLUMNS]}
     return {
         "packed": {
             "page": document.packed_json(page),
+            "trials": document.packed_json(cells),
             "details": document.packed_json(shortened(details)),
             "csv": document.packed(csv),
-            "plan": document.packed_json(plan),
+            "plan": document.packed_json(plan or {}),
+            "ideas": document.packed(still(gallery(), "h4").encode()),
         },
-        "planned": [each["title"] for each in plan],
+        "planned": [each["title"] for each in plan["tasks"]] if plan else [],
+        "states": plan["states"] if plan else [],
         "trials": len(rows),
         "tasks": list(dict.fromkeys(row["task"] for row in rows)),
         "statuses": list(dict.fromkeys(row["status"] for row in rows)),

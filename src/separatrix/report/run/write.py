@@ -18,12 +18,13 @@ from separatrix.report.figures import export, theme, wall
 from separatrix.report.figures.panel_data import Collection
 from separatrix.report.figures.series import by_position
 from separatrix.report.html import document
-from separatrix.report.html.labels import count, model_label, percent, plural
-from separatrix.report.html.planner import planner
+from separatrix.report.html.labels import count, model_label, percent
+from separatrix.report.html.planner import plan_data
 from separatrix.report.html.section import MEANING, Figure, Section
 from separatrix.report.run import frontiers, memory_wall, panels, theorems, trials
 from separatrix.report.run import summary as answer
 from separatrix.report.run.collect import collect
+from separatrix.words import plural
 
 FOLDER = "report"
 PREVIEW = "picture.png"
@@ -129,7 +130,7 @@ def _page(
             sorted((_trial_row(result) for result in collection.results), key=_order),
             {result.identity: _details(result) for result in collection.results},
             table,
-            planner(collection.frontiers),
+            plan_data(collection.frontiers),
         ),
     )
 
