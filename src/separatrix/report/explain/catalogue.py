@@ -53,6 +53,7 @@ CONSTRUCTIONS: dict[str, dict[str, Any]] = {
     "bounded-dyck-automaton": {"length": 8},
     "bounded-dyck-stack": {"length": 8},
     "bounded-dyck-two-layers": {"length": 8},
+    "bounded-dyck-three-layers": {"length": 8},
     "shift-register": {"length": 6, "alphabet": 4},
     "equality-interleaved": {"length": 8},
     "disjointness-interleaved": {"length": 8},
