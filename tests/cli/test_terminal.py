@@ -174,7 +174,7 @@ def test_the_commands_stand_in_four_groups(run):
     [
         ("separatrix bou", {"bounds"}),
         ("separatrix train bounded", {"bounded-dyck"}),
-        ("separatrix train parity ml", {"mlstm"}),
+        ("separatrix train parity mls", {"mlstm"}),
         ("separatrix train parity lstm --learn", {"--learning-rate"}),
         ("separatrix bounds bounded-dyck --dep", {"--depth"}),
         ("separatrix construct shift", {"shift-register"}),

@@ -26,7 +26,6 @@ from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-from scipy.special import comb
 
 from separatrix.errors import InputError
 from separatrix.tasks.decision_ceiling import decision_ceiling
@@ -92,6 +91,8 @@ def disjointness_norm(n: int, density: float, common: tuple[tuple[int, float], .
 
 def _block(n: int, j: int, r: float, common: tuple[tuple[int, float], ...]) -> np.ndarray:
     """[n - 2j + 1, n - 2j + 1] by the ones of x and y beyond j; rows and columns are scaled by r^W (1 - r)^(n - W)."""
+    from scipy.special import comb  # noqa: PLC0415  (slow to import, and no other part of a task needs it)
+
     size = n - 2 * j
     w, v = np.meshgrid(np.arange(size + 1), np.arange(size + 1), indexing="ij")
     ones = np.arange(size + 1) + j
