@@ -218,7 +218,7 @@ def test_every_family_compiles_as_one_graph() -> None:
 
 
 UNROLLED = ["deltaproduct", "kda", "rwkv7", "rwkv6", "mamba3", "ttt", "titans", "log-linear", "h3", "hyena"]
-"""Families whose graphs take the compiler longest: half a minute and more each, of the later ones not measured apart."""
+"""Families whose graphs take the compiler half a minute and more, or were not timed by themselves."""
 
 
 @pytest.mark.slow
