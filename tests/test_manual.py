@@ -13,8 +13,10 @@ import typer
 from separatrix.cli import fields
 from separatrix.cli.main import app
 
-SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md", "limits.md", "map.md")
+SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md", "map.md")
 """Pages whose blocks take more than ten seconds."""
+LONG = ("limits.md",)
+"""Pages whose blocks take minutes."""
 
 
 PLAIN = {"task": "parity", "model": "lstm"}
@@ -60,7 +62,8 @@ def test_every_command_is_one(page, line):
 
 def marked(page) -> object:
     slow = page.name in SLOW or page in manual.TUTORIALS
-    return pytest.param(page, marks=pytest.mark.slow if slow else (), id=name(page))
+    marks = pytest.mark.long if page.name in LONG else pytest.mark.slow if slow else ()
+    return pytest.param(page, marks=marks, id=name(page))
 
 
 @pytest.mark.parametrize("page", [marked(page) for page in called("python", "sh")])
