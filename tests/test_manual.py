@@ -13,9 +13,9 @@ import typer
 from separatrix.cli import fields
 from separatrix.cli.main import app
 
-SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md", "map.md")
+SLOW = ("README.md", "constructions.md", "experiments.md", "first-ten-minutes.md")
 """Pages whose blocks take more than ten seconds."""
-LONG = ("limits.md",)
+LONG = ("limits.md", "map.md")
 """Pages whose blocks take minutes."""
 
 

@@ -29,7 +29,7 @@ def predicted(cell: FrontierCell, cells: Sequence[FrontierCell]) -> int:
             return grid[-1]
         return _scaled(cell, task, at(cell.plan, point.length), point.width)
     if model_class(cell.model) == "recurrent":
-        return _width_of(cell, task, SCALARS_A_BIT * (task.recurrent_bits() or 0))
+        return _width_of(cell, task, SCALARS_A_BIT * (task.recurrent_bits() or 0.0))
     upper = known(task, cell.model).upper
     return grid[0] if upper is None else min((w for w in grid if w >= upper.size), default=grid[-1])
 
