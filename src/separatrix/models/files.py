@@ -146,7 +146,7 @@ def unfilled(header: Header, path: str | Path, own_code: bool) -> SequenceModel:
     try:
         with torch.device("meta"):  # no memory, no drawing of weights that are replaced at once
             model = build(task, config)
-    except RuntimeError as error:  # sizes beyond what a tensor can have
+    except (RuntimeError, TypeError) as error:  # sizes beyond what a tensor can have
         raise InputError(f"{path}: no model has its configuration ({' '.join(str(error).split())})") from None
     persistent = model.state_dict()
     if all(name in persistent for name, _ in model.named_buffers()):

@@ -66,7 +66,9 @@ class TrainingConfig(Config):
 
 
 def _task(value: Any) -> Any:
-    return create(**value) if isinstance(value, dict) and "name" in value else value
+    if isinstance(value, dict) and "name" not in value:
+        raise InputError(f"a task needs a name, got {', '.join(map(str, value)) or 'nothing'}")
+    return create(**value) if isinstance(value, dict) else value
 
 
 def _model(value: Any) -> Any:
