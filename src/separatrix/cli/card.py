@@ -52,7 +52,6 @@ def card(
     from separatrix.cli.options import assign
     from separatrix.experiments.card import make_card, references, write_card
     from separatrix.experiments.card.probes import load, standard
-    from separatrix.experiments.search.tuning import with_every_rate
     from separatrix.models import architecture
     from separatrix.report.card.write import write_card_page
 
@@ -63,7 +62,7 @@ def card(
     if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
         asked = asked.replace(tuning=tuning)
     trials = asked.trials({"name": model, **options})
-    store = engines.opened(str(output), with_every_rate([planned.config for planned in trials], asked.tuning), force)
+    store = engines.opened(str(output), [planned.config for planned in trials], force, tuning=asked.tuning)
     with watching(json) as watcher:
         try:
             time_given = None if thorough else minutes

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from separatrix.experiments.engines.base import Engine
+    from separatrix.experiments.search.tuning import Tuning
     from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.config import TrialConfig
 
@@ -29,16 +30,23 @@ Track = Annotated[str | None, typer.Option("--track", help="show curves live in 
 
 
 def opened(
-    url: str, trials: Sequence[TrialConfig], force: Sequence[str] | None = None, track: str | None = None
+    url: str,
+    trials: Sequence[TrialConfig],
+    force: Sequence[str] | None = None,
+    track: str | None = None,
+    tuning: Tuning | None = None,
 ) -> Store:
     """The store of a run, in which the trials that --force names are forgotten, so that they run anew.
 
+    tuning: how the trials' learning rates are chosen, so that those that choose them may be named too
     Raises InputError, before anything is written, for a name that means no trial, and for an unknown tracker.
     """
     from separatrix.experiments.engines.trackers import check_name
+    from separatrix.experiments.search.tuning import with_every_rate
     from separatrix.experiments.store.folder import Store
     from separatrix.experiments.trial.seeds import is_tuning
 
+    trials = with_every_rate(trials, tuning) if force else []
     wanted, failed = _forced(trials, force or [])
     if track is not None:
         check_name(track)

@@ -43,7 +43,7 @@ def sweep(
     from separatrix.experiments.search.best import BEST, best_settings
     from separatrix.experiments.search.halving import contests, halve
     from separatrix.experiments.search.sweep import load_sweep, select
-    from separatrix.experiments.search.tuning import tune_all, with_every_rate
+    from separatrix.experiments.search.tuning import tune_all
 
     plan = load_sweep(file)
     trials = select(plan.trials(), only or [])
@@ -56,7 +56,7 @@ def sweep(
         _describe(url, trials, plan, json)
         return
     runner = engines.chosen(engine, address, workers, cpus, gpus)
-    store = engines.opened(url, with_every_rate(trials, plan.tuning), force, track)
+    store = engines.opened(url, trials, force, track, plan.tuning)
     chosen = trials
     if plan.tuning:
         with tunes.training(store, runner, json) as run:

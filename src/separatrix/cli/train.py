@@ -35,7 +35,7 @@ def train(
     from separatrix.cli.options import assign
     from separatrix.config import Config
     from separatrix.errors import InputError
-    from separatrix.experiments.search.tuning import choose_rates, tuned, with_every_rate
+    from separatrix.experiments.search.tuning import choose_rates, tuned
     from separatrix.experiments.trial.config import TrainingConfig, TrialConfig
     from separatrix.models import architecture
     from separatrix.tasks import family
@@ -59,7 +59,7 @@ def train(
     if tokens is not None and tuning is None:
         raise InputError("--tokens is the budget of a tuned trial: give --rates too, or --steps instead")
     runner = engines.chosen(engine, address, 1 if tuning is None else None, cpus, gpus)
-    store, choice = engines.opened(output, with_every_rate([trial], tuning), force, track), None
+    store, choice = engines.opened(output, [trial], force, track, tuning), None
     with tunes.training(store, runner, json, track) as run:
         if tuning is not None:
             (choice,) = choose_rates(store, [trial], tuning, run)
