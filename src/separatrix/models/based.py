@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
@@ -22,13 +22,10 @@ from separatrix.ops.memory_read import Layout, memory_read
 Features = Literal["taylor", "elu"]
 
 
-class BasedConfig(ModelConfig):
+class BasedConfig(SwiGLUBlocks):
     """Blocks of RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual; every second mixer a sliding window."""
 
     name: Literal["based"] = "based"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="heads H of linear attention and of windows")
     key_width: int = Field(16, ge=1, description="width K of one head's queries and keys, before their features")
     features: Features = Field("taylor", description="1 + x + x²/2 of q · k (Based), or elu + 1 of each coordinate")

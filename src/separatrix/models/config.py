@@ -52,3 +52,11 @@ class ModelConfig(Config):
         if self.mlp is not None:
             return self.mlp
         return 8 * self.width // 3 if self.activation == "swiglu" else 4 * self.width
+
+
+class SwiGLUBlocks(ModelConfig):
+    """Blocks of RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual, as most recent models have them."""
+
+    norm: Literal["none", "layer", "rms"] = "rms"
+    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
+    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"

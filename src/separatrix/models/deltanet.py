@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix import ops
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
@@ -22,12 +22,9 @@ from separatrix.ops.gated_norm import gated_norm
 from separatrix.ops.memory_read import Layout, memory_read
 
 
-class DeltaConfig(ModelConfig):
+class DeltaConfig(SwiGLUBlocks):
     """Blocks as in the papers: RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
 
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="heads H")
     key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / heads")
     taps: int = Field(4, ge=1, description="length of the convolutions; the state holds taps - 1 inputs of them")

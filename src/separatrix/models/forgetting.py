@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
@@ -19,13 +19,10 @@ from separatrix.ops.attention_read import attention_read
 from separatrix.ops.precision import in_full_precision
 
 
-class ForgettingConfig(ModelConfig):
+class ForgettingConfig(SwiGLUBlocks):
     """Blocks of RMS norm, attention, residual, RMS norm, SwiGLU MLP, residual; no positions are needed."""
 
     name: Literal["forgetting"] = "forgetting"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     embedding_std: float = Field(0.02, gt=0, description="standard deviation of initial embeddings")
     heads: int = Field(1, ge=1, description="attention heads H, each with a forget gate")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from separatrix import ops
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
@@ -17,13 +17,10 @@ from separatrix.ops.alternatives import spread
 from separatrix.ops.convolution import convolution_shares, last_inputs
 
 
-class GatedConvolutionConfig(ModelConfig):
+class GatedConvolutionConfig(SwiGLUBlocks):
     """Blocks as in LFM2: RMS norm, convolution, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["gated-convolution"] = "gated-convolution"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     taps: int = Field(3, ge=1, description="length of the convolution; the state holds taps - 1 inputs of it")
 
 

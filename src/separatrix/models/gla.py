@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import SequenceModel
@@ -20,13 +20,10 @@ from separatrix.ops.linear_attention import GATED_CHUNK, gated_attention, gated_
 from separatrix.ops.memory_read import Layout, memory_read
 
 
-class GLAConfig(ModelConfig):
+class GLAConfig(SwiGLUBlocks):
     """Blocks as in the paper: RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["gla"] = "gla"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(4, ge=1, description="heads H")
     key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / (2 * heads)")
     rank: int = Field(16, ge=1, description="rank of the gates' projection")

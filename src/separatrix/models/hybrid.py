@@ -24,22 +24,27 @@ class HybridConfig(ModelConfig):
     norm: Literal["none", "layer", "rms"] = "rms"
 
 
-class Hybrid(SequenceModel):
-    """Mixers of several architectures by layer; the pattern is repeated up to `layers`."""
+class Composed(SequenceModel):
+    """Mixers of several architectures."""
 
-    pattern: ClassVar[list[type[SequenceModel]]]
     state_formula = "the sum of its parts"
     parallel = "as its parts"
     kernel = "as its parts"
 
     @classmethod
+    def build_layer(cls, config: ModelConfig, layer: int) -> Mixer:
+        return cls.build_mixer(config, layer)  # each part has, or gets, its own convolution
+
+
+class Hybrid(Composed):
+    """Mixers of several architectures by layer; the pattern is repeated up to `layers`."""
+
+    pattern: ClassVar[list[type[SequenceModel]]]
+
+    @classmethod
     def build_mixer(cls, config: ModelConfig, layer: int) -> Mixer:
         part = cls.pattern[layer % len(cls.pattern)]
         return part.build_layer(part_config(part, config), layer)
-
-    @classmethod
-    def build_layer(cls, config: ModelConfig, layer: int) -> Mixer:
-        return cls.build_mixer(config, layer)  # each part has, or gets, its own convolution
 
 
 def part_config(part: type[SequenceModel], config: ModelConfig) -> ModelConfig:

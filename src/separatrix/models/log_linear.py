@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mixer import Mixer
 from separatrix.models.sequence import SequenceModel
@@ -18,13 +18,10 @@ from separatrix.models.state import State
 from separatrix.ops.fenwick import CHUNK, level, log_linear_attention, log_linear_step
 
 
-class LogLinearConfig(ModelConfig):
+class LogLinearConfig(SwiGLUBlocks):
     """Blocks of RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["log-linear"] = "log-linear"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="heads H, each with a decay of its own")
     key_width: int | None = Field(None, ge=1, description="width of one head's keys; None for width / heads")
     levels: int = Field(16, ge=2, description="levels with weights of their own; those beyond share the last's")

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, rotate
 from separatrix.models.mamba import inverse_softplus, log_uniform
 from separatrix.models.mixer import Mixer
@@ -22,13 +22,10 @@ SLOWEST = -1e-4
 """The rate A that no head's is above, A_floor in the authors' code."""
 
 
-class Mamba3Config(ModelConfig):
+class Mamba3Config(SwiGLUBlocks):
     """Blocks as in the paper: RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["mamba3"] = "mamba3"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     state: int = Field(64, ge=2, description="states S behind each inner channel")
     expand: int = Field(2, ge=1, description="inner width as a multiple of width")
     heads: int = Field(2, ge=1, description="heads H, each with a step size, a rate and a share of its own")

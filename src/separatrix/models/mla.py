@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, rotate
 from separatrix.models.mixer import Mixer, SharedMixer
 from separatrix.models.sequence import RMSNorm, SequenceModel
@@ -19,13 +19,10 @@ from separatrix.ops.alternatives import spread
 from separatrix.ops.precision import in_full_precision
 
 
-class MLAConfig(ModelConfig):
+class MLAConfig(SwiGLUBlocks):
     """Blocks as in DeepSeek-V2: RMS norm, attention, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["mla"] = "mla"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     embedding_std: float = Field(0.02, gt=0, description="standard deviation of initial embeddings")
     heads: int = Field(4, ge=1, description="attention heads H")
     latent: int | None = Field(None, ge=1, description="width of what is kept of a token; None for width / 4")

@@ -11,9 +11,8 @@ from pydantic import Field, create_model
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
-from separatrix.models.config import ModelConfig
 from separatrix.models.heads import head_norm
-from separatrix.models.hybrid import ALIASES, HybridConfig, fields, part_config
+from separatrix.models.hybrid import ALIASES, Composed, HybridConfig, fields, part_config
 from separatrix.models.mixer import Mixer, SharedMixer, ask_rows, reduce
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
@@ -71,22 +70,15 @@ class ParallelMixer(SharedMixer):
         return list(self.mixers)  # type: ignore[arg-type]
 
 
-class Parallel(SequenceModel):
+class Parallel(Composed):
     """Mixers of several architectures side by side in every layer."""
 
     sides: ClassVar[list[type[SequenceModel]]]
-    state_formula = "the sum of its parts"
-    parallel = "as its parts"
-    kernel = "as its parts"
 
     @classmethod
     def build_mixer(cls, config: Any, layer: int) -> Mixer:
         mixers = [part.build_layer(part_config(part, config), layer) for part in cls.sides]
         return ParallelMixer(mixers, config.width, config.fusion)
-
-    @classmethod
-    def build_layer(cls, config: ModelConfig, layer: int) -> Mixer:
-        return cls.build_mixer(config, layer)  # each part has, or gets, its own convolution
 
 
 def parallel(name: str, architecture: Callable[[str], type[SequenceModel]]) -> type[SequenceModel]:

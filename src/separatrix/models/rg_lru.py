@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from separatrix import ops
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads
 from separatrix.models.mamba import inverse_softplus
 from separatrix.models.mixer import Mixer, SharedMixer
@@ -24,13 +24,10 @@ RATE = 8.0
 """The constant c of the paper: a token's gate of 1 decays as much as 8 of softplus(Lambda)."""
 
 
-class RGLRUConfig(ModelConfig):
+class RGLRUConfig(SwiGLUBlocks):
     """Blocks as in the paper: RMS norm, recurrent block, residual, RMS norm, gated MLP, residual."""
 
     name: Literal["rg-lru"] = "rg-lru"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="blocks of the gates' weights, which are block diagonal")
     expand: int = Field(1, ge=1, description="width of the recurrence as a multiple of width")
     taps: int = Field(4, ge=1, description="length of the convolution; the state holds taps - 1 inputs of it")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from separatrix.models.config import ModelConfig
 from separatrix.models.heads import check_heads
 from separatrix.models.mixer import Mixer
+from separatrix.models.rwkv7 import LowRank
 from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.convolution import last_inputs
@@ -57,12 +58,11 @@ class RWKV6Mixer(Mixer):
         self.receptance, self.key, self.value, self.gate, self.out = (
             nn.Linear(width, width, bias=False) for _ in range(5)
         )
-        rates = nn.Linear(rank, width)
-        self.decay = nn.Sequential(nn.Linear(width, rank, bias=False), nn.Tanh(), rates)
+        self.decay = LowRank(width, rank, nn.Tanh())
         self.bonus = nn.Parameter((0.5 * (1 - place) + 0.1 * torch.randn(width)).view(heads, -1))  # u
         self.norm = nn.GroupNorm(heads, width, eps=64e-5)
         with torch.no_grad():
-            rates.bias.copy_(-6 + 5 * place)
+            self.decay.leave.bias.copy_(-6 + 5 * place)
 
     def parts(self, x: Float[Tensor, "*B D"], before: Float[Tensor, "*B D"]) -> tuple[Tensor, ...]:
         """Receptance, key, value and log decay, one row of numbers a head, and the gate."""

@@ -162,9 +162,7 @@ class SequenceModel(nn.Module):
         start:   how many tokens that earlier part had (only absolute positions need it)
         """
         self._check(context)
-        x = self.embed(context)
-        if self.positions is not None:
-            x = x + self.positions(context.shape[1], start).to(x.dtype)
+        x = self._entered(context, start)
         states, last = [], len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
             before = None if state is None else state[layer]
@@ -201,9 +199,7 @@ class SequenceModel(nn.Module):
         Raises InputError for a model that is not causal: its earlier answers would depend on later tokens.
         """
         self._check_stream(inputs)
-        x = self.embed(inputs)
-        if self.positions is not None:
-            x = x + self.positions(inputs.shape[1], 0).to(x.dtype)
+        x = self._entered(inputs, 0)
         for block in self.blocks:
             x, _ = block.scan(x, None)
         return self.head(self.norm(x if where is None else x[where]))
@@ -216,9 +212,7 @@ class SequenceModel(nn.Module):
         Raises InputError for a model that is not causal.
         """
         self._check_stream(inputs)
-        x = self.embed(inputs)
-        if self.positions is not None:
-            x = x + self.positions(inputs.shape[1], start).to(x.dtype)
+        x = self._entered(inputs, start)
         states: list[State] = []
         for layer, block in enumerate(self.blocks):
             x, after = block.scan(x, None if state is None else state[layer])
@@ -247,6 +241,11 @@ class SequenceModel(nn.Module):
         memo[id(self)] = copied
         copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
+
+    def _entered(self, tokens: Tensor, start: int) -> Float[Tensor, "B N D"]:
+        """Embeddings, with those of the places behind `start` tokens."""
+        x = self.embed(tokens)
+        return x if self.positions is None else x + self.positions(tokens.shape[1], start).to(x.dtype)
 
     def _check_stream(self, inputs: Tensor) -> None:
         self._check(inputs)

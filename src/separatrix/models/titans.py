@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, head_norm
 from separatrix.models.mini_batch import MiniBatchMixer
 from separatrix.models.mixer import Mixer
@@ -19,13 +19,10 @@ from separatrix.models.state import State
 from separatrix.ops.surprise import surprise_memory, surprise_read
 
 
-class TitansConfig(ModelConfig):
+class TitansConfig(SwiGLUBlocks):
     """Blocks of RMS norm, memory, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["titans"] = "titans"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="heads H, each with a memory of its own")
     batch: int = Field(16, ge=1, description="tokens of a mini-batch, whose gradients are taken at one memory")
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from separatrix.models.config import ModelConfig
+from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads
 from separatrix.models.mini_batch import MiniBatchMixer
 from separatrix.models.mixer import Mixer
@@ -18,13 +18,10 @@ from separatrix.models.state import State
 from separatrix.ops.trained_memory import normalised, trained_memory, trained_read
 
 
-class TTTConfig(ModelConfig):
+class TTTConfig(SwiGLUBlocks):
     """Blocks of RMS norm, mixer, residual, RMS norm, SwiGLU MLP, residual."""
 
     name: Literal["ttt"] = "ttt"
-    norm: Literal["none", "layer", "rms"] = "rms"
-    mlp: int | None = Field(None, ge=0, description="hidden width of each MLP; 0 for no MLP, None for 8/3 * width")
-    activation: Literal["relu", "gelu", "swiglu"] = "swiglu"
     heads: int = Field(1, ge=1, description="heads H, each with a model of its own")
     batch: int = Field(16, ge=1, description="tokens of a mini-batch, whose gradients are taken at one model")
     rate: float = Field(1.0, gt=0, description="largest learning rate of a token")
