@@ -44,10 +44,7 @@ def space_of(task: BoundedDyck) -> Space:
 def weights(task: BoundedDyck, fetch: float, object_: float) -> SequenceModel:
     """The model."""
     space = space_of(task)
-    n, b = task.kinds, space.size("kind")
-    embed = space.vectors(task.vocabulary, opens=-1.0)
-    embed[:n, space["opens"]] = 1.0
-    embed[: 2 * n, space["kind"]] = binary_signs(torch.arange(2 * n) % n, b)
+    embed = tokens(task, space)
     embed[task.query_offset, space["opens"]], embed[task.query_offset, space["parity"]] = END, 1.0
     places = torch.arange(1, task.length + 1)
     table = space.vectors(task.length, place=(places // 2)[:, None], parity=(2.0 * (places % 2) - 1)[:, None])
@@ -63,6 +60,15 @@ def weights(task: BoundedDyck, fetch: float, object_: float) -> SequenceModel:
         answers(space, found, accept=1),
         torch.zeros(2),
     )
+
+
+def tokens(task: BoundedDyck, space: Space) -> torch.Tensor:
+    """[V, D] what tokens say: `opens`, 1 of opening brackets and else -1, and the signs of a bracket's kind."""
+    n = task.kinds
+    embed = space.vectors(task.vocabulary, opens=-1.0)
+    embed[:n, space["opens"]] = 1.0
+    embed[: 2 * n, space["kind"]] = binary_signs(torch.arange(2 * n) % n, space.size("kind"))
+    return embed
 
 
 def _reads(task: BoundedDyck, beta: float) -> Head:

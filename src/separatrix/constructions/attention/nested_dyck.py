@@ -17,12 +17,12 @@ import math
 import torch
 
 from separatrix.constructions.attention.any_objection import answers, head_of
+from separatrix.constructions.attention.bounded_dyck import tokens
 from separatrix.constructions.attention.layers import Head, Unit, assemble, config, head
 from separatrix.constructions.attention.one_hot import leak, require_exact, temperature
 from separatrix.constructions.basis import Space
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments import nested
-from separatrix.constructions.codes.binary import binary_signs
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.registry import Theorem
 from separatrix.errors import InputError
@@ -45,19 +45,16 @@ def space_of(task: BoundedDyck) -> Space:
 
 def weights(task: BoundedDyck, beta: float, scale: float, cost: float, number_format: Format) -> SequenceModel:
     """The model."""
-    space, n, length = space_of(task), task.kinds, task.length
-    b = space.size("kind")
+    space, length = space_of(task), task.length
     shares = torch.tensor([number_format.round_number(1 / i) for i in range(1, length + 2)]).float()
-    embed = space.vectors(task.vocabulary, opens=-1.0)
-    embed[:n, space["opens"]] = 1.0
-    embed[: 2 * n, space["kind"]] = binary_signs(torch.arange(2 * n) % n, b)
+    embed = tokens(task, space)
     embed[task.query_offset] = space.vectors(1, end=1.0, share=shares[-1])[0]
     table = space.vectors(length, share=shares[:-1, None])
-    if b:
+    if space.size("kind"):
         table[:, space["place"]] = torch.arange(1.0, length + 1)[:, None]
     counts = head(Space(opens=1), value={("opens", "opens"): 1.0}, out={("opens", "average"): 1.0})
     verdict = head_of({"found": 1.0}, -1.0, beta, into={"found": 1.0})
-    matches = [_matches(task, beta, cost)] if b else []
+    matches = [_matches(task, beta, cost)] if space.size("kind") else []
     return assemble(
         task,
         model_config(task),
