@@ -13,15 +13,13 @@ from separatrix.errors import InputError
 from separatrix.experiments.card.card import Card, Question, read_card
 from separatrix.experiments.card.compare import same_conditions
 from separatrix.experiments.card.probes import standard
+from separatrix.experiments.store.files import MARKER
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.tasks import create
 from separatrix.trust import names_code
 
 CHANCE_OF_MORE = 1e-9
 """Chance that an accuracy as far above a proved ceiling as is let pass comes of the sampled inputs alone."""
-
-STORE = "store.json"
-"""What says that a folder is one of results: cards are written beside their trials."""
 
 
 def cards_in(folder: str | Path) -> dict[str, Card]:
@@ -35,7 +33,8 @@ def cards_in(folder: str | Path) -> dict[str, Card]:
     place = Path(folder)
     if not place.is_dir():
         raise InputError(f"no folder {str(folder)!r}: expected one with cards, JSON files that `separatrix card` wrote")
-    found = {path.name: read_card(path) for path in sorted(place.glob("*.json")) if path.name != STORE}
+    # cards are written into the folder of their trials: its marker is none of them
+    found = {path.name: read_card(path) for path in sorted(place.glob("*.json")) if path.name != MARKER}
     if not found:
         raise InputError(f"no cards in {str(folder)!r}: `separatrix card MODEL --output {folder}` makes one")
     return found

@@ -19,6 +19,7 @@ from separatrix.models import architecture
 from separatrix.models import names as model_names
 from separatrix.numerics import parse
 from separatrix.tasks import create
+from separatrix.words import plural
 
 LENGTH, PRECISION, FORMAT = 256, 16, "bf16"
 
@@ -69,7 +70,7 @@ def column(label: str, short: str, fields: dict[str, Any], length: int) -> MapCo
 def standard_models() -> tuple[MapRow, ...]:
     """Transformers of one layer, of two and of three, and every other registered architecture at every depth."""
     attention = [
-        MapRow(label=f"transformer, {n} layer{'s' if n > 1 else ''}", model={"name": "transformer", "layers": n})
+        MapRow(label=f"transformer, {plural(n, 'layer')}", model={"name": "transformer", "layers": n})
         for n in (1, 2, 3)
     ]
     return (*attention, *(MapRow(label=name, model={"name": name}) for name in model_names() if name != "transformer"))

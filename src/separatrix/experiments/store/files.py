@@ -20,6 +20,9 @@ from separatrix.notices import notice
 FORMAT = 1
 """Version of the store's layout. A store with another one is refused, untouched."""
 
+MARKER = "store.json"
+"""The file that says that a folder is a store."""
+
 ASIDE = "damaged"
 """The folder, beside a damaged file, that it is moved into."""
 
@@ -54,7 +57,7 @@ class Files:
         return self.root if self.local else self.url
 
     def _check(self, create: bool) -> None:
-        marker = f"{self.root}/store.json"
+        marker = f"{self.root}/{MARKER}"
         try:
             if self.fs.exists(marker):
                 stored = parse_object(self.fs.cat_file(marker))
@@ -64,14 +67,14 @@ class Files:
                         f"{stored.get('format')}); this version reads format {FORMAT}: choose another folder"
                     )
             elif not create:
-                raise InputError(f"{self.url} holds no results: expected a folder with store.json in it")
+                raise InputError(f"{self.url} holds no results: expected a folder with {MARKER} in it")
             elif self.fs.exists(self.root) and not self.fs.isdir(self.root):
                 raise InputError(f"{self.url} is a file: expected a folder, or a path where one can be made")
             else:
-                self._write("store.json", canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
+                self._write(MARKER, canonical_json({"format": FORMAT, "separatrix": __version__}).encode())
         except Damaged as error:
             raise InputError(
-                f'{self.url}/store.json is damaged ({error}): write {{"format": {FORMAT}}} into it to go on'
+                f'{self.url}/{MARKER} is damaged ({error}): write {{"format": {FORMAT}}} into it to go on'
             ) from None
         except InputError:
             raise

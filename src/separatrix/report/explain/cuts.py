@@ -8,6 +8,7 @@ from separatrix.bounds import attention_cut, recurrent_cut
 from separatrix.report.explain.drawing import CELL, Drawing, Tone
 from separatrix.tasks import Task, create
 from separatrix.tasks.base import context_task
+from separatrix.words import plural
 
 LENGTH = 8
 SWATCH = 13
@@ -32,7 +33,7 @@ def half_frames(length: int = LENGTH) -> list[Drawing]:
 
 def _cut(task: Task, held: Collection[int], here: str, there: str, rows: int) -> Drawing:
     bits = (rows - 1).bit_length()
-    said = f"{rows} different messages: {bits} bit{'' if bits == 1 else 's'}"
+    said = f"{rows} different messages: {plural(bits, 'bit')}"
     drawing = Drawing(max(task.length * CELL + 8, 330), 116, f"{here}: places {sorted(held)}; {said}")
     half = task.length // 2
     for place in range(task.length):

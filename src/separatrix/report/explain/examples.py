@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from separatrix.report.explain.drawing import CELL, Drawing
-from separatrix.tasks import Problem, StreamTask, Task, stream
+from separatrix.tasks import UNLABELLED, Problem, StreamTask, Task, stream
 from separatrix.tasks.base import END, context_task
 
-NOT_ASKED = -100
 MOST = 20
 """Cells in a row."""
 
@@ -74,7 +73,7 @@ def _vectors(task: Task, context: Tensor, query: Tensor, said: str, answer: str)
 
 def _stream(task: StreamTask, inputs: Tensor, labels: Tensor) -> Drawing:
     words = words_of(task, inputs)
-    shown = [f"{label}" if label != NOT_ASKED else "" for label in labels.tolist()]
+    shown = [f"{label}" if label != UNLABELLED else "" for label in labels.tolist()]
     width = max(len(words) * CELL + 70, 300)
     drawing = Drawing(width, 2 * CELL + 16, f"{task.summary}: {' '.join(words)}; answers {task.show_labels(labels)}")
     for place, (word, label) in enumerate(zip(words, shown, strict=True)):
