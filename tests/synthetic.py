@@ -17,6 +17,11 @@ from separatrix.experiments.trial.result import Measurement, Result
 from separatrix.report.figures.panel_data import Collection, PanelTrial, PanelTrials
 from separatrix.report.html.labels import model_label
 
+HOSTILE = "NotFinite: <script>window.hacked = 1</script> </script><img src=x onerror='window.hacked = 2'>"
+"""An error that would run where it is not escaped."""
+CHARTS = 7
+"""Figures of a page of the three panels below."""
+
 INDEX_LOOKUP: dict[str, Any] = {
     "id": "index-lookup",
     "figure": "figure2",

@@ -2,85 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import synthetic
-import synthetic_cards
 from axe_playwright_python.sync_playwright import Axe
 
-from separatrix.bounds import Part, StateSize, verdicts
-from separatrix.bounds.classes import table
-from separatrix.bounds.formats import of_precision
-from separatrix.bounds.in_words import sentence
-from separatrix.experiments.card import write_card
 from separatrix.experiments.store.folder import Store
-from separatrix.report import write_report
-from separatrix.report.html import planner
 from separatrix.report.run.write import write_collection
-from separatrix.tasks import create
 
 pytestmark = pytest.mark.browser
 
-HOSTILE = "NotFinite: <script>window.hacked = 1</script> </script><img src=x onerror='window.hacked = 2'>"
-CHARTS = 7
 NODES = 2500
 """Elements that a page of ten thousand trials has before anything is unfolded, at most."""
-
-
-@dataclass
-class Visit:
-    """An opened page, with everything it complained of or asked for."""
-
-    page: object
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory) -> Path:
-    store = Store(tmp_path_factory.mktemp("browser") / "run")
-    lengths = [20, 50, 75, 100, 200, 400]
-    plan = synthetic.preset({**synthetic.INDEX_LOOKUP, "lengths": lengths}, synthetic.BOUNDED_DYCK, synthetic.EQUALITY)
-    configs = synthetic.fill(store, plan, skip=1)
-    synthetic.fail(store, configs[-1], HOSTILE)
-    return Path(write_report(store))
-
-
-def unfold(page, charts: int = CHARTS) -> None:
-    """Open all the evidence and wait until every figure is drawn; each is when it comes near the screen."""
-    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    for chart in page.locator("figure").all():
-        chart.scroll_into_view_if_needed()
-    page.wait_for_function(f"() => document.querySelectorAll('figure.drawn .live svg').length == {charts}")
-    for made in ("trial", "plan"):
-        page.wait_for_function(f"() => document.querySelector('#{made}-table tbody tr')")
-    page.evaluate("scrollTo(0, 0)")
-
-
-@pytest.fixture
-def visit(chromium, index):
-    """Opens the page in a fresh window: width, colour scheme, and a part of the page after #."""
-    contexts = []
-
-    def opened(width: int = 1280, scheme: str = "light", part: str = "") -> Visit:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True, accept_downloads=True
-        )
-        contexts.append(context)
-        page = context.new_page()
-        seen = Visit(page)
-        page.on("console", lambda said: seen.complaints.append(said.text))
-        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        page.on("request", lambda request: seen.requests.append(request.url))
-        page.goto(index.as_uri() + part)
-        unfold(page)
-        return seen
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -99,7 +33,7 @@ def test_hostile_words_are_shown_and_do_nothing(visit):
     assert page.get_by_text("<script>window.hacked = 1</script>").first.is_visible()
     page.locator("#status").select_option("failed")
     page.locator("#trial-table tbody tr:visible .identity").click()
-    assert HOSTILE in page.locator("#trial-body").inner_text()
+    assert synthetic.HOSTILE in page.locator("#trial-body").inner_text()
     assert page.evaluate("window.hacked") is None
 
 
@@ -214,7 +148,7 @@ def test_the_picture_comes_first_and_the_evidence_is_folded(chromium, index):
     page.wait_for_function("() => document.querySelector('figure.drawn')")
     assert figure.bounding_box()["y"] + figure.bounding_box()["height"] < 900
     assert page.locator("details[open]").count() == 0
-    assert page.locator("figure.drawn").count() < CHARTS  # what is folded costs nothing
+    assert page.locator("figure.drawn").count() < synthetic.CHARTS  # what is folded costs nothing
     page.locator(".answers a").first.click()
     assert page.locator("details.panel[open]").count() == 1
     page.goto(index.as_uri() + "#bounded-dyck")
@@ -245,62 +179,6 @@ def test_a_phone_sees_that_a_figure_goes_on(visit):
     page.wait_for_function(
         "() => !document.querySelector('#figure-index-lookup-accuracy .sideways').matches('.goes-on')"
     )
-
-
-def test_the_planner_shows_the_librarys_numbers_and_has_a_permalink(visit):
-    page = visit().page
-    for name, fields, length, precision in (
-        ("index-lookup", {"alphabet": 64}, 400, 16),
-        ("bounded-dyck", {"kinds": 8, "depth": 16}, 1024, 32),
-        ("equality", {"layout": "concatenated"}, 65536, 8),
-    ):
-        page.locator("#plan-task").select_option(planner.title(name, fields))
-        page.locator("#plan-length").select_option(str(length))
-        page.locator("#plan-precision").select_option(str(precision))
-        rows = table(create(name, **fields, length=length), of_precision(precision))
-        shown = page.locator("#plan-table tbody tr").all()
-        assert len(shown) == len(rows)
-        for row, line in zip(rows, shown, strict=True):
-            who, lower, arithmetic, best = line.locator("th, td").all_inner_texts()
-            assert (who, arithmetic) == (row["architecture class"], row["arithmetic"])
-            assert lower == row["status"] if row["lower bound"] is None else number(lower) == row["lower bound"]
-            assert best == "–" if row["best known"] is None else number(best) == row["best known"]
-        assert page.locator("#plan-sentence").inner_text() == sentence(rows, precision)
-    link = page.locator("#plan-link").get_attribute("href")
-    again = visit(part=link).page
-    assert again.locator("#plan-sentence").inner_text() == sentence(rows, 8)
-    assert again.locator("#plan-length").input_value() == "65536"
-
-
-def test_the_planner_turns_the_question_around_and_takes_models(visit, tmp_path):
-    page = visit().page
-    task = create("index-lookup", alphabet=64, length=4096)
-    page.locator("#plan-task").select_option(planner.title("index-lookup", {"alphabet": 64}))
-    page.locator("#plan-length").select_option("4096")
-    page.locator("#plan-state").select_option("4 KiB")
-    size = StateSize((Part(bits_each=1, constant=8 * 4096),), source="given")
-    assert verdicts(size, 4096, [task])[0].exact_at_most in page.locator("#plan-reach").inner_text()
-    page.locator("#plan-model").select_option("LSTM-(1, 64)")
-    assert "4,096 bits here, where an exact recurrent model needs 24,576" in page.locator("#plan-held").inner_text()
-    assert "ruled out (proved)" in page.locator("#plan-held").inner_text()
-    page.locator("#plan-model").select_option("TF-(1, 64)")
-    assert page.locator("#plan-held").inner_text().endswith(f"{4096 * 4096:,} bits here, where an exact "
-                                                            "recurrent model needs 24,576: not ruled out.")  # fmt: skip
-    page.locator("#plan-layers").select_option("2")
-    assert page.locator("#plan-table tbody th").all_inner_texts()[2:] == ["2-layer Transformer (width)"]
-    hostile = synthetic_cards.card({"name": "lstm", "width": 8}).replace(label="<img src=x onerror=window.hacked=4>")
-    write_card(hostile, tmp_path / "own.json")
-    page.locator("#plan-card").set_input_files(tmp_path / "own.json")
-    page.wait_for_function("() => document.getElementById('plan-held').textContent.includes('onerror')")
-    assert "constant state: 4,096 bits here" in page.locator("#plan-held").inner_text()
-    (tmp_path / "none.json").write_text("{}")
-    page.locator("#plan-card").set_input_files(tmp_path / "none.json")
-    page.wait_for_function("() => document.getElementById('plan-held').textContent.startsWith('That file is no card')")
-    assert page.evaluate("window.hacked") is None
-
-
-def number(shown: str) -> float:
-    return float(shown.replace(",", ""))
 
 
 def test_ten_thousand_trials_take_six_megabytes_and_few_elements(chromium, tmp_path):
@@ -355,7 +233,7 @@ def test_print_shows_the_still_figures(visit):
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = false; })")
     assert page.locator(".live:visible").count() == 0
-    assert page.locator(".still:visible").count() == CHARTS
+    assert page.locator(".still:visible").count() == synthetic.CHARTS
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
@@ -365,7 +243,7 @@ def test_without_scripts_figures_and_numbers_are_there(chromium, index):
     page.goto(index.as_uri())
     for summary in page.locator("details.panel > summary").all():
         summary.click()
-    assert page.locator("figure .still:visible").count() == CHARTS
+    assert page.locator("figure .still:visible").count() == synthetic.CHARTS
     assert page.locator("noscript p").is_visible()  # what it says is text that scripts do not see
     context.close()
 
