@@ -2,8 +2,8 @@
 
     python tests/endurance/fuzz/guided.py [FOLDER] [-runs=100000] [-max_total_time=600]
 
-The first byte chooses the reader, the rest is what it reads; FOLDER keeps the inputs found, so that the next run goes on
-from them. Ends at the first thing that is no InputError of one line; atheris writes the input beside the program.
+The first byte chooses the reader, the rest is what it reads; FOLDER keeps the inputs found, so that the next run goes
+on from them. Ends at the first thing that is no InputError of one line; atheris writes the input beside the program.
 """
 
 from __future__ import annotations
