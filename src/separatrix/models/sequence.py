@@ -199,10 +199,17 @@ class SequenceModel(nn.Module):
         Raises InputError for a model that is not causal: its earlier answers would depend on later tokens.
         """
         self._check_stream(inputs)
+        if where is not None and (where.shape != inputs.shape or where.dtype != torch.bool):
+            expected = f"booleans of shape {tuple(inputs.shape)}"
+            raise InputError(f"where must be {expected}, got {where.dtype} of shape {tuple(where.shape)}")
         x = self._entered(inputs, 0)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             x, _ = block.scan(x, None)
-        return self.head(self.norm(x if where is None else x[where]))
+        mixed, _ = last.mixer.scan(last.norm(x), None)
+        if where is not None:  # what follows the last mixer is of each place alone
+            x, mixed = x[where], mixed[where]
+        return self.head(self.norm(last.finish(x, mixed)))
 
     def go_on(
         self, inputs: Int[Tensor, "B T"], state: tuple[State, ...] | None = None, start: int = 0
@@ -244,7 +251,15 @@ class SequenceModel(nn.Module):
 
     def _entered(self, tokens: Tensor, start: int) -> Float[Tensor, "B N D"]:
         """Embeddings, with those of the places behind `start` tokens."""
-        x = self.embed(tokens)
+        if torch.compiler.is_compiling():
+            x = self.embed(tokens)
+        else:
+            try:
+                x = self.embed(tokens)
+            except IndexError:
+                least, largest = (int(token) for token in tokens.aminmax())
+                known = f"0 to {self.task.vocabulary - 1}"
+                raise InputError(f"tokens must be those of the vocabulary, {known}, got {least} to {largest}") from None
         return x if self.positions is None else x + self.positions(tokens.shape[1], start).to(x.dtype)
 
     def _check_stream(self, inputs: Tensor) -> None:
