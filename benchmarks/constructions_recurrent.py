@@ -1,20 +1,22 @@
-"""Recurrent constructions at full scale: a million drawn and a million adversarial strings each, and keys that err.
+"""Recurrent constructions at full scale: a million drawn and a million adversarial inputs each, and keys that err.
 
-Run: python benchmarks/constructions_recurrent.py [--count 1000000] [--json]
+Run: python benchmarks/constructions_recurrent.py [--count 1000000] [--only NAME] [--json]
 
-Drawn strings come from the task (members, hard non-members, far and near pairs); adversarial ones are those one symbol
-away from the drawn ones. Keys of the fingerprint: one drawn key a batch of pairs that differ in one symbol, or whose
+Drawn inputs come from the task (members, hard non-members, far and near pairs); adversarial ones are those one token
+away from the drawn ones. Of recall, whose memory overwrites, they are pairs drawn with replacement, and all of them of
+the two keys last written. Keys of the fingerprint: one drawn key a batch of pairs that differ in one symbol, or whose
 difference is a multiple of the key (which that key cannot see).
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import separatrix as sx
 from separatrix.constructions import Construction
@@ -22,34 +24,63 @@ from separatrix.constructions.recurrent import gf2
 from separatrix.constructions.recurrent.fingerprint import elman, share
 from separatrix.tasks.randomness import keyed_generator, stream
 
-BATCH = 20_000
+BATCH = 10_000
+FLIP_FLOP = {"transitions": [[0, 0, 1], [1, 0, 1]], "outputs": [0, 1]}
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "bounded-dyck-automaton": {"length": 64, "kinds": 2, "depth": 4},
-    "bounded-dyck-stack": {"length": 64, "kinds": 8, "depth": 6},
-    "equality-interleaved": {"length": 64, "alphabet": 4},
-    "disjointness-interleaved": {"length": 64},
-    "parity": {"length": 64},
-    "modular-counter": {"length": 64, "modulus": 7},
-    "group-word": {"length": 64, "group": "S3"},
-    "shift-register": {"length": 32, "alphabet": 16},
-}
+NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("bounded-dyck-automaton", {"length": 64, "kinds": 2, "depth": 4}),
+    ("bounded-dyck-stack", {"length": 64, "kinds": 8, "depth": 6}),
+    ("equality-interleaved", {"length": 64, "alphabet": 4}),
+    ("disjointness-interleaved", {"length": 64}),
+    ("parity", {"length": 64}),
+    ("modular-counter", {"length": 64, "modulus": 7}),
+    ("group-word", {"length": 64, "group": "S3"}),
+    ("shift-register", {"length": 32, "alphabet": 16}),
+    ("automaton", {"length": 64, **FLIP_FLOP}),
+    *(("bounded-dyck-automaton", {"length": 64, "kinds": 2, "depth": 2, "cell": cell}) for cell in ("lstm", "gru")),
+    *(("parity", {"length": 64, "cell": cell}) for cell in ("lstm", "gru", "deltanet", "deltaproduct")),
+    *(("modular-counter", {"length": 64, "modulus": 7, "cell": cell}) for cell in ("lstm", "gru")),
+    *(("group-word", {"length": 64, "group": "S3", "cell": cell}) for cell in ("lstm", "gru", "deltaproduct")),
+    *(("automaton", {"length": 64, **FLIP_FLOP, "cell": cell}) for cell in ("lstm", "gru", "mamba")),
+    ("index-lookup-linear-attention", {"length": 64, "alphabet": 64}),
+    ("associative-recall-deltanet", {"pairs": 16, "keys": 50, "values": 20}),
+)
+
+
+def inputs(task: Any, generator: torch.Generator) -> dict[str, tuple[Tensor, Tensor]]:
+    """Contexts and queries of both kinds."""
+    batch = task.sample(BATCH, generator)
+    if task.name == "associative-recall":
+        keys = torch.randint(task.keys, (BATCH, task.length // 2), generator=generator)
+        values = torch.randint(task.values, keys.shape, generator=generator) + task.value_offset
+        return {
+            kind: (torch.stack([each, values], dim=2).flatten(1), each[:, -1:] if kind == "two keys" else batch.queries)
+            for kind, each in (("drawn", keys), ("two keys", keys.where(keys % 2 == 0, keys[:, -2:-1])))
+        }
+    place = torch.randint(task.length, (BATCH, 1), generator=generator)
+    shift = torch.randint(1, task.alphabet_size, (BATCH, 1), generator=generator)
+    flipped = batch.context.scatter(1, place, (batch.context.gather(1, place) + shift) % task.alphabet_size)
+    return {"drawn": (batch.context, batch.queries), "one token away": (flipped, batch.queries)}
+
+
+def right(task: Any, context: Tensor, queries: Tensor) -> Tensor:
+    """The oracle's answers; of recall, the value that followed the key last."""
+    if task.name != "associative-recall":
+        return task.answer(context, queries)
+    said = torch.full_like(queries, task.values)
+    for key, value in zip(context[:, 0::2].T, context[:, 1::2].T, strict=True):
+        said = torch.where(queries == key[:, None], value[:, None] - task.value_offset, said)
+    return said
 
 
 def wrong_answers(built: Construction, count: int) -> dict[str, int]:
-    """Wrong answers among drawn strings and among strings one symbol away from them."""
-    wrong = {"drawn": 0, "one symbol away": 0}
-    task = built.task
+    """Wrong answers among both kinds of inputs."""
+    wrong: dict[str, int] = {}
     for index in range(count // BATCH):
-        generator = stream(0, "test", index)
-        batch = task.sample(BATCH, generator)
-        place = torch.randint(task.length, (BATCH, 1), generator=generator)
-        shift = torch.randint(1, task.alphabet_size, (BATCH, 1), generator=generator)
-        flipped = batch.context.scatter(1, place, (batch.context.gather(1, place) + shift) % task.alphabet_size)
-        for kind, context in (("drawn", batch.context), ("one symbol away", flipped)):
+        for kind, (context, queries) in inputs(built.task, stream(0, "test", index)).items():
             with torch.no_grad():
-                said = built.model(context, batch.queries).argmax(dim=-1)
-            wrong[kind] += int((said != task.answer(context, batch.queries)).sum())
+                said = built.model(context, queries).argmax(dim=-1)
+            wrong[kind] = wrong.get(kind, 0) + int((said != right(built.task, context, queries)).sum())
     return wrong
 
 
@@ -89,21 +120,29 @@ def _times(a: int, b: int) -> int:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--only", default="", help="constructions whose name and network begin so")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
     torch.set_num_threads(1)
-    count = int(sys.argv[sys.argv.index("--count") + 1]) if "--count" in sys.argv else 1_000_000
-    rows: list[dict[str, Any]] = []
-    for name, parameters in NETWORKS.items():
+
+    def show(row: dict[str, Any]) -> None:
+        print(json.dumps(row) if options.json else row, flush=True)
+
+    for name, parameters in NETWORKS:
+        if not f"{name} {parameters.get('cell', '')}".startswith(options.only):
+            continue
         begun = time.perf_counter()
         built = sx.constructions.create(name, **parameters)
         issued = time.perf_counter() - begun
         verdict = sx.constructions.check.check(built.model, built.certificate)
-        told = {"units": built.width, "margin": verdict.margin, "seconds to build and certify": round(issued, 3)}
-        bits = {"state bits": built.width, "lower bound": round(built.task.recurrent_bits(), 2)}
-        rows.append({"name": name, **parameters, **told, **bits, "wrong": wrong_answers(built, count)})
-        print(json.dumps(rows[-1]), flush=True) if "--json" in sys.argv else print(rows[-1], flush=True)
-    for n, degree in ((32, 5), (64, 7), (100, 8)):
-        rows.append(key_errors(n, degree, 2000))
-        print(json.dumps(rows[-1]), flush=True) if "--json" in sys.argv else print(rows[-1], flush=True)
+        told = {"width": built.width, "margin": verdict.margin, "seconds to build and certify": round(issued, 3)}
+        bits = {"lower bound": round(built.task.recurrent_bits() or 0, 2)}
+        show({"name": name, **parameters, **told, **bits, "wrong": wrong_answers(built, options.count)})
+    if "equality-fingerprint".startswith(options.only):
+        for n, degree in ((32, 5), (64, 7), (100, 8)):
+            show(key_errors(n, degree, 2000))
 
 
 if __name__ == "__main__":

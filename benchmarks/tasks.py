@@ -23,7 +23,10 @@ from separatrix import tasks
 from separatrix.tasks import stream
 from separatrix.tasks.bitstrings import random_bits
 from separatrix.tasks.bounded_walks import sample_walks
+from separatrix.tasks.brackets import pairs
 from separatrix.tasks.features import FeatureBank
+from separatrix.tasks.sampling import distinct, sort_rows
+from separatrix.tasks.streams.steps import tops
 
 LENGTHS = (100, 400, 1000)
 TOKENS = 2**20
@@ -150,6 +153,23 @@ def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
         tasks.create("sparse-threshold", length=length, instance="k-cnf").definition()[0], torch.device("cpu")
     )
     walks = torch.zeros(many, dtype=torch.bool)
+    opening = sample_walks(length, 2, walks, stream(0, "train"))
+
+    def keys_drawn_and_sorted() -> None:
+        """A pair is 4 tokens on average; a key and a value are each up to 3 tokens and a size."""
+        generator = stream(0, "train")
+        for _ in range(7):
+            torch.randint(7, (many, length // 4), generator=generator, dtype=torch.int32)
+        sort_rows(torch.randint(1 << 40, (many * (length // 4),), generator=generator))
+
+    def symbols_drawn_and_walked() -> None:
+        """Half of the tokens are drawn, shuffled with their brackets and given an operation; all are read."""
+        generator = stream(0, "train")
+        distinct(length // 2, length // 4, many, generator)
+        for _ in range(2):
+            torch.randint(5, (many, length // 2), generator=generator)
+        tops(opening.long(), opening, 2)
+
     limits: dict[str, tuple[int, Draw]] = {
         "random tokens alone": (many, lambda: torch.randint(64, (many, length), generator=stream(0, "train"))),
         "k-cnf: bits drawn, every clause evaluated once": (
@@ -157,6 +177,15 @@ def rows_at(length: int) -> dict[str, tuple[int, Draw]]:
             lambda: bank.values(random_bits(many, length, stream(0, "train"))),
         ),
         "bounded-dyck: its walks alone": (many, lambda: sample_walks(length, 10, walks, stream(0, "train"))),
+        "next-bracket: walks, pairs, and what lies on the stacks": (
+            many,
+            lambda: (
+                pairs(sample_walks(length, 2, walks, stream(0, "train"))),
+                tops(opening.long(), opening, 2),
+            ),
+        ),
+        "modular-arithmetic: symbols drawn, and one stack walked": (many, symbols_drawn_and_walked),
+        "fuzzy-recall: motifs drawn, and one sort of the keys": (many, keys_drawn_and_sorted),
         "nearest-neighbor: 64 normal deviates a point": (
             few,
             lambda: torch.randn(few, length // 2, 64, generator=stream(0, "train")),

@@ -42,12 +42,12 @@ def products(name: str, arguments: list[Any]) -> float:
     tensors = [x for x in arguments if isinstance(x, Tensor)]
     back = "backward" in name
     if name.startswith("linear_attention"):
-        q, _, v = tensors[:3]
-        (batch, length, heads, values), (groups, keys) = v.shape, q.shape[2:]
+        q, k, v = arguments[:3]  # no q where the state alone is asked for
+        (batch, length, heads, values), (groups, keys) = v.shape, k.shape[2:]
         chunk = min(length, next(x for x in arguments if isinstance(x, int) and not isinstance(x, bool)))
         delta = arguments[4] is not None
-        among = groups * keys * chunk + heads * chunk * values  # half of each square is masked
-        passed = 2 * 2 * heads * keys * values
+        among = 0 if q is None else groups * keys * chunk + heads * chunk * values  # half of each square is masked
+        passed = 2 * (1 if q is None else 2) * heads * keys * values
         if delta:
             among += heads * chunk * (keys + values)
             passed += 2 * heads * keys * values

@@ -184,15 +184,35 @@ FLA = [  # settings of flash-linear-attention, and the same model here; its conv
         {"heads": 2, "reflections": 3},
         7 * 64,
     ),
+    ({"model_type": "forgetting_transformer", "num_heads": 2}, "forgetting", {"heads": 2}, 0),
+    (  # the angles of both heads, and b for the second
+        {"model_type": "mamba3", "state_size": 8, "head_dim": 64, "is_mimo": True, "mimo_rank": 3},
+        *("mamba3", {"heads": 2, "state": 8, "rank": 3}, 2 * 2 + 3 * 8),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("settings", "name", "options", "more"), FLA, ids=[case[0]["model_type"] for case in FLA])
 def test_states_of_flash_linear_attention_are_those_of_the_same_models(settings, name, options, more):
     size = configured_size({"hidden_size": 64, "num_hidden_layers": 2} | settings, 100)
-    ours = measured_numbers(name, sx.tasks.create("parity", length=16), width=64, layers=2, **options)
+    kept = sx.tasks.create("parity", length=100) if size.growth == "linear" else sx.tasks.create("parity", length=16)
+    ours = measured_numbers(name, kept, width=64, layers=2, **options)
     assert size.numbers(100) == ours + 2 * more
-    assert size.growth == "constant" and "not measured" in size.source
+    assert size.growth == ("linear" if name == "forgetting" else "constant") and "not measured" in size.source
+
+
+def test_attention_of_flash_linear_attention_keeps_what_its_layers_keep():
+    settings = {"hidden_size": 64, "num_hidden_layers": 3, "dtype": "bfloat16"}
+    faded = {"model_type": "forgetting_transformer", "num_heads": 4, "num_kv_heads": 2, "window_size": 50}
+    size = configured_size(settings | faded, 100)
+    assert size.bits(100) == 3 * 50 * (16 * 2 * 2 * 16 + 32 * 4) and size.growth == "windowed"
+    latent = {"model_type": "mla", "num_heads": 2, "qk_nope_head_dim": 5, "qk_rope_head_dim": 3, "v_head_dim": 7}
+    size = configured_size(settings | latent, 100)
+    assert size.bits(100) == 3 * 100 * 16 * 2 * (5 + 3 + 7) and size.growth == "linear"
+    with pytest.raises(InputError, match="log_linear_mamba2: its state grows with the logarithm"):
+        configured_size(settings | {"model_type": "log_linear_mamba2"}, 100)
+    with pytest.raises(InputError, match="mamba3: not a configuration"):
+        configured_size({"model_type": "mamba3", "hidden_size": 64}, 100)  # of how many layers?
 
 
 def test_hybrids_of_flash_linear_attention_keep_a_cache():

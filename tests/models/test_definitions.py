@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from separatrix import models
 from separatrix.models.based import LinearAttention, elu_features
@@ -85,6 +85,34 @@ def test_forgetting_attention_adds_the_gates_since() -> None:
         scores = q @ k.mT / math.sqrt(8) + since.unflatten(-1, (TOKENS, TOKENS))
         hidden = torch.ones(TOKENS, TOKENS, dtype=torch.bool).triu(1)
         return layer.out(merged(torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1) @ v))
+
+    agrees(layer, wanted)
+
+
+def test_fox_pro_normalises_shifts_and_gates() -> None:
+    """`ForgettingAttentionLayer` of the authors, with `qk_norm`, `use_k_shift`, `use_v_shift`, `use_output_gate` and
+    `use_output_norm`.
+    """
+    layer = started(ForgettingAttention(16, heads=2, qk_norm=True, output_gate=True, shift=True))
+
+    def normalised(x: Tensor, weight: Tensor) -> Tensor:
+        return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * weight
+
+    def shifted(x: Tensor, linear: nn.Module, share: Tensor) -> Tensor:
+        """`ShiftLinear`: alpha of the token before, 1 - alpha of this one."""
+        new, alpha = linear(x).unflatten(-1, (2, 8)), torch.sigmoid(x @ share.T)[..., None]
+        return alpha * F.pad(new, (0, 0, 0, 0, 1, 0))[:, :-1] + (1 - alpha) * new
+
+    def wanted(x: Tensor) -> Tensor:
+        k_share, v_share = layer.shift.weight.chunk(2)
+        q = normalised(layer.query(x).unflatten(-1, (2, 8)), layer.q_norm).transpose(1, 2)
+        k = normalised(shifted(x, layer.key, k_share), layer.k_norm).transpose(1, 2)
+        v = shifted(x, layer.value, v_share).transpose(1, 2)
+        total = F.logsigmoid(layer.forget(x)).mT.cumsum(-1)  # (B, H, N)
+        scores = q @ k.mT / math.sqrt(8) + total[..., None] - total[..., None, :]
+        hidden = torch.ones(TOKENS, TOKENS, dtype=torch.bool).triu(1)
+        y = (torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1) @ v).transpose(1, 2)
+        return layer.out(normalised(y, layer.norm.view(2, 8)).flatten(-2) * torch.sigmoid(layer.gate(x)))
 
     agrees(layer, wanted)
 
@@ -174,10 +202,14 @@ def test_rwkv6_is_its_recurrence() -> None:
     agrees(layer, wanted)
 
 
-@pytest.mark.parametrize("turned", [0.5, 1.0])
-def test_mamba3_is_its_recurrence(turned: float) -> None:
-    """`mamba3_siso_step_ref` in the tests of state-spaces/mamba, with the projections of its `Mamba3`."""
-    layer = started(Mamba3Mixer(16, state=8, heads=4, turned=turned, chunk=7))
+@pytest.mark.parametrize(("turned", "rank"), [(0.5, 1), (1.0, 1), (0.5, 3)])
+def test_mamba3_is_its_recurrence(turned: float, rank: int) -> None:
+    """`mamba3_siso_step_ref` and `mamba3_MIMO_step_ref` in the tests of state-spaces/mamba, with the projections of its
+    `Mamba3`.
+    """
+    layer = started(Mamba3Mixer(16, state=8, heads=4, turned=turned, chunk=7, rank=rank))
+    ones = torch.ones(4, 1, 8, dtype=torch.float64)
+    scales = [ones if each is None else each for each in (layer.x_scale, layer.gate_scale, layer.y_scale)]
 
     def rotated(tensor: Tensor, angles: Tensor) -> Tensor:
         """Pairs turned by angles, the pairs that have none by 0."""
@@ -191,23 +223,26 @@ def test_mamba3_is_its_recurrence(turned: float) -> None:
 
     def wanted(x: Tensor) -> Tensor:
         z, own, b, c, dd_dt, dd_a, trap, angles = layer.enter(x).split(layer.sizes, dim=-1)
-        own, step = own.unflatten(-1, (4, -1)), F.softplus(dd_dt + layer.dt_bias)
+        v, z = (torch.einsum("bthp,hrp->bthrp", part.unflatten(-1, (4, -1)), scale) for part, scale in
+                ((own, scales[0]), (z, scales[1])))  # fmt: skip
+        step = F.softplus(dd_dt + layer.dt_bias)
         a = -torch.where(dd_a >= 0, 1 + dd_a, 1 / (1 - dd_a)).clamp_min(1e-4)
-        k = normalised(b, layer.b_norm.weight)[:, :, None] + layer.b_bias
-        q = normalised(c, layer.c_norm.weight)[:, :, None] + layer.c_bias
+        k, q = (normalised(part.unflatten(-1, (rank, 8)), norm.weight)[:, :, None] + bias.view(4, rank, 8) for
+                part, norm, bias in ((b, layer.b_norm, layer.b_bias), (c, layer.c_norm, layer.c_bias)))  # fmt: skip
         state = x.new_zeros(2, 4, 8, 8)  # (B, H, P, S)
-        angle, last_k, last_v, outputs = x.new_zeros(2, 4, angles.shape[-1]), torch.zeros_like(k[:, 0]), own[:, 0], []
+        angle, last_k, last_v, outputs = x.new_zeros(2, 4, angles.shape[-1]), torch.zeros_like(k[:, 0]), v[:, 0], []
         for t in range(TOKENS):
             angle = angle + torch.pi * torch.tanh(angles[:, t, None]) * step[:, t, :, None]
-            key, share = rotated(k[:, t], angle), torch.sigmoid(trap[:, t])
+            key, share = rotated(k[:, t], angle[:, :, None]), torch.sigmoid(trap[:, t])
             alpha, new = torch.exp(a[:, t] * step[:, t]), share * step[:, t]
             old = (1 - share) * step[:, t] * alpha
             state = alpha[..., None, None] * state
-            state = state + old[..., None, None] * last_v[..., None] * last_k[..., None, :]
-            state = state + new[..., None, None] * own[:, t, ..., None] * key[..., None, :]
-            y = torch.einsum("bhps,bhs->bhp", state, rotated(q[:, t], angle)) + layer.D[:, None] * own[:, t]
-            outputs.append(y.flatten(-2) * F.silu(z[:, t]))
-            last_k, last_v = key, own[:, t]
+            state = state + old[..., None, None] * torch.einsum("bhrd,bhrp->bhpd", last_k, last_v)
+            state = state + new[..., None, None] * torch.einsum("bhrd,bhrp->bhpd", key, v[:, t])
+            y = torch.einsum("bhpd,bhrd->bhrp", state, rotated(q[:, t], angle[:, :, None]))
+            y = (y + layer.D[:, None, None] * v[:, t]) * F.silu(z[:, t])
+            outputs.append(torch.einsum("bhrp,hrp->bhp", y, scales[2]).flatten(-2))
+            last_k, last_v = key, v[:, t]
         return layer.out(torch.stack(outputs, dim=1))
 
     agrees(layer, wanted)

@@ -11,6 +11,7 @@ from torch import Tensor
 import separatrix as sx
 from separatrix import models, ops
 from separatrix.models.causality import check_causal
+from separatrix.models.convolved import Convolved
 from separatrix.models.mixer import Mixer
 from separatrix.models.state import tensors
 
@@ -49,11 +50,13 @@ VARIANTS: list[tuple[str, dict]] = [
     ("based", {"heads": 2, "key_width": 3, "chunk": 7}),
     ("based", {"features": "elu", "window": None}),
     ("forgetting", {"heads": 2}),
+    ("forgetting", {"heads": 2, "qk_norm": True, "output_gate": True, "shift": True}),
     ("mla", {"heads": 2, "latent": 3, "rotated": 2}),
     ("ttt", {"heads": 2, "batch": 4}),
     ("titans", {"heads": 2, "batch": 4}),
     ("rwkv6", {"heads": 2, "rank": 3, "chunk": 7}),
     ("mamba3", {"heads": 4, "state": 8, "turned": 1.0, "chunk": 7}),
+    ("mamba3", {"heads": 2, "state": 5, "rank": 3, "chunk": 7}),
     ("h3", {"state": 3, "taps": 1}),
     ("hyena", {"chunk": 7}),
     ("log-linear", {"heads": 2, "key_width": 3, "levels": 3, "chunk": 4}),
@@ -123,6 +126,24 @@ def test_decode_is_a_step_for_each_query(name: str, options: dict) -> None:
     state = layer.prefill(x)
     torch.testing.assert_close(layer.decode(state, queries), Mixer.decode(layer, state, queries))
     torch.testing.assert_close(tensors(state), tensors(layer.scan(x)[1]))
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_mixer_takes_a_short_convolution(name: str) -> None:
+    """Of so many taps, its own or before it; scan, step and decode stay one function."""
+    layer = mixer(name, {"convolution": 3}, torch.float64)
+    assert isinstance(layer, Convolved) == ("taps" not in models.architecture(name).Config.model_fields)
+    assert layer.taps == 3
+    x = torch.randn(2, 9, WIDTH, dtype=torch.float64)
+    whole, last = layer.scan(x)
+    y, state = layer.scan(x[:, :1])
+    outputs = [y[:, 0]]
+    for t in range(1, 9):
+        torch.testing.assert_close(layer.decode(state, x[:, t : t + 1])[:, 0], whole[:, t])
+        y, state = layer.step(state, x[:, t])
+        outputs.append(y)
+    torch.testing.assert_close(torch.stack(outputs, dim=1), whole)
+    torch.testing.assert_close(tensors(state), tensors(last))
 
 
 @each_variant

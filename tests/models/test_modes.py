@@ -28,6 +28,11 @@ VARIANTS = [
     ("s4d", {"init": "inv"}),
     ("mamba+attention", {"positions": "rope"}),
     ("retnet+deltanet+lstm", {}),
+    ("mamba2//attention", {"heads": 2}),
+    ("gla//lstm", {"fusion": "norm"}),
+    ("forgetting", {"qk_norm": True, "output_gate": True, "shift": True}),
+    ("mamba3", {"rank": 2}),
+    ("mla", {"convolution": 3}),
 ]
 each_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda x: x if isinstance(x, str) else str(x))
 HALVES = {torch.bfloat16: 2**-6, torch.float16: 2**-9}

@@ -26,9 +26,14 @@ def pairs(opening: Bool[Tensor, "B N"]) -> tuple[Int[Tensor, "B N/2"], Int[Tenso
     The brackets of one level open and close in turn, so ordering the places by level, then from left to right, brings
     every opening bracket next to its partner.
     """
-    length = opening.shape[1]
-    level = heights(opening) + (~opening).to(torch.int32)
-    keys = level if length < 1 << 15 else level.long()
-    keys = keys * length + torch.arange(length, device=keys.device, dtype=keys.dtype)
-    order = sort_rows(keys) % length
-    return order[:, 0::2].long(), order[:, 1::2].long()
+    order = by_level(heights(opening) + ~opening).long()
+    return order[:, 0::2], order[:, 1::2]
+
+
+def by_level(level: Int[Tensor, "B N"]) -> Int[Tensor, "B N"]:
+    """The places of each row by level, and from left to right within one. Levels are 0 at least."""
+    length = level.shape[1]
+    shift = length.bit_length()
+    level = level.to(torch.int32 if shift < 16 else torch.int64)  # a level is at most as high as the row is long
+    keys = (level << shift) + torch.arange(length, device=level.device, dtype=level.dtype)
+    return sort_rows(keys) & ((1 << shift) - 1)

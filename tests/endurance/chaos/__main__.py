@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from disturbances import DAMAGES, KILLS, all_gone, files, full_disk, offspring, read_only, said
-from scenarios import SCENARIOS, Scenario, outcome
+from scenarios import RESULTS, SCENARIOS, outcome
 
 KILLS_A_ROUND = 12
 FORMAT = '{"format": 1}'
@@ -114,8 +114,8 @@ class Chaos:
         self.settle(name, store)
 
     def damage(self, name: str, store: Path, rng: random.Random) -> None:
-        """Damage a file of a store."""
-        found = files(store)
+        """Damage a file of a store; of a report what it made: the trials it reads it cannot make anew."""
+        found = files(store / "report" if name == "report" else store)
         if not found:
             return
         path, kind = rng.choice(found), list(DAMAGES)[len(self.points) % len(DAMAGES)]
@@ -136,6 +136,24 @@ class Chaos:
                 path.write_bytes(change(path.read_bytes(), rng))
                 self.settle(name, store)
                 self.point(name, "damage", how=how, file=str(path.relative_to(store)))
+
+    def every_look(self, name: str) -> None:
+        """Every kind of damage to every kind of file that a report reads: left out and named, or nothing changes."""
+        rng = random.Random(f"{self.seed}/{name}/looks")
+        whole = set(self.whole(name)[RESULTS])
+        store = self.store(name, "looked-at")
+        for path in {path.name: path for path in files(store / "trials")}.values():
+            kept, identity = path.read_bytes(), path.parent.name
+            for how, change in DAMAGES.items():
+                path.write_bytes(change(kept, rng))
+                process = SCENARIOS[name].start(self.folder, store.name)
+                words, rows = said(process), set(outcome(store, trials=False)[RESULTS])
+                assert process.returncode == 0, f"one damaged file hides a store:\n{words}"
+                assert rows == whole or ({row[0] for row in whole - rows} == {identity} and rows < whole), rows ^ whole
+                page = (store / "report" / "index.html").read_text()
+                assert rows == whole or f"{identity}/{path.name} is damaged" in page, f"{path} is left out unnamed"
+                self.point(name, "damage", how=how, file=str(path.relative_to(store)), left_out=rows != whole)
+            path.write_bytes(kept)
 
     def disk(self, name: str) -> None:
         """Disks too small by more and more, then the store on a disk that suffices."""
@@ -178,10 +196,12 @@ class Chaos:
         looks = 0
         while any(process.poll() is None for process in both):
             if (store / "store.json").exists():
-                look = Scenario(("report",)).start(self.folder, store.name, "--output", f"look-{store.name}")
-                said(look)
+                look = SCENARIOS["report"].start(self.folder, store.name)
+                words = said(look)
+                assert look.returncode == 0 or "holds no finished trial" in words, f"no report meanwhile:\n{words}"
                 looks += look.returncode == 0
             time.sleep(0.5)
+        shutil.rmtree(store / "report", ignore_errors=True)  # which the command makes anew if it makes one
         for process in both:
             words = said(process)
             assert process.returncode == 0, f"one of two runs of {name} failed:\n{words}"
@@ -205,6 +225,7 @@ def main() -> None:
     for special in (chaos.company, chaos.disk, chaos.without_writing):
         rounds += [(special, name) for name in local if name != "report"]
     rounds += [(chaos.every_damage, name) for name in ("reproduce", "card") if name in names]
+    rounds += [(chaos.every_look, name) for name in ("report",) if name in names]
     number = 0
     while number < len(rounds) or len(chaos.points) < given.points:
         if time.monotonic() - begun > 60 * given.minutes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 600.0
 LEAVE_SECONDS = 30.0
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 TRAINING = """
 steps = 1500
 warmup = 5
@@ -108,16 +110,20 @@ SCENARIOS = {
 }
 
 
-def outcome(store: Path) -> dict[str, Any]:
+RESULTS = "results.csv"
+"""The table beside a report's page."""
+
+
+def outcome(store: Path, trials: bool = True) -> dict[str, Any]:
     """What a store came to, without the times and the machine: each trial's bits, and what searches made of them."""
-    found = {}
-    for path in store.rglob("trials/*/result.json"):
+    found: dict[str, Any] = {}
+    for path in store.rglob("trials/*/result.json") if trials else ():
         found[path.parent.name] = json.loads(path.read_text())["fingerprint"]
     for path in [*store.glob("tuning/*.json"), *store.glob("frontiers/*.json")]:
         found[str(path.relative_to(store))] = json.loads(path.read_text())["sha256"]
     for path in store.glob("*card.json"):
         trials = [trial for question in json.loads(path.read_text())["questions"] for trial in question["trials"]]
         found[path.name] = [(trial["identity"], trial["fingerprint"]) for trial in trials]
-    for path in store.glob("report/results.csv"):
-        found[path.name] = path.read_text()
+    for path in store.glob(f"report/{RESULTS}"):
+        found[path.name] = pl.read_csv(path, infer_schema=False).drop("seconds").rows()
     return found

@@ -18,6 +18,7 @@ from separatrix.experiments.search.tuning import (
     choose_rates,
     known_choice,
     tokens_at_most,
+    tokens_per_step,
     tune_all,
     tuned,
 )
@@ -88,7 +89,17 @@ def test_the_better_half_goes_on_and_the_best_wins(tiny, tmp_path):
     assert [(rate, end) for rate, _, end in train.asked] == [(r, 10) for r in RATES] + [(3e-3, 20), (1e-2, 20)]
     assert {seen.rate: seen.step for seen in choice.tried} == {1e-3: 10, 3e-3: 20, 1e-2: 20, 3e-2: 10}
     assert choice.window == [1e-2] and not choice.at_edge
-    assert choice.tokens == 10 * (10 + 20 + 20 + 10)
+    assert choice.tokens == tokens_per_step(tiny()) * (10 + 20 + 20 + 10)
+
+
+def test_a_choice_counts_what_it_cost_though_another_search_has_trained_on(tiny, tmp_path):
+    store, tuning = Store(tmp_path), Tuning(rates=[1e-3, 1e-2], first=10)
+    train = Scripted(store, lambda trial, step: (0.9 - trial.training.learning_rate, 0.6))
+    (choice,) = choose_rates(store, [tiny()], tuning, train)
+    train(Race(tiny(), tuning).trials([choice.rate]))  # to its end, as a frontier does
+    (record,) = tmp_path.glob("tuning/*.json")
+    record.unlink()
+    assert choose_rates(store, [tiny()], tuning, train) == [choice]
 
 
 def test_no_cut_is_made_on_the_plateau(tiny, tmp_path):

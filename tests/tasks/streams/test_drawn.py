@@ -54,9 +54,8 @@ def test_a_mixture_is_the_published_layout_in_each_cell():
 
 def test_motifs_are_uniform_in_size_and_tokens():
     drawn = motifs(4, 3, (3000, 4), True, stream(0, "train"))
-    said = [
-        tuple(t[:n]) for t, n in zip(drawn.tokens.flatten(0, 1).tolist(), drawn.sizes.flatten().tolist(), strict=True)
-    ]
+    tokens, sizes = torch.stack(drawn.tokens, dim=2).flatten(0, 1), drawn.sizes.flatten()
+    said = [tuple(motif[:size]) for motif, size in zip(tokens.tolist(), sizes.tolist(), strict=True)]
     assert chi_square.distributed(
         said, {motif: 1 / 3 / math.perm(4, n) for n in (1, 2, 3) for motif in permutations(range(4), n)}
     )

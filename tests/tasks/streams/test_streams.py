@@ -115,6 +115,9 @@ def test_drawn_streams_are_valid_and_labelled_right(name, fields):
         assert torch.equal(drawn.labels[asked], at.answer(drawn.inputs)[asked])
         assert 0 <= drawn.labels[asked].min() <= drawn.labels.max() < task.answers
         assert 0 <= drawn.inputs.min() <= drawn.inputs.max() < task.vocabulary
+        for mask in (asked, torch.rand(asked.shape, generator=stream(0, "test")) < 0.3, torch.zeros_like(asked)):
+            expected = at.answer(drawn.inputs).masked_fill(~mask, UNLABELLED)
+            assert torch.equal(at.answer_where(mask, drawn.inputs), expected)
     again = task.sample(40, stream(0, "train"), length=task.lengths[0])
     first = task.sample(40, stream(0, "train"), length=task.lengths[0])
     assert torch.equal(again.inputs, first.inputs)

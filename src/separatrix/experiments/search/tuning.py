@@ -20,7 +20,6 @@ from separatrix.config import Config, canonical_json
 from separatrix.errors import InputError
 from separatrix.experiments.search.halving import reached, validation_at
 from separatrix.experiments.store.folder import Store
-from separatrix.experiments.trial.checkpoint import read_progress
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.experiments.trial.ending import left_chance
 from separatrix.experiments.trial.result import Result
@@ -104,7 +103,7 @@ class Choice(Shown, Config):
     tried: list[RateTried]
     tuning: Tuning
     seeds: list[int] = Field(description="the tuning seeds")
-    tokens: int = Field(0, description="tokens trained on to choose it")
+    tokens: int = Field(0, description="tokens trained on to choose it; by the mean length where lengths are random")
 
     @property
     def at_edge(self) -> bool:
@@ -128,6 +127,8 @@ class Race:
     tuning: Tuning
     left: list[float] = field(default_factory=list)
     tried: dict[float, RateTried] = field(default_factory=dict)
+    cuts: dict[float, int] = field(default_factory=dict)
+    """The step of the last cut that a rate took part in."""
     window: set[float] = field(default_factory=set)
     rate: float | None = None
 
@@ -158,6 +159,7 @@ class Race:
         """Rank the rates at a step, and leave the better ones in; none goes while all of them are at chance."""
         seen = {rate: self._seen(store, rate, step) for rate in self.left}
         self.tried |= seen
+        self.cuts |= dict.fromkeys(self.left, step)
         order = sorted(self.left, key=lambda rate: self._rank(seen[rate]))
         best = seen[order[0]]
         over = step >= self.cell.training.steps or 2 * best.solved > len(self.seeds)
@@ -174,15 +176,13 @@ class Race:
     def choice(self, store: Store) -> Choice:
         """The outcome of a race that is over."""
         assert self.rate is not None
-        trained = (store.read(f"trials/{trial.identity()}/checkpoint.safetensors")
-                   for trial in self.trials(self.tuning.rates if self.tried else []))  # fmt: skip
         return Choice(
             rate=self.rate,
             window=sorted(self.window | {self.rate}),
             tried=[self.tried[rate] for rate in self.tuning.rates if rate in self.tried],
             tuning=self.tuning,
             seeds=self.seeds,
-            tokens=sum(read_progress(data).tokens for data in trained if data is not None) if self.tried else 0,
+            tokens=sum(_tokens(store, trial, cut) for rate, cut in self.cuts.items() for trial in self.trials([rate])),
         )
 
     def _seen(self, store: Store, rate: float, step: int) -> RateTried:
@@ -204,6 +204,12 @@ class Race:
         """Solved by most seeds first, of those the fastest; then by loss."""
         solved = 2 * seen.solved > len(self.seeds)
         return not solved, float(seen.step) if solved else 0.0, math.inf if seen.loss_bits is None else seen.loss_bits
+
+
+def _tokens(store: Store, trial: TrialConfig, cut: int) -> int:
+    """What a trial was trained on for a cut: another search on the same store may have taken it further since."""
+    row = validation_at(store, trial, cut)
+    return 0 if row is None else int(row["step"]) * tokens_per_step(trial)
 
 
 class TuningKey(Config):

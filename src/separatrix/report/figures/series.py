@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import mean, median
+from statistics import fmean, median
 from typing import Any
 
 from separatrix.experiments.trial.result import Result
 from separatrix.report.figures.panel_data import PanelTrials
 from separatrix.report.html.labels import percent, span
+
+POSITION = "position "
+"""How the groups of a task begin that reports by position; the number follows."""
 
 BINS = 50
 """Positions are averaged in at most this many runs of neighbours."""
@@ -19,6 +22,9 @@ UNFINISHED = " …"
 """What follows a number of which a seed was cut off while it was still improving: it measures a budget."""
 
 Row = dict[str, Any]
+
+Curve = tuple[list[int], list[float]]
+"""Steps, rising, and the validation accuracy measured at each."""
 
 
 def grid_rows(panel: PanelTrials) -> list[Row]:
@@ -62,10 +68,10 @@ def curve_rows(panel: PanelTrials) -> list[Row]:
     """
     rows: list[Row] = []
     for (label, length), cell in panel.cells.items():
-        histories = [trial.history for trial in cell.trials if trial.history]
-        steps = sorted({int(point["step"]) for history in histories for point in history})
+        histories = [_curve(trial.history) for trial in cell.trials if trial.history]
+        steps = sorted({step for measured, _ in histories for step in measured})
         for step in steps:
-            values = [value for history in histories if (value := _latest(history, step)) is not None]
+            values = [value for curve in histories if (value := _latest(curve, step)) is not None]
             rows.append(_spread(values) | {"model": label, "length": length, "step": step, "end": step == steps[-1]})
         if steps and (ceiling := cell.one.result.accuracy_ceiling) < 1:
             rows[-1]["ceiling"] = round(ceiling, 4)
@@ -83,7 +89,7 @@ def position_rows(panel: PanelTrials) -> list[Row]:
         )
         for first, end in pairwise(edges):
             run = asked[first:end]
-            values = [mean(part) for profile in profiles if (part := [profile[i] for i in run if i in profile])]
+            values = [fmean(part) for profile in profiles if (part := [profile[i] for i in run if i in profile])]
             where = {"position": (run[0] + run[-1]) / 2, "where": "–".join(map(str, dict.fromkeys((run[0], run[-1]))))}
             rows.append(_spread(values) | {"model": label, "length": length} | where)
     return rows
@@ -92,8 +98,8 @@ def position_rows(panel: PanelTrials) -> list[Row]:
 def by_position(result: Result) -> dict[int, float]:
     """Test accuracy by position in the context; empty when the task does not report by position."""
     groups = result.test.accuracy_by_group if result.test else {}
-    found = {re.fullmatch(r"position (\d+)", name): value for name, value in groups.items()}
-    return {int(match[1]): value for match, value in found.items() if match}
+    numbered = ((name.removeprefix(POSITION), value) for name, value in groups.items() if name.startswith(POSITION))
+    return {int(number): value for number, value in numbered if number.isdecimal()}
 
 
 def gain(accuracy: float, chance: float) -> float:
@@ -117,7 +123,12 @@ def _spread(values: Sequence[float]) -> Row:
     }
 
 
-def _latest(history: Sequence[dict[str, float]], step: int) -> float | None:
+def _curve(history: Sequence[Row]) -> Curve:
+    return [int(point["step"]) for point in history], [point["accuracy"] for point in history]
+
+
+def _latest(curve: Curve, step: int) -> float | None:
     """The accuracy last measured at or before a step."""
-    before = [point["accuracy"] for point in history if point["step"] <= step]
-    return before[-1] if before else None
+    steps, accuracies = curve
+    before = bisect_right(steps, step)
+    return accuracies[before - 1] if before else None

@@ -16,7 +16,8 @@ def figures(panel: PanelTrials, hues: Mapping[str, int]) -> list[Figure]:
     """The figures of a panel with a measurement; hues: the colour of each model of the page."""
     drawn = [] if panel.panel.draw == "curves" else [_accuracy(panel)]
     drawn += [_training(panel, hues)] if any(trial.history for trial in panel.measured) else []
-    return [*drawn, *([_positions(panel, hues)] if series.position_rows(panel) else _kinds(panel))]
+    positions = series.position_rows(panel)
+    return [*drawn, *([_positions(panel, hues, positions)] if positions else _kinds(panel))]
 
 
 def _accuracy(panel: PanelTrials) -> Figure:
@@ -80,8 +81,7 @@ def _training(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
     )
 
 
-def _positions(panel: PanelTrials, hues: Mapping[str, int]) -> Figure:
-    rows = series.position_rows(panel)
+def _positions(panel: PanelTrials, hues: Mapping[str, int], rows: Sequence[series.Row]) -> Figure:
     shown = panel.telling_length
     chance = 1 / panel.answers if panel.answers else None
     ends = [

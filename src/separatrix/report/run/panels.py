@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import mean, median
+from statistics import fmean, median
 
 from separatrix import tasks
 from separatrix.bounds.arithmetic import ANY, TRAINED
@@ -137,11 +137,11 @@ def _reading(cell: PanelCell) -> str:
 def _beyond(cell: PanelCell) -> str:
     """Accuracy at the lengths trained on and beyond them, where the test was longer and tells positions apart."""
     longest = cell.one.result.config["training"].get("longest")
-    profiles = [by_position(trial.result) for trial in cell.trials]
-    if not longest or not all(profiles):
+    profiles = [by_position(trial.result) for trial in cell.trials] if longest else []
+    if not profiles or not all(profiles):
         return ""
     parts = [
-        median(mean(share for at, share in profile.items() if (at < longest) is within) for profile in profiles)
+        median(fmean(share for at, share in profile.items() if (at < longest) is within) for profile in profiles)
         for within in (True, False)
     ]
     return f"{percent(parts[0])} within the {longest} tokens trained on, {percent(parts[1])} beyond"

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from separatrix.tasks.examples import UNLABELLED
 from separatrix.tasks.sampling import below
 from separatrix.tasks.streams.contract import StreamTask
 from separatrix.tasks.streams.motifs import Read, laid_out, motifs, with_first_value
@@ -70,18 +71,16 @@ class FuzzyRecall(StreamTask):
     def draw(
         self, batch_size: int, generator: torch.Generator, length: int
     ) -> tuple[Int[Tensor, "B T"], Bool[Tensor, "B T"]]:
-        room, device = length - self.item, generator.device
+        room = length - self.item
         shape = (batch_size, self._pairs(room))
         keys = motifs(self.keys, self.key_tokens, shape, self.varied, generator)
         values = motifs(self.values, self.value_tokens, shape, self.varied, generator)
-        values = with_first_value(keys, values, self.keys)
-        sizes = keys.sizes + values.sizes
-        fits = sizes.cumsum(dim=1) <= room
+        values = with_first_value(keys, values, self.keys).shifted(self.keys)
+        fits = (keys.sizes + values.sizes).cumsum(dim=1) <= room
         chosen = below(fits.sum(dim=1), shape[1] + 1, generator)[:, None]
-        order = torch.cat([torch.arange(shape[1], device=device).expand(shape), chosen], dim=1)
         shown = torch.nn.functional.pad(fits, (0, 1), value=True)
-        inputs = laid_out(keys.at(order), values.at(order).shifted(self.keys), shown, length, self.keys + self.values)
-        return inputs, Read(inputs, self.keys, self.values, self.key_tokens).asked
+        inputs = laid_out(keys.and_again(chosen), values.and_again(chosen), shown, length, self.keys + self.values)
+        return inputs, self._read(inputs).asked
 
     def _pairs(self, room: int) -> int:
         """Pairs to draw: as many as fill the room in all but one of some thousand streams, or as can do so."""
@@ -93,10 +92,18 @@ class FuzzyRecall(StreamTask):
         return max(1, min(room // 2, math.ceil(likely + 4 * spread * math.sqrt(likely) / mean + 1)))
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
-        return Read(inputs, self.keys, self.values, self.key_tokens).labels
+        read = self._read(inputs)
+        return read.labels(read.in_key)
+
+    def answer_where(self, asked: Bool[Tensor, "B T"], inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        read = self._read(inputs)
+        return read.labels(read.in_key & asked | read.ends).masked_fill_(~asked, UNLABELLED)
+
+    def _read(self, inputs: Int[Tensor, "B T"]) -> Read:
+        return Read(inputs, self.keys, self.values, self.key_tokens)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
-        read = Read(inputs, self.keys, self.values, self.key_tokens)
+        read = self._read(inputs)
         least = (1, 1) if self.varied else (self.key_tokens, self.value_tokens)
         sizes = read.sized(least, (self.key_tokens, self.value_tokens))
         return read.in_order & sizes & read.distinct(max(self.key_tokens, self.value_tokens)) & read.consistent

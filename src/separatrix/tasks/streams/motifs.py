@@ -10,34 +10,39 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from separatrix.tasks.examples import UNLABELLED
-from separatrix.tasks.sampling import sort_rows, true_places
+from separatrix.tasks.sampling import ordered, sort_rows, true_places
 
 
 @dataclass(frozen=True)
 class Motifs:
     """Motifs of tokens, of which the first `sizes` count.
 
-    tokens: Int[B, n, most]
-    sizes:  Int[B, n]
+    tokens: the first of each, the second, …; each Int32[B, n]
+    sizes:  Int32[B, n]
     """
 
-    tokens: Int[Tensor, "B n most"]
+    tokens: tuple[Int[Tensor, "B n"], ...]
     sizes: Int[Tensor, "B n"]
 
     def at(self, order: Int[Tensor, "B m"]) -> Motifs:
         """These motifs of each row."""
-        index = order[..., None].expand(-1, -1, self.tokens.shape[2])
-        return Motifs(self.tokens.gather(1, index), self.sizes.gather(1, order))
+        return Motifs(tuple(token.gather(1, order) for token in self.tokens), self.sizes.gather(1, order))
+
+    def and_again(self, chosen: Int[Tensor, "B 1"]) -> Motifs:
+        """All of them, and behind them one of them once more."""
+        once = self.at(chosen)
+        tokens = (torch.cat(both, dim=1) for both in zip(self.tokens, once.tokens, strict=True))
+        return Motifs(tuple(tokens), torch.cat([self.sizes, once.sizes], dim=1))
 
     def shifted(self, by: int) -> Motifs:
         """The same of other tokens."""
-        return Motifs(self.tokens + by, self.sizes)
+        return Motifs(tuple(token + by for token in self.tokens), self.sizes)
 
     def codes(self, alphabet: int) -> Int[Tensor, "B n"]:
         """A number for each, equal for equal motifs alone."""
-        code = torch.zeros_like(self.sizes)
-        for i in range(self.tokens.shape[2]):
-            code = torch.where(i < self.sizes, code * (alphabet + 1) + self.tokens[..., i] + 1, code)
+        code = self.tokens[0].long() + 1
+        for i, token in enumerate(self.tokens[1:], 1):
+            code = torch.where(i < self.sizes, code * (alphabet + 1) + token + 1, code)
         return code
 
 
@@ -46,11 +51,14 @@ def motifs(alphabet: int, most: int, shape: tuple[int, int], varied: bool, gener
 
     A token is drawn among those left, and raised past the smaller ones that are taken.
     """
-    device = generator.device
+
+    def drawn(low: int, high: int) -> Int[Tensor, "B n"]:
+        return torch.randint(low, high, shape, generator=generator, device=generator.device, dtype=torch.int32)
+
     taken: list[Tensor] = []  # ascending
     tokens = []
     for i in range(most):
-        token = torch.randint(alphabet - i, shape, generator=generator, device=device)
+        token = drawn(0, alphabet - i)
         for smaller in taken:
             token = token + (token >= smaller)
         tokens.append(token)
@@ -59,8 +67,7 @@ def motifs(alphabet: int, most: int, shape: tuple[int, int], varied: bool, gener
             kept.append(torch.minimum(above, other))
             above = torch.maximum(above, other)
         taken = [*kept, above]
-    low = 1 if varied else most
-    return Motifs(torch.stack(tokens, dim=2), torch.randint(low, most + 1, shape, generator=generator, device=device))
+    return Motifs(tuple(tokens), drawn(1 if varied else most, most + 1))
 
 
 def with_first_value(keys: Motifs, values: Motifs, alphabet: int) -> Motifs:
@@ -77,14 +84,21 @@ def with_first_value(keys: Motifs, values: Motifs, alphabet: int) -> Motifs:
 
 
 def laid_out(keys: Motifs, values: Motifs, shown: Bool[Tensor, "B n"], length: int, blank: int) -> Int[Tensor, "B T"]:
-    """The pairs that are shown, one after the other to the end of the stream, behind as many blanks as are needed."""
-    device = shown.device
-    counts = [torch.arange(side.tokens.shape[2], device=device) < side.sizes[..., None] for side in (keys, values)]
-    used = torch.cat(counts, dim=2) & shown[..., None]  # (B, n, c + v)
-    said = torch.cat([keys.tokens, values.tokens], dim=2).flatten().index_select(0, true_places(used))
-    blanks = length - ((keys.sizes + values.sizes) * shown).sum(dim=1, keepdim=True)
-    stream = torch.full((len(shown), length), blank, device=device)
-    return stream.masked_scatter_(torch.arange(length, device=device) >= blanks, said)
+    """The pairs that are shown, one after the other to the end of the stream, behind as many blanks as are needed.
+
+    All tokens are written, later ones of a motif first. Those that do not count reach as far into what stands behind
+    their motif as nothing there does that is written before them, and so are written over.
+    """
+    sizes = (keys.sizes + values.sizes) * shown
+    end = sizes.cumsum(dim=1) + (length - sizes.sum(dim=1, keepdim=True))
+    begin = (end - sizes).masked_fill_(~shown, length)  # out of sight
+    beyond = len(keys.tokens) + len(values.tokens)
+    stream = torch.full((len(shown), length + beyond), blank, dtype=torch.int32, device=shown.device)
+    for i in reversed(range(max(len(keys.tokens), len(values.tokens)))):
+        for side, place in ((keys, begin), (values, begin + keys.sizes)):
+            if i < len(side.tokens):
+                stream.scatter_(1, place + i, side.tokens[i])
+    return stream[:, :length].long()
 
 
 class Read:
@@ -95,7 +109,7 @@ class Read:
     """
 
     def __init__(self, inputs: Int[Tensor, "B T"], keys: int, values: int, most: int) -> None:
-        self.inputs, self.keys, self.most = inputs, keys, most
+        self.inputs, self.keys, self.values, self.most = inputs, keys, values, most
         self.in_key = inputs < keys
         self.in_value = ~self.in_key & (inputs < keys + values)
         self.ends = torch.zeros_like(self.in_key)
@@ -108,68 +122,70 @@ class Read:
         return self.ends | self.in_value
 
     @cached_property
-    def codes(self) -> Int[Tensor, "B T"]:
-        """A number for the key's tokens up to each place (of no meaning for keys that are too long)."""
-        token = (self.inputs + 1) * self.in_key
-        more = self.in_key[:, 1:] * (self.keys + 1)
-        code = token
-        for _ in range(self.most - 1):
-            before, code = code, token.clone()
-            code[:, 1:].addcmul_(before[:, :-1], more)
+    def _flat(self) -> Int[Tensor, " places"]:
+        """All streams with a blank before and behind each: the place of a token is where it stands among these."""
+        blank = self.keys + self.values
+        return torch.nn.functional.pad(self.inputs.to(torch.int32), (1, 1), value=blank).flatten()
+
+    @cached_property
+    def _flat_in_value(self) -> Bool[Tensor, " places"]:
+        return torch.nn.functional.pad(self.in_value, (1, 1)).flatten()
+
+    def _codes(self, where: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+        """A number for the key's tokens up to each of these places (of no meaning for keys that are too long)."""
+        token = self._flat.index_select(0, where).long() + 1
+        code, weight = token, 1
+        for i in range(1, self.most):
+            before = self._flat.index_select(0, (where - i).clamp_(min=0)).long()
+            token = torch.where((token > 0) & (before < self.keys), before + 1, 0)
+            weight *= self.keys + 1
+            code = code + token * weight
         return code
 
-    @cached_property
-    def first(self) -> Int[Tensor, "B T"]:
-        """For each place of a key where its tokens so far ended a key first; T where nowhere up to here."""
-        length = self.inputs.shape[1]
-        where = true_places(self.in_key)  # flat, ascending
-        row = where // length
-        code = self.codes.flatten().index_select(0, where)
-        shift = max(1, len(where)).bit_length()
-        key = (row * ((self.keys + 1) ** self.most) + code) << shift
-        order = sort_rows(key + torch.arange(len(where), device=where.device))
-        index, group = order & ((1 << shift) - 1), order >> shift
-        new = torch.ones_like(group, dtype=torch.bool)
-        new[1:] = group[1:] != group[:-1]
-        number = new.cumsum(0) - 1
-        place = where.index_select(0, index) % length
-        ended = self.ends.flatten().index_select(0, where.index_select(0, index))
-        earliest = torch.full_like(place, length)
-        earliest.scatter_reduce_(0, number, place.masked_fill(~ended, length), "amin")
-        found = torch.full_like(self.inputs, length).flatten()
-        found[where.index_select(0, index)] = earliest.index_select(0, number)
-        return found.view_as(self.inputs)
+    def _known(self, among: Bool[Tensor, "B T"]) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+        """Of these places of keys, those whose tokens so far ended a key before, and where that was first."""
+        where = true_places(torch.nn.functional.pad(among, (1, 1)))  # ascending
+        ended = self._flat_in_value.index_select(0, where + 1)
+        row = where // (self.inputs.shape[1] + 2)
+        key = (row * (self.keys + 1) ** self.most + self._codes(where)) * 2 + ~ended  # of equal ones, ends come first
+        order, key = ordered(key, 2 * len(self.inputs) * (self.keys + 1) ** self.most)
+        new = torch.ones_like(ended)
+        new[1:] = key[1:] >> 1 != key[:-1] >> 1
+        index = torch.arange(len(where), device=where.device)
+        first = order.index_select(0, index.masked_fill(~new, 0).cummax(dim=0).values)
+        earlier = (first < order) & ended.index_select(0, first)
+        found = true_places(earlier)
+        order, first = order.index_select(0, found), first.index_select(0, found)
+        return where.index_select(0, order), where.index_select(0, first)
 
-    @cached_property
-    def key_end(self) -> Int[Tensor, "B T"]:
-        """For each place the place where the last key ended; itself in keys; -1 before the first."""
-        last = torch.where(self.ends, self.place, -1).cummax(dim=1).values
-        return torch.where(self.in_key, self.place, last)
-
-    @cached_property
-    def model(self) -> Int[Tensor, "B T"]:
-        """For each place the place where an equal key ended first; T where none did before."""
-        end = self.key_end
-        first = self.first.gather(1, end.clamp(min=0))
-        known = (first < end) & (self.in_key | self.in_value) & (end >= 0)
-        return torch.where(known, first, self.inputs.shape[1])
-
-    @cached_property
-    def labels(self) -> Int[Tensor, "B T"]:
-        """The next token of the value that the key had first, UNLABELLED where it has none."""
-        length, model = self.inputs.shape[1], self.model
-        place = (model + (self.place - self.key_end) + 1).clamp(max=length - 1)
-        goes_on = self.in_value.gather(1, place) & (self.key_end.gather(1, place) == model)
-        return torch.where(goes_on & (model < length), self.inputs.gather(1, place) - self.keys, UNLABELLED)
+    def labels(self, among: Bool[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        """At these places of keys, and in values behind them: the next token of the value that the key had first."""
+        at, said_at = self._known(among)
+        label = torch.full_like(self._flat, UNLABELLED)
+        said_at = said_at + 1
+        while len(at):
+            label.scatter_(0, at, self._flat.index_select(0, said_at) - self.keys)
+            at, said_at = at + 1, said_at + 1
+            go_on = self._flat_in_value.index_select(0, at) & self._flat_in_value.index_select(0, said_at)
+            left = true_places(go_on)
+            at, said_at = at.index_select(0, left), said_at.index_select(0, left)
+        return label.view(len(self.inputs), -1)[:, 1:-1].to(self.inputs)
 
     @property
     def consistent(self) -> Bool[Tensor, " B"]:
         """Whether every key that is met again has the value it had, and the last key is one."""
-        again = torch.nn.functional.pad(self.in_value[:, 1:] & (self.key_end[:, :-1] >= 0), (0, 1))
-        follows = torch.nn.functional.pad(self.inputs[:, 1:], (0, 1)) - self.keys
-        known = (self.model < self.inputs.shape[1]) & (self.ends | self.in_value)
-        said = torch.where(again, follows, UNLABELLED)  # what does follow within the value
-        return (~known | (said == self.labels)).all(dim=1) & known[:, -1]
+        batch, width = len(self.inputs), self.inputs.shape[1] + 2
+        at, first = self._known(self.ends)
+        last = (self.place * self.ends).amax(dim=1) + 1 + width * torch.arange(batch, device=at.device)
+        right = torch.zeros_like(self._flat_in_value).index_fill_(0, at, True).index_select(0, last)
+        value = self._flat.masked_fill(~self._flat_in_value, -1)
+        while len(at):
+            at, first = at + 1, first + 1
+            now, before = value.index_select(0, at), value.index_select(0, first)
+            right.index_fill_(0, at.index_select(0, true_places(now != before)) // width, False)
+            left = true_places((now == before) & (now >= 0))
+            at, first = at.index_select(0, left), first.index_select(0, left)
+        return right
 
     @property
     def in_order(self) -> Bool[Tensor, " B"]:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from separatrix.tasks.examples import UNLABELLED
-from separatrix.tasks.sampling import distinct, repeated, weighted
+from separatrix.tasks.sampling import distinct, repeated, true_places, weighted
 from separatrix.tasks.streams.contract import StreamTask
 
 
@@ -99,12 +99,25 @@ class MultiQueryRecall(StreamTask):
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         begin = self.shown
-        keys, order = inputs[:, 0:begin:2].sort(dim=1, stable=True)  # (B, pairs shown); the latest of a key comes last
-        values = inputs[:, 1:begin:2].gather(1, order)
-        later = inputs[:, begin:].contiguous()
-        place = (torch.searchsorted(keys, later, right=True) - 1).clamp(min=0)
-        found = torch.where(keys.gather(1, place) == later, values.gather(1, place), UNLABELLED)
+        found = self._latest(inputs, inputs[:, begin:].contiguous())
         return torch.cat([torch.full_like(inputs[:, :begin], UNLABELLED), found], dim=1)
+
+    def answer_where(self, asked: Bool[Tensor, "B T"], inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+        batch, length = inputs.shape
+        many = asked.sum(dim=1)
+        if bool(asked[:, : self.shown].any()) or bool((many != many[:1]).any()):
+            return super().answer_where(asked, inputs)
+        places = true_places(asked)
+        found = self._latest(inputs, inputs.flatten().index_select(0, places).view(batch, -1))
+        labels = inputs.new_full((batch * length,), UNLABELLED)
+        return labels.scatter_(0, places, found.flatten()).view(batch, length)
+
+    def _latest(self, inputs: Int[Tensor, "B T"], keys: Int[Tensor, "B n"]) -> Int[Tensor, "B n"]:
+        """The value that each key has behind the pairs, UNLABELLED for what is none of the stream's keys."""
+        known, order = inputs[:, 0 : self.shown : 2].sort(dim=1, stable=True)  # the latest pair of a key comes last
+        values = inputs[:, 1 : self.shown : 2].gather(1, order)
+        place = (torch.searchsorted(known, keys, right=True) - 1).clamp(min=0)
+        return torch.where(known.gather(1, place) == keys, values.gather(1, place), UNLABELLED)
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         begin, half, first = self.shown, self.vocabulary_size // 2, 2 * self.pairs

@@ -64,7 +64,8 @@ class NextBracket(StreamTask):
 
     def answer(self, inputs: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
         opening = inputs < self.kinds
-        return tops(inputs, opening, empty=self.kinds) + (self.kinds + 1) * (heights(opening) < self.depth)
+        may_open = (heights(opening) < self.depth).to(torch.int32).mul_(self.kinds + 1)
+        return tops(inputs, opening, empty=self.kinds) + may_open
 
     def valid(self, inputs: Int[Tensor, "B T"]) -> Bool[Tensor, " B"]:
         """Members of the language: checked by their brackets' partners."""

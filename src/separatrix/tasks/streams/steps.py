@@ -27,8 +27,8 @@ def tops(tokens: Int[Tensor, "B T"], pushes: Bool[Tensor, "B T"], empty: int) ->
     Popping an empty stack leaves it empty, and `empty` is then on top.
     """
     batch, length = tokens.shape
-    token, push = by_place(tokens), by_place(pushes)
-    stack = np.empty(batch * (length + 1), dtype=np.int64)
+    token, push = by_place(tokens.to(torch.int32)), by_place(pushes)
+    stack = np.empty(batch * (length + 1), dtype=np.int32)
     stack[:batch] = empty
     row = np.arange(batch)
     here = row.copy()  # where the top of each stack lies
@@ -37,7 +37,7 @@ def tops(tokens: Int[Tensor, "B T"], pushes: Bool[Tensor, "B T"], empty: int) ->
         np.maximum(here, row, out=here)
         np.copyto(said, stack.take(here, mode="clip"), where=~pushed)
         stack[here] = said
-    return by_stream(token, tokens.device)
+    return by_stream(token, tokens.device).to(tokens.dtype)
 
 
 def states(tokens: Int[Tensor, "B T"], table: Int[Tensor, "S A"], start: int) -> Int[Tensor, "B T"]:

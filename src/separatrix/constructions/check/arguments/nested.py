@@ -117,8 +117,7 @@ class _Rows:
         """
         mlp, found = self.second_mlp, self.found
         assert mlp is not None
-        before = self.weights.exact.linear(rows, mlp.read, mlp.read_bias, "sums into the second layer's MLP")
-        shut = np.zeros(len(mlp.read), dtype=bool)
+        before, shut = self._sums(rows), np.zeros(len(mlp.read), dtype=bool)
         levels_read = mlp.read[:, found.coordinates] != 0
         if isinstance(active, str):  # of the end: levels that are 0 at depth 0, others unknown
             known = np.array([c in found.at_end for c in found.coordinates])
@@ -137,7 +136,18 @@ class _Rows:
             if (worst[:, reads] > 0).any():
                 raise CertificateError("what a bracket reads that closes nothing must be of no account")
             shut |= reads
-        inside = np.where(shut, 0.0, np.maximum(before, 0))
+        return self._written(rows, np.where(shut, 0.0, np.maximum(before, 0)))
+
+    def _sums(self, rows: np.ndarray) -> np.ndarray:
+        """[B, M] what rows tell the second layer's MLP, levels not counted."""
+        mlp = self.second_mlp
+        assert mlp is not None
+        return self.weights.exact.linear(rows, mlp.read, mlp.read_bias, "sums into the second layer's MLP")
+
+    def _written(self, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """Rows and what the MLP's units [B, M] write to them."""
+        mlp = self.second_mlp
+        assert mlp is not None
         written = self.weights.exact.linear(inside, mlp.write, mlp.write_bias, "sums out of the second layer's MLP")
         return self.weights.exact.add(rows, written, what="the residual stream")
 
@@ -177,12 +187,10 @@ class _Rows:
         reads = (mlp.read[:, self.unknown] != 0).any(axis=1)
         if (rises[0, reads] < 0).any():
             raise CertificateError("what a bracket reads must not take objections back")
-        exact = self.weights.exact
-        before = np.maximum(exact.linear(tokens, mlp.read, mlp.read_bias, "sums into the second layer's MLP"), 0)
+        before = np.maximum(self._sums(tokens), 0)
         closing = np.arange(len(tokens)) >= self.task.kinds
         shut = (mlp.read[:, list(self.found.active(-1))] < 0).any(axis=1)
-        inside = np.where(shut | reads, 0.0, before)[closing]
-        rows = exact.add(tokens[closing], exact.linear(inside, mlp.write, mlp.write_bias, "objections"), what="rows")
+        rows = self._written(tokens[closing], np.where(shut | reads, 0.0, before)[closing])
         if not self.second.objects(rows).all():
             raise CertificateError("a bracket that closes nothing must object")
         pull = np.where(rises[0] < 0, before * rises[0], 0).sum(axis=1)  # whatever the levels are
@@ -214,18 +222,13 @@ class _Rows:
 
     def _loud_end(self) -> np.ndarray:
         """[D] the end where its depth is above 0, which must be an objector as any other."""
-        found = self.found
-        active = set(found.at_end)
-        row = self.weights.embed[[self.task.query_offset]]
-        mlp = self.second_mlp
+        found, mlp, row = self.found, self.second_mlp, self.weights.embed[[self.task.query_offset]]
         assert mlp is not None
-        before = self.weights.exact.linear(row, mlp.read, mlp.read_bias, "sums into the second layer's MLP")[0]
-        told = mlp.read[:, sorted(active)]
+        before, told = self._sums(row)[0], mlp.read[:, sorted(found.at_end)]
         if (before + told.min(axis=1, initial=0) > 0)[(told < 0).any(axis=1)].any():
             raise CertificateError("a depth above 0 must shut what the end says otherwise")
         shut = (mlp.read[:, found.coordinates] < 0).any(axis=1) | (mlp.read[:, self.unknown] != 0).any(axis=1)
-        inside = np.where(shut, 0.0, np.maximum(before, 0))[None]
-        end = row + self.weights.exact.linear(inside, mlp.write, mlp.write_bias, "the end token")
+        end = self._written(row, np.where(shut, 0.0, np.maximum(before, 0))[None])
         if (end @ self.second.head.query.T + self.second.head.query_bias != self.second.query).any():
             raise CertificateError("the end's query must be the same whatever its depth")
         if not self.second.objects(end).all():
