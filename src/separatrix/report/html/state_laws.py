@@ -38,6 +38,7 @@ _OWN_DERIVED: dict[str, dict[str, str]] = {
     "transformer": {"head_width": "width // heads"},
     "gla": {"key_width": "width // (2 * heads)"},
     "linear-rnn": {"state": "width"},
+    "mla": {"latent": "width // 4 if width // 4 else 1"},
     **dict.fromkeys(("retnet", "deltanet", "gated-deltanet", "deltaproduct", "kda"), _KEYS),
 }
 """What a field of ours that is None means, where the state depends on it."""
@@ -46,12 +47,10 @@ _OWN_BITS = {
     "transformer": "2 * heads * head_width * (min(N, window - 1) if window else N)",
     "mlstm": "expand * width * (expand * width // heads + 1) + heads + (taps - 1) * expand * width",
     "ttt": "width * (width // heads + 1) + N % batch * (2 * width + heads)",
+    "forgetting": "(2 * width + heads) * N + (2 * width if shift else 0)",
     "titans": "2 * width * width // heads + N % batch * (2 * width + 3 * heads)",
 }
 """Numbers a layer where the formula of the architecture is in words."""
-
-_UNTOLD = ("mla", "based", "log-linear", "hybrid")
-"""Architectures of ours without a formula here."""
 
 _LAYERS, _WIDTH, _HEADS = "num_hidden_layers", "hidden_size", "num_attention_heads"
 _CACHE = f"2 * {_LAYERS} * num_key_value_heads * head_dim * dtype"
@@ -95,15 +94,27 @@ TRANSFORMERS: dict[str, StateLaw] = {
 
 def state_laws() -> dict[str, dict[str, Any]]:
     """Each law as JSON, formulas as nested lists, `["*", 2, "width"]`: ours by `separatrix:name`, others by type."""
-    own = {f"separatrix:{name}": _own(name) for name in models.names() if name not in _UNTOLD}
+    own = {f"separatrix:{name}": _own(name) for name in models.names() if _is_formula(_numbers(name))}
     return {name: _packed(law) for name, law in {**own, **TRANSFORMERS}.items()}
+
+
+def _numbers(name: str) -> str:
+    """What one layer of an architecture of ours holds, in words where no formula says it."""
+    return _OWN_BITS.get(name, models.architecture(name).state_formula.replace(" / ", " // "))
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        return bool(formula(text))
+    except (SyntaxError, ValueError, KeyError):
+        return False
 
 
 def _own(name: str) -> StateLaw:
     """The law of an architecture of ours: a layer's numbers, in float32, so many layers."""
     found = models.architecture(name)
     defaults = {key: each.default for key, each in found.Config.model_fields.items() if key != "name"}
-    law = f"32 * layers * ({_OWN_BITS.get(name, found.state_formula.replace(' / ', ' // '))})"
+    law = f"32 * layers * ({_numbers(name)})"
     derived = _OWN_DERIVED.get(name, {})
     used = {
         node.id for text in (law, *derived.values()) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)
