@@ -41,7 +41,8 @@ function stateOf(settings, { laws, formats }) {
     if (!Number.isSafeInteger(found) || found < 0) throw new TypeError("its sizes do not fit together");
     return found;
   };
-  const far = 2 ** 30, growth = at(2 * far) > at(far) ? "linear" : at(far) > at(1) ? "windowed" : "constant";
+  const far = 2 ** 30, linear = at(2 * far) - at(far) >= far; // a bit a token; what is kept in blocks goes up and down
+  const growth = linear ? "linear" : [2, far].some((length) => at(length) !== at(1)) ? "windowed" : "constant";
   return { growth, at };
 }
 

@@ -217,6 +217,8 @@ async function planner(section) {
       show();
     } catch (error) {
       part.held.textContent = `${file.name} is no card, and no configuration the page can read: ${error instanceof SyntaxError ? "it is not JSON" : error.message}.`;
+    } finally {
+      part.card.value = ""; // the same file may be chosen again, edited
     }
   }
   known();
