@@ -8,6 +8,7 @@ from typing import Any
 from separatrix import constructions
 from separatrix.constructions import CertificateError
 from separatrix.constructions.check import check
+from separatrix.experiments.theorems.upper import counter
 
 CASES: list[tuple[str, dict[str, Any]]] = [
     ("index-lookup", {"length": 1, "alphabet": 2, "code": "binary", "mixed_lengths": False}),
@@ -71,6 +72,17 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("associative-recall-deltanet", {"pairs": 1, "keys": 2, "values": 2}),
     ("associative-recall-deltanet", {"pairs": 100, "keys": 200, "values": 50}),
     ("associative-recall-deltanet", {"pairs": 2, "keys": 2, "values": 300}),
+    *(
+        ("automaton", {"length": 20, "transitions": counter(k), "outputs": list(range(k + 1)), "cell": "mamba"})
+        for k in (2, 9)
+    ),
+    *(("flip-flop", {"length": 20, "cell": cell}) for cell in ("elman", "lstm", "gru", "mamba")),
+    *(("next-bracket", {"length": 20, "kinds": 3, "depth": 3, "cell": cell}) for cell in ("elman", "lstm", "gru")),
+    *(
+        ("state-tracking", {"length": 20, "machine": "S3", "cell": cell})
+        for cell in ("elman", "lstm", "gru", "deltaproduct")
+    ),
+    ("state-tracking", {"length": 20, "machine": "automaton", "table": counter(5), "cell": "mamba"}),
     ("nearest-neighbor", {"points": 4, "dimension": 2, "margin": 0.3}),
     ("nearest-neighbor", {"points": 30, "dimension": 16, "margin": 0.3}),
     ("nearest-neighbor", {"points": 300, "dimension": 16, "margin": 0.9}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
+from math import prod
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch.nn.functional import one_hot, pad
 from separatrix import constructions
 from separatrix.constructions import CertificateError, Construction
 from separatrix.constructions.recurrent import gf2
+from separatrix.experiments.theorems.upper import counter
+from separatrix.tasks import UNLABELLED, StreamTask
 
 INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("index-lookup", {"length": 3, "alphabet": 3}),
@@ -56,6 +59,14 @@ INSTANCES: list[tuple[str, dict[str, Any]]] = [
     ("parity", {"length": 4, "cell": "deltanet"}),
     ("group-word", {"length": 3, "group": "S3", "cell": "deltaproduct"}),
     ("automaton", {"length": 4, "transitions": [[0, 0, 1], [1, 0, 1]], "outputs": [0, 1], "cell": "mamba"}),
+    ("automaton", {"length": 4, "transitions": counter(2), "outputs": [0, 1, 2], "cell": "mamba"}),
+    ("automaton", {"length": 4, "transitions": counter(3), "outputs": [0, 0, 1, 1], "cell": "mamba"}),
+    *(("flip-flop", {"length": 4, "cell": cell}) for cell in ("elman", "gru", "mamba")),
+    *(("next-bracket", {"length": 4, "kinds": 1, "depth": 2, "cell": cell}) for cell in ("elman", "lstm")),
+    *(("state-tracking", {"length": 4, "machine": "parity", "cell": cell}) for cell in ("elman", "gru", "deltanet")),
+    ("state-tracking", {"length": 4, "machine": "S3", "cell": "deltaproduct"}),
+    ("state-tracking", {"length": 4, "machine": "automaton", "table": counter(2), "cell": "mamba"}),
+    ("state-tracking", {"length": 4, "machine": "automaton", "table": [[0, 0, 1], [1, 0, 1]], "cell": "mamba"}),
 ]
 STRINGS = 260
 """Contexts of one length, at most, of claims about all lengths."""
@@ -64,12 +75,16 @@ FORMATS = ["real", "fp32", "bf16", "fp16", "e4m3", "e5m2", "fixed(16)"]
 
 @dataclass(frozen=True)
 class Asked:
-    """Inputs a certificate speaks of, and the right answers; `counts` tells which of them it does speak of."""
+    """Inputs a certificate speaks of, and the right answers; `counts` tells which of them it does speak of.
+
+    whole: the context is a stream, read at all its places at once, and the queries are of no effect
+    """
 
     context: Tensor
     queries: Tensor
     targets: Tensor
     counts: Tensor
+    whole: bool = False
 
 
 def built(name: str, parameters: dict[str, Any], number_format: str) -> Construction | None:
@@ -84,6 +99,8 @@ def inputs(made: Construction) -> list[Asked]:
     """All inputs of small lengths, or, of vectors, hard ones."""
     if made.task.name == "nearest-neighbor":
         return list(_points(made))
+    if isinstance(made.task, StreamTask):
+        return list(_places(made.task))
     found = []
     for length in _lengths(made):
         context = _contexts(made.task, length, distinct=made.certificate.argument != "overwriting memory")
@@ -98,6 +115,23 @@ def inputs(made: Construction) -> list[Asked]:
         counts = (targets >= 0) & (targets < made.task.answers)
         found.append(Asked(context, queries, targets.where(counts, 0), counts))
     return found
+
+
+def _places(task: StreamTask) -> Iterator[Asked]:
+    """Every stream of a length: whole, and each of its beginnings with every token that may come next."""
+    sizes = [(n, task.at_length(n)) for n in task.lengths] + [(n, task.at_length(n)) for n in range(6, 9, 2)]
+    alphabets = {n: [at.position_alphabet(i) for i in range(n)] for n, at in sizes}
+    length = max(n for n, each in alphabets.items() if prod(map(len, each)) <= STRINGS)
+    streams = torch.tensor(list(product(*alphabets[length])))
+    streams = streams[task.at_length(length).valid(streams)]
+    labels = task.at_length(length).answer(streams)
+    yield Asked(streams, streams, labels.clamp(min=0), labels != UNLABELLED, whole=True)
+    for t in range(1, length):
+        context, inverse = streams[:, :t].unique(dim=0, return_inverse=True)
+        targets = torch.full((len(context), task.alphabet_size), UNLABELLED)
+        targets[inverse, streams[:, t]] = labels[:, t]
+        queries = torch.arange(task.alphabet_size).expand(len(context), -1)
+        yield Asked(context, queries, targets.clamp(min=0), targets != UNLABELLED)
 
 
 def _offset(made: Construction) -> int:

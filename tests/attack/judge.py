@@ -25,6 +25,10 @@ def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], se
     recurrent = model.config.name == "elman"
     others = [shuffled(model, seed, "rounded")] if free else []
     for each in asked:
+        if each.whole:
+            if name == "fp32" and (found := _fault(_read(model, each), each, certificate, "read")) is not None:
+                return found
+            continue
         results: list[tuple[str, Tensor]] = []
         for label, network in [("as it is", model), *(("shuffled", other) for other in others)]:
             if recurrent:
@@ -46,12 +50,22 @@ def wrong(model: SequenceModel, certificate: Certificate, asked: list[Asked], se
 def _of_torch(model: SequenceModel, certificate: Certificate, asked: list[Asked]) -> str | None:
     """`wrong` of networks with gates, in fp32: in one pass, and token by token."""
     for each in asked:
+        if each.whole:
+            if (found := _fault(_read(model, each), each, certificate, "read")) is not None:
+                return found
+            continue
         with torch.no_grad():
             results = [("at once", model(each.context, each.queries)), ("by steps", _by_steps(model, each))]
         for label, logits in results:
             if (found := _fault(logits.double(), each, certificate, label)) is not None:
                 return found
     return None
+
+
+def _read(model: SequenceModel, asked: Asked) -> Tensor:
+    """Logits at all places of streams."""
+    with torch.no_grad():
+        return model.read(asked.context).double()
 
 
 def _by_steps(model: SequenceModel, asked: Asked) -> Tensor:

@@ -159,3 +159,77 @@ def test_every_machine_of_one_scalar_fails_before_the_length(transitions, order)
                 longest = length
         assert longest < 2 * settled.steps + settled.period
         assert longest >= order - 1  # short strings are counted by some machine: the search can succeed
+
+
+def scalar_maps(number_format: str, transitions: str) -> torch.Tensor:
+    """Int[maps, W]: every map x' = fl(fl(a x) + b) of a fixed-point format, once."""
+    number = parse(number_format)
+    xs = torch.arange(-(2 ** (number.p - 1)), 2 ** (number.p - 1), dtype=torch.float64) * number.smallest
+    factors = xs[(xs >= (0 if transitions == "nonnegative" else -1)) & (xs <= 1)]
+    after = number.round(number.round(factors[:, None, None] * xs) + xs[None, :, None])
+    return torch.searchsorted(xs, after).flatten(0, 1).unique(dim=0)
+
+
+@pytest.mark.parametrize(
+    ("number_format", "layer"),
+    [("fixed(3)", 2), ("fixed(4)", 2), ("fixed(2)", 3), ("fixed(3)", 3)],
+)
+def test_every_scalar_of_a_deeper_layer_has_a_period_that_divides_2_to_the_layers(number_format, layer):
+    """Below it goes round with a period of 2^(l - 1): all choices of so many maps, every start; all of it occurs."""
+    maps, turn = scalar_maps(number_format, "signed"), 2 ** (layer - 1)
+    assert sx.bounds.settling(number_format, layer, "signed").period == 2 * turn
+    full, rest = False, maps
+    for _ in range(turn - 2):  # all of the last maps, composed: what they are matters, not how they come about
+        rest = maps[:, None].expand(-1, len(rest), -1).gather(2, rest[None].expand(len(maps), -1, -1))
+        rest = rest.flatten(0, 1).unique(dim=0)
+    for first in maps:
+        round_ = rest[:, first]
+        far, steps = round_, 1
+        while steps < 2 * maps.shape[1]:
+            far, steps = far.gather(1, far), 2 * steps
+        twice = round_.gather(1, round_)
+        assert torch.equal(twice.gather(1, far), far)  # 2 P steps lead back
+        full = full or bool((round_.gather(1, far) != far).any())
+    assert full
+
+
+def kept_parity(first: torch.Tensor, second: torch.Tensor, length: int) -> torch.Tensor:
+    """Bool[n]: which machines tell the parity of the ones of every string of a length, by some readout of their state.
+
+    first, second: Int[n, W] where a state goes with either token; state 0 is the start
+    """
+    count, size = first.shape
+    even, odd = torch.zeros(2, count, size, dtype=torch.uint8)
+    even[:, 0] = 1
+
+    def image(states: torch.Tensor, move: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(states).scatter_reduce_(1, move, states, "amax")
+
+    for _ in range(length):
+        even, odd = image(even, first) | image(odd, second), image(odd, first) | image(even, second)
+    return (even & odd).sum(dim=1) == 0
+
+
+@pytest.mark.parametrize("second_layer", [100, pytest.param(None, marks=pytest.mark.long)])
+def test_every_machine_of_two_layers_fails_parity_before_the_length(second_layer):
+    """fixed(2), factors in [0, 1]: every first layer and start, every second layer that hears the first one's state."""
+    maps, settled = scalar_maps("fixed(2)", "nonnegative"), sx.bounds.settling("fixed(2)", 2, "nonnegative")
+    size = maps.shape[1]
+    chosen = torch.cartesian_prod(*[torch.arange(len(maps))] * size)  # [maps^W, W]: a map for each state below
+    if second_layer:
+        chosen = chosen[torch.randperm(len(chosen), generator=torch.Generator().manual_seed(0))[:second_layer]]
+    longest = 0
+    for below in torch.cartesian_prod(torch.arange(len(maps)), torch.arange(len(maps))):
+        for start in range(size * size):
+            moves = []
+            for which in below:
+                after = maps[which]  # [W] of the first layer
+                upper = maps[chosen[:, after]]  # [n, W below, W]: by the state below after the token
+                joint = after[None, :, None] * size + upper
+                order = (torch.arange(size * size) + start) % (size * size)  # state 0 is the start
+                moves.append(((joint.flatten(1)[:, order]) - start) % (size * size))
+            if longest < 2 and bool(kept_parity(*moves, length=1).any()):
+                longest = 1
+            end = 2 * settled.steps + settled.period
+            assert not kept_parity(*moves, length=end).any()
+    assert longest == 1 and settled.ends_from(2) == end

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -70,6 +72,33 @@ def test_a_batch_asks_only_where_it_is_labelled():
     asked = drawn.ask(models.create("gru", task, width=8))
     assert asked.logits.shape == (8, 32)
     assert torch.equal(asked.targets, drawn.labels[drawn.labels != UNLABELLED])
+
+
+def test_what_follows_the_last_mixer_is_computed_where_it_is_asked():
+    task = sx.tasks.create("mqar", length=16, pairs=2, vocabulary_size=32)
+    model = models.create("gru", task, width=8, layers=2, mlp=None)
+    seen: list[torch.Size] = []
+    for part in (model.blocks[0].mlp, model.blocks[1].mlp, model.head):
+        part.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape))
+    task.sample(4, stream(0, "train")).ask(model)
+    assert seen == [(4, 16, 8), (8, 8), (8, 8)]
+
+
+def test_labels_places_and_tokens_that_do_not_fit_are_one_line():
+    task = sx.tasks.create("mqar", length=16, pairs=2, vocabulary_size=32)
+    model, drawn = models.create("gru", task, width=8), task.sample(4, stream(0, "train"))
+    for label in (32, -1):
+        with pytest.raises(sx.InputError, match=f"answers of the model, 0 to 31, or -100 .*, got {label} to {label}"):
+            replace(drawn, labels=torch.full_like(drawn.labels, label)).ask(model)
+    nothing = replace(drawn, labels=torch.full_like(drawn.labels, UNLABELLED)).ask(model)
+    assert nothing.logits.shape == (0, 32)
+    with pytest.raises(sx.InputError, match=r"where must be booleans of shape \(4, 16\), got torch.bool of shape"):
+        model.read(drawn.inputs, drawn.labels[:, 1:] > 0)
+    with pytest.raises(sx.InputError, match="tokens must be those of the vocabulary, 0 to 31, got 99 to 99"):
+        model.read(torch.full((1, 3), 99))
+    object.__setattr__(drawn, "labels", drawn.labels[:, :5])  # as without the tests' look at shapes
+    with pytest.raises(sx.InputError, match=r"shape of the inputs, \(4, 16\), got \(4, 5\)"):
+        drawn.ask(model)
 
 
 def test_models_that_look_ahead_are_refused():

@@ -19,8 +19,7 @@ from separatrix.models import ModelConfig, SequenceModel, architecture
 from separatrix.models.files import load as load_model
 from separatrix.models.files import read_header, save, weights_sha256
 from separatrix.notebook import brief, facts
-from separatrix.tasks import Task
-from separatrix.tasks.base import context_task
+from separatrix.tasks import Problem
 
 
 class Options(Config):
@@ -42,7 +41,7 @@ class Construction:
     (27, 'lengths up to N')
     """
 
-    task: Task
+    task: Problem
     config: ModelConfig
     certificate: Certificate
     build: Callable[[], SequenceModel]
@@ -105,10 +104,10 @@ def load(path: str | Path) -> Construction:
     if not isinstance(noted, dict):
         raise CertificateError(f"{path} has a damaged certificate: expected fields, got {type(noted).__name__}")
     model = load_model(path).eval()
-    return Construction(context_task(model.task), model.config, Certificate(**noted), lambda: model)
+    return Construction(model.task, model.config, Certificate(**noted), lambda: model)
 
 
-def assemble(task: Task, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:
+def assemble(task: Problem, config: ModelConfig, weights: Mapping[str, Tensor]) -> SequenceModel:
     """A model with the given weights, by the names they have in its `state_dict`, and 0 for all others.
 
     The tensors themselves become the weights: nothing is drawn or copied. Raises KeyError for names the model lacks.

@@ -12,7 +12,7 @@ from torch import Tensor
 from separatrix.constructions.construction import Construction, Options
 from separatrix.errors import unknown
 from separatrix.models import SequenceModel
-from separatrix.tasks import Task, family
+from separatrix.tasks import Problem, family
 
 _MODULES: dict[str, str] = {
     "index-lookup": "attention.index_lookup",
@@ -20,6 +20,9 @@ _MODULES: dict[str, str] = {
     "parity": "recurrent.automaton",
     "modular-counter": "recurrent.automaton",
     "group-word": "recurrent.automaton",
+    "state-tracking": "recurrent.automaton",
+    "flip-flop": "recurrent.automaton",
+    "next-bracket": "recurrent.automaton",
     "bounded-dyck-automaton": "recurrent.automaton",
     "bounded-dyck-stack": "recurrent.stack",
     "bounded-dyck-two-layers": "attention.bounded_dyck",
@@ -107,7 +110,7 @@ def theorem(name: str) -> Theorem:
     return import_module(f"separatrix.constructions.{_MODULES[name]}").THEOREMS[name]
 
 
-def request(found: Theorem, parameters: dict[str, Any]) -> tuple[Task, Options]:
+def request(found: Theorem, parameters: dict[str, Any]) -> tuple[Problem, Options]:
     """The task and the options that parameters of both kinds say."""
     options = {key: value for key, value in parameters.items() if key in found.options.model_fields}
     rest = {key: value for key, value in parameters.items() if key not in options}

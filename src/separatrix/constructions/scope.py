@@ -9,6 +9,7 @@ from torch import Tensor
 from separatrix.constructions.certificate import Certificate
 from separatrix.constructions.construction import Construction
 from separatrix.tasks import Batch, Task
+from separatrix.tasks.base import context_task
 from separatrix.tasks.nearest_neighbor import NearestNeighbor
 
 
@@ -23,7 +24,7 @@ def within_guarantee(built: Construction, batch: Batch) -> Bool[Tensor, "B Q"]:
     >>> sx.constructions.within_guarantee(built, batch).all().item()
     True
     """
-    return covered(built.task, built.certificate, batch)
+    return covered(context_task(built.task), built.certificate, batch)
 
 
 def covered(task: Task, certificate: Certificate, batch: Batch) -> Bool[Tensor, "B Q"]:

@@ -10,11 +10,12 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from separatrix.models.block import RMSNorm
 from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, rotate
 from separatrix.models.mamba import inverse_softplus, log_uniform
 from separatrix.models.mixer import Mixer
-from separatrix.models.sequence import RMSNorm, SequenceModel
+from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.linear_attention import CHUNK, decayed_attention
 

@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from separatrix.models.block import RMSNorm
 from separatrix.models.config import SwiGLUBlocks
 from separatrix.models.heads import check_heads, rotate
 from separatrix.models.mixer import Mixer, SharedMixer
-from separatrix.models.sequence import RMSNorm, SequenceModel
+from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import State
 from separatrix.ops.alternatives import spread
 from separatrix.ops.precision import in_full_precision

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -12,79 +11,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from separatrix.errors import InputError
+from separatrix.models.block import NORMS, Block, BlockList
 from separatrix.models.config import ModelConfig
 from separatrix.models.convolved import mixer_of
-from separatrix.models.mixer import Mixer, ask, ask_rows, own_rows, reduce
-from separatrix.models.mlp import MLP
+from separatrix.models.mixer import Mixer, own_rows
 from separatrix.models.positions import LearnedPositions, SinusoidalPositions
 from separatrix.models.state import State
 from separatrix.models.tied_head import TiedHead
-from separatrix.ops.alternatives import spread
-from separatrix.ops.gated_norm import rms_norm
 from separatrix.tasks.problem import Problem
 
 M = TypeVar("M", bound="SequenceModel")
-
-
-class RMSNorm(nn.RMSNorm):
-    """PyTorch's, in one pass over its input each way."""
-
-    def forward(self, x: Float[Tensor, "*B D"]) -> Float[Tensor, "*B D"]:
-        return rms_norm(x, self.weight, torch.finfo(torch.promote_types(x.dtype, torch.float32)).eps)
-
-
-_NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "none": lambda width: nn.Identity(),
-    "layer": nn.LayerNorm,
-    "rms": RMSNorm,
-}
-
-
-class Block(nn.Module):
-    """norm → mixer → (residual), then norm → MLP → residual when there is an MLP."""
-
-    def __init__(self, config: ModelConfig, mixer: Mixer) -> None:
-        super().__init__()
-        self.residual = config.residual
-        self.norm = _NORMS[config.norm](config.width)
-        self.mixer = mixer
-        self.mlp: nn.Sequential | None = None
-        if config.mlp_width:
-            self.mlp = MLP(_NORMS[config.norm](config.width), config.width, config.mlp_width, config.activation)
-
-    def finish(self, x: Tensor, mixed: Tensor) -> Tensor:
-        """The block's output from its input and its mixer's output."""
-        x = x + mixed if self.residual else mixed
-        return x if self.mlp is None else x + self.mlp(x)
-
-    def scan(self, x: Float[Tensor, "B N D"], state: State | None) -> tuple[Float[Tensor, "B N D"], State]:
-        """Outputs at every token, and the mixer's state after the last."""
-        mixed, state = self.mixer.scan(self.norm(x), state)
-        return self.finish(x, mixed), state
-
-    def prefill(self, x: Float[Tensor, "B N D"], state: State | None) -> State:
-        """The mixer's state after the last token."""
-        return reduce(self.mixer, self.norm(x), state)
-
-    def decode(self, state: State, x: Float[Tensor, "B Q D"]) -> Float[Tensor, "B Q D"]:
-        """Outputs for each of Q alternative next tokens."""
-        return self.finish(x, ask(self.mixer, state, self.norm(x)))
-
-    def alternatives(self, state: State, x: Float[Tensor, "R D"], which: Int[Tensor, "B Q"]) -> Float[Tensor, "B Q D"]:
-        """`decode` where query i of example b is row which[b, i] of a few distinct tokens."""
-        mixed = ask_rows(self.mixer, state, self.norm(x), which)
-        x = spread(x, which, mixed) if self.residual else mixed
-        return x if self.mlp is None else x + self.mlp(x)
-
-
-class BlockList(nn.ModuleList):
-    """A ModuleList whose items are known to be blocks."""
-
-    def __iter__(self) -> Iterator[Block]:
-        return super().__iter__()  # type: ignore[return-value]
-
-    def __getitem__(self, layer: int) -> Block:  # type: ignore[override]
-        return super().__getitem__(layer)  # type: ignore[return-value]
 
 
 class SequenceModel(nn.Module):
@@ -125,7 +61,7 @@ class SequenceModel(nn.Module):
         elif config.positions == "sinusoidal":
             self.positions = SinusoidalPositions(task.length, width)
         self.blocks = BlockList(Block(config, self.build_layer(config, layer)) for layer in range(config.layers))
-        self.norm = _NORMS[config.norm](width)
+        self.norm = NORMS[config.norm](width)
         self.head = self.build_head()
 
     def build_head(self) -> nn.Linear:
@@ -199,10 +135,17 @@ class SequenceModel(nn.Module):
         Raises InputError for a model that is not causal: its earlier answers would depend on later tokens.
         """
         self._check_stream(inputs)
+        if where is not None and (where.shape != inputs.shape or where.dtype != torch.bool):
+            expected = f"booleans of shape {tuple(inputs.shape)}"
+            raise InputError(f"where must be {expected}, got {where.dtype} of shape {tuple(where.shape)}")
         x = self._entered(inputs, 0)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             x, _ = block.scan(x, None)
-        return self.head(self.norm(x if where is None else x[where]))
+        mixed, _ = last.mixer.scan(last.norm(x), None)
+        if where is not None:  # what follows the last mixer is of each place alone
+            x, mixed = x[where], mixed[where]
+        return self.head(self.norm(last.finish(x, mixed)))
 
     def go_on(
         self, inputs: Int[Tensor, "B T"], state: tuple[State, ...] | None = None, start: int = 0
@@ -244,7 +187,15 @@ class SequenceModel(nn.Module):
 
     def _entered(self, tokens: Tensor, start: int) -> Float[Tensor, "B N D"]:
         """Embeddings, with those of the places behind `start` tokens."""
-        x = self.embed(tokens)
+        if torch.compiler.is_compiling():
+            x = self.embed(tokens)
+        else:
+            try:
+                x = self.embed(tokens)
+            except IndexError:
+                least, largest = (int(token) for token in tokens.aminmax())
+                known = f"0 to {self.task.vocabulary - 1}"
+                raise InputError(f"tokens must be those of the vocabulary, {known}, got {least} to {largest}") from None
         return x if self.positions is None else x + self.positions(tokens.shape[1], start).to(x.dtype)
 
     def _check_stream(self, inputs: Tensor) -> None:

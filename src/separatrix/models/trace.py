@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from separatrix.models.sequence import Block, SequenceModel
+from separatrix.models.block import Block
+from separatrix.models.sequence import SequenceModel
 from separatrix.models.state import tensors
 from separatrix.models.transformer import Attention
 

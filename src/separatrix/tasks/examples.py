@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from separatrix.errors import InputError
+
 E = TypeVar("E", bound="Examples")
 
 
@@ -115,8 +117,18 @@ class Stream(Examples):
     groups: Int[Tensor, "B T"]
 
     def ask(self, model: Any) -> Asked:
+        """Raises InputError for labels of another shape than the inputs', or that are none of the model's answers."""
+        if self.labels.shape != self.inputs.shape:
+            shapes = f"{tuple(self.inputs.shape)}, got {tuple(self.labels.shape)}"
+            raise InputError(f"labels must have the shape of the inputs, {shapes}")
         where = self.labels != UNLABELLED
-        return Asked(model.read(self.inputs, where), self.labels[where], self.groups[where])
+        logits, targets = model.read(self.inputs, where), self.labels[where]
+        if targets.numel():
+            least, largest = (int(label) for label in targets.aminmax())
+            if least < 0 or largest >= logits.shape[-1]:
+                known = f"0 to {logits.shape[-1] - 1}, or {UNLABELLED} where nothing is asked"
+                raise InputError(f"labels must be answers of the model, {known}, got {least} to {largest}")
+        return Asked(logits, targets, self.groups[where])
 
     @property
     def past(self) -> Tensor:

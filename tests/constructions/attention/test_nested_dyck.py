@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 import torch
 from constructions.two_layer import create, exhaustive_margin, least_margin
@@ -40,6 +42,19 @@ def test_every_string_that_can_be_listed(length, kinds, depth):
         asked = torch.zeros(len(context), 1, dtype=torch.int64)
         with torch.no_grad():
             assert least_margin(built.task, built.model(context, asked), context, asked) >= 0.5
+
+
+@pytest.mark.parametrize("number_format", ["fp16", "bf16", "e5m2", "float(8,18)"])
+def test_no_certificate_is_issued_that_is_then_refused(number_format):
+    issued = 0
+    for length, kinds, depth in product((2, 4, 6, 20, 60), (1, 2, 5), (2, 3, 7)):
+        try:
+            built = create(NAME, length=length, kinds=kinds, depth=depth, format=number_format)
+        except CertificateError:
+            continue
+        assert check(built.model, built.certificate).margin >= built.certificate.margin
+        issued += 1
+    assert issued == {"fp16": 9, "float(8,18)": 45}.get(number_format, 0)
 
 
 @pytest.mark.parametrize("order", ["sequential", "pairwise"])

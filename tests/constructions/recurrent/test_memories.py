@@ -71,7 +71,7 @@ def test_parity_takes_one_number_of_the_memory():
             "for parity and for words of S3",
         ),
         ("modular-counter", {"modulus": 3, "cell": "deltaproduct"}, "for parity and for words of S3"),
-        ("parity", {"cell": "mamba"}, "token 1 does neither"),
+        ("parity", {"cell": "mamba"}, "no token counts through all states"),
         ("parity", {"cell": "deltanet", "format": "bf16"}, "in bf16 a memory is not certified"),
         ("parity", {"cell": "deltanet", "format": "real"}, "in real a memory is not certified"),
     ],
@@ -92,7 +92,7 @@ def test_what_is_not_built_is_one_line(name, parameters, message):
         (3, "conv.weight", (0, 0, 0), 0.5, "a tap must pass on"),
         (4, "dt_proj.bias", (1,), 128.0, "is answered"),
         (4, "A_log", (0, 0), 1.0, "rates must be 1"),
-        (4, "conv1d.bias", (0,), 1.0, "a tap must pass on"),
+        (4, "conv1d.bias", (0,), 1.0, "SiLU"),
         (5, "x_proj.weight", (1, 1), 0.0, "is answered"),
     ],
 )

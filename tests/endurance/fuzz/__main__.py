@@ -51,6 +51,8 @@ def main() -> None:
     given = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (int(given.gigabytes * 2**30),) * 2)
     warnings.simplefilter("ignore")
+    for reader in readers().values():
+        reader.read(reader.example)  # what is imported at the first reading counts for none
     begun, refused, errors = time.monotonic(), Counter[str](), Counter[str]()
     count = given.first
     while count < given.executions and time.monotonic() - begun < 60 * given.minutes:

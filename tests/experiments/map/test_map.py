@@ -81,7 +81,7 @@ def test_lower_bounds_are_those_of_bounds(made):
 
 def test_impossible_is_counting_with_transitions_of_one_sign(made):
     cells = {(c.model, c.task) for row in made.cells for c in row if c.status == "impossible"}
-    counting = ["parity", "counting modulo 3", "words of S3", "words of S5"]
+    counting = ["parity", "counting modulo 3", "words of S3", "words of S5", "running parity"]
     alike = set(sx.models.names()) - {"based"}  # whose second layer attends
     rows = [name for name in sx.models.names() if name in alike and transitions(name) == ("nonnegative",)]
     assert cells == {(row, column) for row in rows for column in counting} and {"mamba", "mlstm"} <= set(rows)

@@ -131,6 +131,7 @@ def build(task: BoundedDyck, options: Options) -> Construction:
     scale = 2.0 ** math.ceil(math.log2(16 * (task.length + 1)))
     cost = 2.0 ** math.ceil(math.log2(16 * beta * (3 * task.length + 8)))
     _require_levels(number_format, task, scale)
+    _require_products(number_format, task, scale, cost)
     require_exact(number_format, 2 * task.length + 4, beta, "the second layer's scores")
     settings, width = model_config(task), space_of(task).width
     wrong = leak(task.length + 1, beta) if isinstance(number_format, Real) else 0.0
@@ -155,12 +156,27 @@ def _require_levels(number_format: Format, task: BoundedDyck, scale: float) -> N
     if not isinstance(number_format, Real | FloatingPoint):
         raise CertificateError(f"averages are compared with levels in floating point, not in {number_format}")
     n, unit = task.length + 1, number_format.unit if isinstance(number_format, FloatingPoint) else 0.0
-    off = (1 + unit) ** (n + 3) - 1 + 8 * unit * (1 + (task.depth + 1) / n) + 2.0**-24 * (task.depth + 1) / n
+    sums = (1 + unit) ** (space_of(task).width + 6) - 1 + 2.0**-24
+    off = (1 + unit) ** (n + 3) - 1 + sums * (2 + (task.depth + 1) / n)
     if scale * (0.5 / n - off) < 1:
         raise CertificateError(
             f"rounding an average over {n:,} places in {number_format} may move it past a level: take a wider format, "
             "real, or a shorter length"
         )
+
+
+def _require_products(number_format: Format, task: BoundedDyck, scale: float, cost: float) -> None:
+    """CertificateError where products of levels, which part the depths of brackets of several kinds, do not fit."""
+    if task.kinds == 1 or not isinstance(number_format, FloatingPoint):
+        return
+    products = 2 * (task.depth - 1)
+    if (largest := 4 * products * cost * (2 * scale * (task.depth + 3)) ** 2) > number_format.largest:
+        raise CertificateError(
+            f"scores that part depths go up to {largest:g}, {number_format} ends at {number_format.largest:g}: take a "
+            "wider format, real, or a shorter length"
+        )
+    if (1 + number_format.unit) ** (2 * products + 16) > 1.25:
+        raise CertificateError(f"scores of {products} products are too coarse in {number_format}: take a wider format")
 
 
 NAME = "bounded-dyck-three-layers"

@@ -11,7 +11,6 @@ from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent.issue import issue
 from separatrix.models import SequenceModel
 from separatrix.numerics import parse
-from separatrix.tasks.base import context_task
 
 
 def sizes(model: SequenceModel) -> dict[str, float | int | str]:
@@ -37,7 +36,7 @@ def certified(name: str, model: SequenceModel, options: Options, **parameters: A
         name,
         model,
         options,
-        claim=product.claim(context_task(model.task), name),
+        claim=product.claim(model.task, name),
         scope="all lengths",
         argument=product.ARGUMENT,
         margin=found.margin,

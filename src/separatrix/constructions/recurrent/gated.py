@@ -16,9 +16,9 @@ from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import assemble
-from separatrix.constructions.recurrent.moore_machine import Machine, minsky_units
+from separatrix.constructions.recurrent.moore_machine import Machine, Transducer, minsky_units
 from separatrix.models import SequenceModel, configure
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 BETA = 256.0
 LARGEST_WIDTH = 2**11
@@ -26,7 +26,7 @@ LARGEST_WIDTH = 2**11
 CELL = "blocks.0.mixer.cell"
 
 
-def gated(task: Task, machine: Machine, cell: str) -> SequenceModel:
+def gated(task: Problem, machine: Machine | Transducer, cell: str) -> SequenceModel:
     """The network of a machine, width |Q| |alphabet|. The end of the string is embedded as token 0."""
     width = machine.states * machine.alphabet
     if not 4 <= width <= LARGEST_WIDTH:

@@ -9,7 +9,6 @@ from separatrix.constructions.certificate import Certificate, CertificateError, 
 from separatrix.constructions.construction import Construction, Options
 from separatrix.constructions.recurrent.failing import with_input
 from separatrix.models import SequenceModel
-from separatrix.tasks.base import context_task
 
 T = TypeVar("T")
 
@@ -49,4 +48,4 @@ def issue(
         task=model.task.model_dump(mode="json"),
         model=model.config.model_dump(mode="json"),
     )
-    return Construction(context_task(model.task), model.config, certificate, lambda: model)
+    return Construction(model.task, model.config, certificate, lambda: model)

@@ -1,4 +1,4 @@
-"""Finite automata with an answer in every state, for contexts of all lengths, and their minimal forms."""
+"""Finite automata with answers in states (contexts) or at tokens (streams), of all lengths, and their minimal forms."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from separatrix.constructions.certificate import CertificateError
 from separatrix.errors import InputError
 from separatrix.tasks import Task
 from separatrix.tasks.automaton import FiniteAutomaton
 from separatrix.tasks.bounded_dyck import BoundedDyck
+from separatrix.tasks.examples import UNLABELLED
 from separatrix.tasks.state_tracking import GroupWord, ModularCounter, Parity
 
 H = TypeVar("H", bound=Hashable)
@@ -46,23 +48,53 @@ class Machine:
 
     def minimal(self) -> Machine:
         """The smallest machine with the same answers: reachable states, then Moore's partition refinement."""
-        classes, count = np.unique(self.outputs, return_inverse=True)[1], 0
-        while count < (count := int(classes.max()) + 1):
-            rows = np.column_stack([classes, classes[self.transitions]])
-            classes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
-        firsts = np.unique(classes, return_index=True)[1]
-        quotient = classes[self.transitions[firsts]]
-        start = int(classes[0])
-        met = explored(start, self.alphabet, lambda state, token: int(quotient[state, token]))
-        return Machine(met[1], self.outputs[firsts][met[0]])
+        met, transitions = quotient(np.unique(self.outputs, return_inverse=True)[1], self.transitions)
+        return Machine(transitions, self.outputs[met])
+
+
+@dataclass(frozen=True)
+class Transducer:
+    """A Mealy machine that starts in state 0.
+
+    transitions[state, token] is the next state, labels[state, token] the answer at that token, UNLABELLED for none.
+    """
+
+    transitions: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def states(self) -> int:
+        """Number of states |Q|."""
+        return len(self.transitions)
+
+    @property
+    def alphabet(self) -> int:
+        """Number of tokens."""
+        return self.transitions.shape[1]
+
+    def minimal(self) -> Transducer:
+        """The smallest machine with the same answers: states that no string of tokens tells apart are one."""
+        told = np.unique(self.labels, axis=0, return_inverse=True)[1].reshape(-1)
+        met, transitions = quotient(told, self.transitions)
+        return Transducer(transitions, self.labels[met])
+
+    def moore(self) -> Machine:
+        """The same as states with answers. Raises CertificateError where a state is reached with several."""
+        outputs = np.full(self.states, UNLABELLED)
+        for state in range(self.states):
+            told = np.unique(self.labels[self.transitions == state])
+            if len(told) > 1:
+                raise CertificateError("answers must depend on the state after each token alone")
+            outputs[state] = told[0] if len(told) else self.labels.min()
+        return Machine(self.transitions, outputs)
 
 
 @dataclass(frozen=True)
 class MinskyUnits:
     """A machine with a unit for every state and token read in it (Minsky 1967), as matrices of 0 and 1.
 
-    arriving: [|Q|, D], 1 where a unit that is on leads to a state; embed: [tokens + 1, D], units that a token drives,
-    the end of the string as token 0; head: [answers, D], the answer in the state of a unit of token 0
+    arriving: [|Q|, D], 1 where a unit that is on leads to a state; embed: [tokens, D], units that a token drives, and
+    of a string the end as token 0; head: [answers, D], the answer in the state of a unit of token 0, or at its token
     """
 
     arriving: Float[Tensor, "Q D"]
@@ -70,15 +102,33 @@ class MinskyUnits:
     head: Float[Tensor, "answers D"]
 
 
-def minsky_units(machine: Machine, answers: int) -> MinskyUnits:
+def minsky_units(machine: Machine | Transducer, answers: int) -> MinskyUnits:
     """The matrices of a machine's units; unit (q, a) is number q * tokens + a of D = |Q| * tokens."""
     states, tokens = machine.states, machine.alphabet
     arriving = torch.zeros(states, states * tokens)
     arriving[torch.from_numpy(machine.transitions).reshape(-1), torch.arange(states * tokens)] = 1
-    head = torch.zeros(answers, states, tokens)
-    head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
-    drive = torch.eye(tokens).repeat(1, states)
-    return MinskyUnits(arriving, torch.cat([drive, drive[:1]]), head.flatten(1))
+    head, drive = torch.zeros(answers, states, tokens), torch.eye(tokens).repeat(1, states)
+    if isinstance(machine, Machine):
+        head[torch.from_numpy(machine.outputs), torch.arange(states), 0] = 1
+        return MinskyUnits(arriving, torch.cat([drive, drive[:1]]), head.flatten(1))
+    state, token = np.nonzero(machine.labels >= 0)
+    head[machine.labels[state, token], state, token] = 1
+    return MinskyUnits(arriving, drive, head.flatten(1))
+
+
+def quotient(classes: np.ndarray, transitions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Classes of states [Q], split until each token leads from one class to one; of those met, in order of meeting.
+
+    Returns a state of each, and their transitions by number.
+    """
+    count = 0
+    while count < (count := int(classes.max()) + 1):
+        rows = np.column_stack([classes, classes[transitions]])
+        classes = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+    firsts = np.unique(classes, return_index=True)[1]
+    after = classes[transitions[firsts]]
+    met, numbered = explored(int(classes[0]), transitions.shape[1], lambda state, token: int(after[state, token]))
+    return firsts[met], numbered
 
 
 def explored(start: H, alphabet: int, step: Callable[[H, int], H]) -> tuple[list[H], np.ndarray]:
@@ -96,6 +146,17 @@ def explored(start: H, alphabet: int, step: Callable[[H, int], H]) -> tuple[list
     return states, np.array(rows)
 
 
+def pushed_and_popped(kinds: int, depth: int) -> Callable[[Stack, int], Stack]:
+    """What a bracket does to a stack."""
+
+    def step(stack: Stack, token: int) -> Stack:
+        if stack is not None and token < kinds:
+            return (*stack, token) if len(stack) < depth else None
+        return stack[:-1] if stack and stack[-1] == token - kinds else None
+
+    return step
+
+
 @singledispatch
 def minimal_machine(task: Task) -> Machine:
     """The smallest automaton that solves a task at every length. Raises InputError for tasks that have none."""
@@ -108,14 +169,7 @@ def minimal_machine(task: Task) -> Machine:
 @minimal_machine.register
 def _(task: BoundedDyck) -> Machine:
     """States: the stacks of height up to k, and rejection. All stacks differ: each is emptied by its own brackets."""
-    n, k = task.kinds, task.depth
-
-    def step(stack: Stack, token: int) -> Stack:
-        if stack is not None and token < n:
-            return (*stack, token) if len(stack) < k else None
-        return stack[:-1] if stack and stack[-1] == token - n else None
-
-    stacks, transitions = explored(EMPTY, 2 * n, step)
+    stacks, transitions = explored(EMPTY, 2 * task.kinds, pushed_and_popped(task.kinds, task.depth))
     return Machine(transitions, np.array([int(stack == EMPTY) for stack in stacks]))
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from separatrix.constructions.certificate import CertificateError
 from separatrix.models.elman import Elman, ElmanConfig
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 LARGEST_WIDTH = 2**13
 """Units of one network at most: its two square matrices take 512 MB then."""
@@ -24,7 +24,7 @@ def config(width: int) -> ElmanConfig:
 
 
 def network(
-    task: Task,
+    task: Problem,
     drive: Float[Tensor, "vocabulary D"],
     recurrent: Float[Tensor, "D D"],
     bias: Float[Tensor, " D"],

@@ -10,37 +10,34 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import assemble
 from separatrix.constructions.recurrent.moore_machine import Machine
 from separatrix.models import SequenceModel, configure
-from separatrix.tasks import Task
+from separatrix.tasks import Problem, StreamTask
 
 STEP, CODE = 128.0, 1024.0
 """Steps that forget everything; the size of what enters, which SiLU keeps."""
 MIXER = "blocks.0.mixer"
-SOURCE = "Sarrof, Veitsman and Hahn 2024, arXiv 2405.17394; gates that round to 0 and 1"
 
 
-def overwriting(task: Task, machine: Machine) -> SequenceModel:
-    """The network of a machine, a channel for every state. CertificateError where a token does anything else."""
+def overwrites(machine: Machine) -> bool:
+    """Whether every token leaves the state as it is, or sets it."""
+    kept = np.arange(machine.states)
+    return all((after == after[0]).all() or (after == kept).all() for after in machine.transitions.T)
+
+
+def overwriting(task: Problem, machine: Machine) -> SequenceModel:
+    """The network of a machine that overwrites, a channel for every state, and one that asks."""
     states = machine.states
-    goes = []
-    for token, after in enumerate(machine.transitions.T):
-        if not (after == after[0]).all() and (after != np.arange(states)).any():
-            raise CertificateError(
-                f"a mamba is built for automata whose tokens leave the state or set it, token {token} does neither"
-            )
-        goes.append(int(after[0]) if (after == after[0]).all() else None)
-    width, end = states + 1, task.query_offset
+    width, asked = states + 1, slice(None) if isinstance(task, StreamTask) else task.query_offset
     embed = torch.zeros(task.vocabulary, width)
-    for token, state in enumerate(goes):
-        if state is not None:
-            embed[token, state] = 1.0
-    embed[end, states] = 1.0
+    for token, after in enumerate(machine.transitions.T):
+        if (after == after[0]).all():
+            embed[token, after[0]] = 1.0
+    embed[asked, states] = 1.0
     enter, select, step = torch.zeros(2 * width, width), torch.zeros(3, width), torch.ones(width, 1)
     enter[:width] = CODE * torch.eye(width)
-    enter[width:, states] = CODE  # gates open for the end of the string
+    enter[width:, states] = CODE  # gates open where it is asked
     select[0, :states], select[1, :states], select[2, states] = 2 * STEP / CODE, 1 / CODE, 1 / CODE
     head, bias = torch.zeros(task.answers, width), torch.zeros(task.answers)
     head[torch.from_numpy(machine.outputs), torch.arange(states)] = 1.0

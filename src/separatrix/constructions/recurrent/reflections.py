@@ -19,8 +19,9 @@ from torch import Tensor
 from separatrix.constructions.certificate import CertificateError
 from separatrix.constructions.construction import assemble
 from separatrix.models import SequenceModel, configure
-from separatrix.tasks import Task
+from separatrix.tasks import Problem, StreamTask
 from separatrix.tasks.state_tracking import GroupWord
+from separatrix.tasks.streams.tracking import RunningProduct
 
 GATE, CODE = 128.0, 1024.0
 """What fp32 takes a sigmoid of for 1, of its opposite for 0; the size of what enters, which SiLU keeps."""
@@ -46,11 +47,14 @@ class Mirrors:
         return memory
 
 
-def mirrors(task: Task) -> Mirrors:
+def mirrors(task: Problem) -> Mirrors:
     """The mirrors of a task. CertificateError for tasks that are none of the two groups."""
-    if task.alphabet_size == task.answers == 2 and task.name in ("parity", "modular-counter"):
+    parity, group = task.name in ("parity", "modular-counter"), isinstance(task, GroupWord)
+    if isinstance(task, RunningProduct):
+        parity, group = task.counts == 2, task.machine in ("S3", "table")
+    if parity and task.alphabet_size == task.answers == 2:
         return Mirrors(torch.ones(1, 1), ((), (0,)))
-    if isinstance(task, GroupWord) and (words := _words(task.elements)) is not None:
+    if group and (words := _words(task.elements)) is not None:  # type: ignore[attr-defined]
         return Mirrors(torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5]]), words)
     raise CertificateError(f"memories that reflect are built for parity and for words of S3, not for {task.name} here")
 
@@ -72,16 +76,16 @@ def _words(table: Sequence[Sequence[int]]) -> tuple[Word, ...] | None:
     return tuple(found[e] for e in order)
 
 
-def reflecting(task: Task, name: str) -> SequenceModel:
+def reflecting(task: Problem, name: str) -> SequenceModel:
     """The network of a group's words, deltanet or deltaproduct. The end of the string writes nothing."""
     found = mirrors(task)
     steps, (count, keys), width = max(map(len, found.words)), found.keys.shape, task.vocabulary
     if name == "deltanet" and steps > 1:
         raise CertificateError(f"a deltanet takes one reflection a token, {task.name} here {steps}: use deltaproduct")
-    end = task.query_offset
+    asked = slice(None) if isinstance(task, StreamTask) else task.query_offset
     query, key, value = torch.zeros(keys, width), torch.zeros(steps, keys, width), torch.zeros(steps, width, width)
     strength = torch.full((steps, width), -GATE)
-    query[0, end] = CODE
+    query[0, asked] = CODE
     for token, word in enumerate(found.words):
         for step, i in enumerate(word):
             key[step, :, token] = CODE * (found.keys[i] != 0)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
+from separatrix.models.block import Block
 from separatrix.models.recurrent import CellMixer
-from separatrix.models.sequence import Block
 from separatrix.models.state import State, repeat_queries
 from separatrix.numerics import Arithmetic, Format, parse
 from separatrix.ops.cells import Kind

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from separatrix.constructions.rounding.recurrent import RoundedRecurrent
 from separatrix.errors import InputError
 from separatrix.models import SequenceModel
+from separatrix.models.block import Block
 from separatrix.models.recurrent import CellMixer
-from separatrix.models.sequence import Block
 from separatrix.models.state import State
 from separatrix.models.transformer import Attention
 from separatrix.numerics import Arithmetic, Format, parse

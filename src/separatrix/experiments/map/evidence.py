@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, get_args
 
@@ -18,7 +18,7 @@ from separatrix import __version__, constructions
 from separatrix.config import Config
 from separatrix.errors import InputError
 from separatrix.experiments.map.cells import Fact, MapRow
-from separatrix.tasks import Problem
+from separatrix.tasks import Problem, create
 
 FILE = "evidence.json"
 FORMATS = ("fp32", "real")
@@ -79,8 +79,14 @@ def built(task: Problem) -> tuple[Built, ...]:
         if stored:
             found += stored
         elif label(name, options) not in known.not_built.get(key(task), ()):
-            found += filter(None, [issue(name, task, **options)])
+            found += filter(None, [_issued(name, json.dumps(options), key(task))])
     return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _issued(name: str, options: str, task: str) -> Built | None:
+    """What is issued on the spot, kept for the other rows of the map."""
+    return issue(name, create(**json.loads(task)), **json.loads(options))
 
 
 def solving(task: Problem) -> Iterator[tuple[str, dict[str, Any]]]:

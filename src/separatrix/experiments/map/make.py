@@ -23,6 +23,9 @@ from separatrix.words import plural
 
 LENGTH, PRECISION, FORMAT = 256, 16, "bf16"
 
+BOUNDED = [[min(count + 1, 3), max(count - 1, 0), count, 0] for count in range(4)]
+"""A counter of 0 … 3 that stops there: up, down, stay, and from 0 again."""
+
 TASKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("index lookup", "idx", {"name": "index-lookup", "alphabet": 16}),
     ("associative recall", "rec", {"name": "associative-recall", "keys": "N"}),
@@ -39,8 +42,13 @@ TASKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("counting modulo 3", "mod", {"name": "modular-counter", "modulus": 3}),
     ("words of S3", "S3", {"name": "group-word", "group": "S3"}),
     ("words of S5", "S5", {"name": "group-word", "group": "S5"}),
+    ("counting 0 … 3", "cnt", {"name": "automaton", "transitions": BOUNDED, "outputs": [0, 1, 2, 3]}),
+    ("flip-flop stream", "ffs", {"name": "flip-flop"}),
+    ("brackets to come", "nxt", {"name": "next-bracket"}),
+    ("running parity", "rpa", {"name": "state-tracking", "machine": "parity"}),
+    ("running count 0 … 3", "rct", {"name": "state-tracking", "machine": "automaton", "table": BOUNDED}),
 )
-"""The columns: label, a name of a few letters, and the task but for its length N."""
+"""The columns: label, a name of a few letters, and the task but for its length N; the last four ask at every token."""
 
 
 def standard_tasks(length: int = LENGTH) -> tuple[MapColumn, ...]:

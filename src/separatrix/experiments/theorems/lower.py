@@ -22,7 +22,7 @@ from separatrix.bounds import (
 from separatrix.bounds.arithmetic import ANY
 from separatrix.bounds.table import truth_table
 from separatrix.experiments.theorems.findings import Finding, title
-from separatrix.tasks import Task, create
+from separatrix.tasks import Problem, Task, create
 
 Side = Literal["recurrent", "attention", "two-way", "rounded"]
 
@@ -215,7 +215,7 @@ def ceiling() -> Finding:
     )
 
 
-def every_context(task: Task) -> torch.Tensor:
+def every_context(task: Problem) -> torch.Tensor:
     """Int[B, N]: all contexts of a task's length, also those outside its domain."""
     alphabets = [torch.tensor(list(task.position_alphabet(i))) for i in range(task.length)]
     return torch.cartesian_prod(*alphabets).reshape(-1, task.length)

@@ -30,12 +30,13 @@ WEIGHED: list[tuple[ArithmeticModel, int]] = [
 def shift_register_protocol() -> Finding:
     """INDEX by the shift register: Alice's message is as long as the bound allows, and every answer is right."""
     built = constructions.create("shift-register", length=8, alphabet=2)
-    contexts = every_context(built.task)
+    task = context_task(built.task)
+    contexts = every_context(task)
     queries = torch.arange(8).expand(len(contexts), -1)
     run = recurrent_protocol(built.model, contexts, queries, cut=8, precision=1)
-    wrong = int((run.answers != built.task.answer(contexts, queries)).sum())
+    wrong = int((run.answers != task.answer(contexts, queries)).sum())
     ends = 64 * len(tensors(built.model.prefill(contexts[:1])))  # of each quantised range, not of the state
-    bits, bound = run.bits - ends, built.task.recurrent_bits() or 0.0
+    bits, bound = run.bits - ends, task.recurrent_bits() or 0.0
     return Finding(
         subject="index-lookup, alphabet 2, length 8",
         statement="the state is a one-way protocol for INDEX, which takes N bits",

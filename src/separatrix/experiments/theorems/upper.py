@@ -11,10 +11,21 @@ from separatrix.bounds.known_upper import attention_upper, elman_upper, three_la
 from separatrix.constructions.check import check
 from separatrix.experiments.theorems.findings import Finding, title
 from separatrix.experiments.theorems.lower import every_context
-from separatrix.tasks import Task, stream
+from separatrix.tasks import UNLABELLED, Problem, StreamTask, Task, stream
+from separatrix.tasks.base import context_task
 
 LISTED = 2**16
 """Constructions are asked about every input where there are at most so many, else about so many sampled tokens."""
+
+
+def counter(most: int) -> list[list[int]]:
+    """Next states of a counter of 0 … most that stops there: up, down, stay, and from 0 again.
+
+    >>> counter(2)
+    [[1, 0, 0, 0], [2, 0, 1, 0], [2, 1, 2, 0]]
+    """
+    return [[min(count + 1, most), max(count - 1, 0), count, 0] for count in range(most + 1)]
+
 
 UPPER: dict[str, list[dict[str, Any]]] = {
     "index-lookup": [{"length": 7, "alphabet": 4}, {"length": 2**16, "alphabet": 64, "format": "bf16"}],
@@ -41,6 +52,13 @@ UPPER: dict[str, list[dict[str, Any]]] = {
     "modular-counter": [{"length": 15, "modulus": 5}],
     "group-word": [{"length": 6, "group": "S3"}, {"length": 6, "group": "S3", "cell": "gru"}],
     "automaton": [],
+    "state-tracking": [
+        {"length": 6, "machine": "S3"},
+        {"length": 15, "machine": "parity", "cell": "deltanet"},
+        {"length": 8, "machine": "automaton", "table": counter(4), "cell": "mamba"},
+    ],
+    "flip-flop": [{"length": 12}, {"length": 400, "cell": "mamba"}],
+    "next-bracket": [{"length": 8}, {"length": 400, "kinds": 3, "depth": 3, "cell": "gru"}],
 }
 """Parameters at which each construction is built, checked and asked."""
 
@@ -77,9 +95,25 @@ def _formula(name: str, built: constructions.Construction) -> int | float | None
     return None if known is None else known.size
 
 
-def ask_all(model: Any, task: Task) -> tuple[int, int, str]:
+def ask_all(model: Any, task: Problem) -> tuple[int, int, str]:
     """(wrong answers, answers, what was asked): every input where there are few, sampled ones otherwise."""
-    if task.vector_size is None and _inputs(task) <= LISTED:
+    return _every_place(model, task) if isinstance(task, StreamTask) else _every_query(model, context_task(task))
+
+
+def _every_place(model: Any, task: StreamTask) -> tuple[int, int, str]:
+    listed = _inputs(task, 1) <= LISTED
+    streams = every_context(task) if listed else task.sample(1 + LISTED // task.length, stream(0, "test")).inputs
+    streams = streams[task.valid(streams)]
+    with torch.no_grad():
+        answers = torch.cat([model.read(part).argmax(-1) for part in streams.split(1024)])
+    labels = task.answer(streams)
+    asked = labels != UNLABELLED
+    wrong = int((answers != labels)[asked].sum())
+    return wrong, int(asked.sum()), f"every place of {'every stream' if listed else 'sampled streams'} asked"
+
+
+def _every_query(model: Any, task: Task) -> tuple[int, int, str]:
+    if task.vector_size is None and _inputs(task, task.query_count) <= LISTED:
         contexts = every_context(task)
         contexts = contexts[task.valid(contexts)]
         queries = torch.tensor(list(task.query_values)).expand(len(contexts), -1)
@@ -96,8 +130,8 @@ def ask_all(model: Any, task: Task) -> tuple[int, int, str]:
     return wrong, answers.numel(), what
 
 
-def _inputs(task: Task) -> int:
-    count = task.query_count
+def _inputs(task: Problem, count: int) -> int:
+    """So many times the inputs of a task's length; counted no further than LISTED."""
     for place in range(task.length):
         count *= len(task.position_alphabet(place))
         if count > LISTED:

@@ -94,7 +94,8 @@ def weighed_widths(arithmetic: ArithmeticModel, widths: list[int]) -> Finding:
 def lookup_width(arithmetic: ArithmeticModel) -> Finding:
     """Index lookup: its bound asks for one number, whatever the length; Theorem 1 builds a logarithmic width."""
     built = constructions.create("index-lookup", length=6, alphabet=4, format="bf16")
-    task, context = built.task, every_context(built.task)
+    task = context_task(built.task)
+    context = every_context(task)
     run = _sent(built.model, context, [0, 1, 2], arithmetic)
     wrong, needed = _wrong(run, task, context), arithmetic.needed(task) or 0.0
     width, bound = (
@@ -121,7 +122,8 @@ def state_width(name: str, parameters: dict[str, Any]) -> Finding:
     """Units of one bit against all prefix cuts: as many numbers, at one bit a number, as the most rows need."""
     built = constructions.create(name, **parameters)
     check(built.model, built.certificate)
-    task, contexts = built.task, every_context(built.task)
+    task = context_task(built.task)
+    contexts = every_context(task)
     contexts = contexts[task.valid(contexts)]
     queries = torch.tensor(list(task.query_values)).expand(len(contexts), -1)
     with torch.no_grad():

@@ -10,8 +10,9 @@ from separatrix.models import create, state_bits
 from separatrix.models.trace import Trace, trace
 from separatrix.report.explain.drawing import CELL, Drawing, Tone
 from separatrix.report.explain.examples import words_of
-from separatrix.tasks import Task, stream
+from separatrix.tasks import UNLABELLED, Problem, StreamTask, stream
 from separatrix.tasks import create as create_task
+from separatrix.tasks.base import context_task
 
 UNITS = 36
 """Numbers of a state that are drawn at most."""
@@ -22,10 +23,18 @@ WIDTH = 16
 
 
 def run_of(built: Construction, seed: int = 1) -> Drawing:
-    """A constructed model on the first example of a seed: where its query looks, or what it holds after each token."""
-    task = built.task
-    drawn = task.sample(1, stream(seed, "test"))
-    context, query = drawn.context[0], drawn.queries[0, 0]
+    """A constructed model on the first example of a seed: where its query looks, or what it holds after each token.
+
+    Of a stream the last token that is answered is the query.
+    """
+    task, generator = built.task, stream(seed, "test")
+    if isinstance(task, StreamTask):
+        read = task.sample(1, generator)
+        last = int(torch.nonzero(read.labels[0] != UNLABELLED)[-1])
+        context, query = read.inputs[0, :last], read.inputs[0, last]
+    else:
+        drawn = context_task(task).sample(1, generator)
+        context, query = drawn.context[0], drawn.queries[0, 0]
     shown = trace(built.model, context, query)
     vectors = task.vector_size is not None
     words = [str(place + 1) for place in range(len(context))] if vectors else words_of(task, context)
@@ -33,7 +42,7 @@ def run_of(built: Construction, seed: int = 1) -> Drawing:
     return _state(task, words, states[0], shown) if states else _looks(task, words, shown)
 
 
-def _looks(task: Task, words: list[str], shown: Trace) -> Drawing:
+def _looks(task: Problem, words: list[str], shown: Trace) -> Drawing:
     """A row of cells for each head of each layer, filled by the weights of the query's row."""
     rows = [
         (f"layer {number}" + (f", head {head}" if len(layer.attention) > 1 else ""), weights[-1].tolist())
@@ -54,7 +63,7 @@ def _looks(task: Task, words: list[str], shown: Trace) -> Drawing:
     return drawing
 
 
-def _state(task: Task, words: list[str], state: Tensor, shown: Trace) -> Drawing:
+def _state(task: Problem, words: list[str], state: Tensor, shown: Trace) -> Drawing:
     """A row of cells for each token: the numbers of the state after it, the deeper the further from 0."""
     kept, most = min(state.shape[1], UNITS), float(state.abs().max()) or 1.0
     width = max(40 + kept * SMALL + 8, 300)

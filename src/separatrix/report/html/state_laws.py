@@ -55,7 +55,7 @@ _OWN_BITS = {
 _LAYERS, _WIDTH, _HEADS = "num_hidden_layers", "hidden_size", "num_attention_heads"
 _CACHE = f"2 * {_LAYERS} * num_key_value_heads * head_dim * dtype"
 _HEAD = {"num_key_value_heads": _HEADS, "head_dim": f"{_WIDTH} // {_HEADS}"}
-_FULL = {"layer_types": ["full_attention"], "use_sliding_window": [False, None]}
+_FULL: dict[str, list[Any]] = {"layer_types": ["full_attention"], "use_sliding_window": [False, None]}
 _INNER = {"intermediate_size": f"expand * {_WIDTH}"}
 _WINDOWED = f"{_CACHE} * (min(N, sliding_window - 1) if sliding_window else N)"
 

@@ -35,7 +35,7 @@ class MixedRecall(StreamTask):
     )
     vocabulary_size: int = Field(8192, ge=4, description="tokens: half of them keys and fillers, half of them values")
     passes: int = Field(1, ge=1, description="times that all pairs are shown, in the same order")
-    power: float = Field(0.01, description="a: the gap g before a query has weight g^(a - 1)")
+    power: float = Field(0.01, ge=-16, le=16, description="a: the gap g before a query has weight g^(a - 1)")
     random_non_queries: bool = Field(True, description="uniform tokens at the places that ask nothing, else token 0")
 
     @model_validator(mode="after")

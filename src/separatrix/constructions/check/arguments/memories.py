@@ -1,4 +1,4 @@
-"""Memories whose steps are exact: DeltaNet and DeltaProduct that reflect, Mamba that overwrites, from their weights.
+"""Memories whose steps are exact, as machines; DeltaNet and DeltaProduct that reflect, from their weights.
 
 A state is the memory itself, and every state that is reached gets a number: its binary digits are the bits of which the
 product of automata hears. One head, no tokens but the present one (a convolution of one tap). Sums into gates are so
@@ -35,9 +35,9 @@ class MemoryNetwork(ABC):
 
     def __init__(self, model: SequenceModel, number_format: str | Format, **wanted: object) -> None:
         self.model, self.format, self.told = model, accurate(parse(number_format)), model.config.model_dump()
-        wanted = {"layers": 1, "norm": "none", "residual": False, "mlp": 0, "positions": "none", "taps": 1, **wanted}
+        wanted = {"norm": "none", "mlp": 0, "positions": "none", **wanted}
         if wrong := [f"{key}={self.told.get(key)}" for key, value in wanted.items() if self.told.get(key) != value]:
-            raise CertificateError(f"the argument is about one plain layer of one tap, got {', '.join(wrong)}")
+            raise CertificateError(f"the argument is about plain memories, got {', '.join(wrong)}")
         self.weights = {name: value.detach().double().numpy() for name, value in model.state_dict().items()}
         self.arithmetic, self.slack, self.largest = Exactness(self.format), 0.0, 0.0
         empty = self.empty()
@@ -59,7 +59,7 @@ class MemoryNetwork(ABC):
 
     @abstractmethod
     def read(self, state: np.ndarray, token: int) -> np.ndarray:
-        """[answers] logits where this token asks; adds to `slack`."""
+        """[answers] logits at this token, read in this state; adds to `slack`."""
 
     def steps(self, vectors: np.ndarray, tokens: Iterable[int]) -> Iterator[np.ndarray]:
         """States [B, digits] after one more token, for each of several tokens of the vocabulary."""
@@ -70,8 +70,7 @@ class MemoryNetwork(ABC):
     def logits(self, vectors: np.ndarray, query: int) -> np.ndarray:
         """Logits [B, answers] of the answers to a query."""
         token = query + self.model.query_offset
-        after = [self._step(number, token) for number in self._numbers(vectors)]
-        return np.stack([self.read(self.states[number], token) for number in after])
+        return np.stack([self.read(self.states[number], token) for number in self._numbers(vectors)])
 
     def _step(self, number: int, token: int) -> int:
         if (number, token) not in self.known:
@@ -110,7 +109,7 @@ class DeltaNetwork(MemoryNetwork):
     """S' = S + beta k (v - S^T k)^T, once a token or several times; read by q, normalised."""
 
     def __init__(self, model: SequenceModel, number_format: str | Format) -> None:
-        super().__init__(model, number_format, heads=1)
+        super().__init__(model, number_format, heads=1, layers=1, residual=False, taps=1)
 
     def empty(self) -> np.ndarray:
         self.keys, self.width = self.told["key_width"] or self.told["width"], self.told["width"]
@@ -155,56 +154,7 @@ class DeltaNetwork(MemoryNetwork):
 
     def read(self, state: np.ndarray, token: int) -> np.ndarray:
         query, *_ = self._mixed(token)
-        row = self.linear(query, state.T, "what is read")
+        row = self.linear(query, self.after(state, token).T, "what is read")
         logits, error = readout.logits(self.weights, self.format, row[None], self.keys)
         self.slack = max(self.slack, error)
         return np.asarray(logits[0])
-
-
-class SelectiveNetwork(MemoryNetwork):
-    """Mamba: h' = exp(-delta exp(A)) h + delta u b^T, with steps delta of 0, or so large that all is forgotten."""
-
-    def empty(self) -> np.ndarray:
-        self.inner, self.count = self.told["expand"] * self.told["width"], self.told["state"]
-        self.rank = self.weights[f"{MIXER}.dt_proj.weight"].shape[1]
-        return np.zeros((self.inner, self.count))
-
-    def _mixed(self, token: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Of a token: u and gates [I], steps delta [I], b and c [S]."""
-        w = self.weights
-        x, gate = np.split(self.linear(w["embed.weight"][token], w[f"{MIXER}.in_proj.weight"], "what enters"), 2)
-        taps = w[f"{MIXER}.conv1d.weight"][:, 0, 0]
-        if not np.isin(taps, (0, 1)).all() or w[f"{MIXER}.conv1d.bias"].any():
-            raise CertificateError("a tap must pass on what enters it")
-        u, gate = silu(self.format, x * taps), silu(self.format, gate)
-        told = self.linear(u, w[f"{MIXER}.x_proj.weight"], "what is selected")
-        step, b, c = np.split(told, [self.rank, self.rank + self.count])
-        size = self.linear(step, w[f"{MIXER}.dt_proj.weight"], "steps", w[f"{MIXER}.dt_proj.bias"])
-        return u, gate, np.maximum(self.sure(size, "steps"), 0), b, c  # softplus: 0, or what it is given
-
-    def after(self, state: np.ndarray, token: int) -> np.ndarray:
-        u, _, delta, b, _ = self._mixed(token)
-        rates = delta[:, None] * self._rates()
-        if not all(vanishes(self.format, rate) for rate in rates[rates != 0].tolist()):
-            raise CertificateError("a memory must be kept whole, or forgotten")
-        added = np.outer(self._product(delta, u), b)
-        kept = np.where(rates == 0, state, 0)
-        return self.arithmetic.add(kept.reshape(1, -1), added.reshape(1, -1), what="the memory").reshape(added.shape)
-
-    def _rates(self) -> np.ndarray:
-        """exp(A), of which only 1 is exact."""
-        if self.weights[f"{MIXER}.A_log"].any() or self.weights[f"{MIXER}.D"].any():
-            raise CertificateError("rates must be 1, and nothing may pass the memory by")
-        return np.ones((self.inner, self.count))
-
-    def _product(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Products of which CertificateError unless one factor of each is 0 or a power of two."""
-        if not (np.isin(np.abs(np.frexp(x)[0]), (0, 0.5)) | np.isin(np.abs(np.frexp(y)[0]), (0, 0.5))).all():
-            raise CertificateError("products with the memory must be exact")
-        return x * y
-
-    def read(self, state: np.ndarray, token: int) -> np.ndarray:
-        _, gate, _, _, c = self._mixed(token)
-        row = self._product(self.linear(c, state, "what is read"), gate)
-        out = self.linear(row, self.weights[f"{MIXER}.out_proj.weight"], "the output")
-        return self.linear(out, self.weights["head.weight"], "the logits", self.weights["head.bias"])

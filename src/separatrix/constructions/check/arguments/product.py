@@ -2,6 +2,7 @@
 
 A network in a number format is a finite automaton. Every pair (state vector, state of the definition) that some string
 reaches is visited, breadth first, and the network's answer compared with the definition's: a proof for all strings.
+Of a stream task every token is asked in every pair, as `decode` and `read` answer it: a proof for every place.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import numpy as np
 
 from separatrix.constructions.certificate import Certificate, CertificateError
 from separatrix.constructions.check.arguments.languages import language
-from separatrix.constructions.check.arguments.memories import DeltaNetwork, MemoryNetwork, SelectiveNetwork
+from separatrix.constructions.check.arguments.memories import DeltaNetwork, MemoryNetwork
 from separatrix.constructions.check.arguments.relu_network import ReluNetwork
 from separatrix.constructions.check.arguments.saturated import SaturatedNetwork
+from separatrix.constructions.check.arguments.selective import SelectiveNetwork
 from separatrix.constructions.check.kernel.claims import Number, Proved, known
 from separatrix.models import SequenceModel
 from separatrix.numerics import Format
-from separatrix.tasks import Task
-from separatrix.tasks.base import context_task
+from separatrix.tasks import Problem, StreamTask
 
 Machine = ReluNetwork | SaturatedNetwork | MemoryNetwork
 ARGUMENT = "product of automata"
@@ -38,7 +39,7 @@ BLOCK = 2**20
 class WrongAnswer(CertificateError):
     """A string the network answers wrongly, or by no more than a tie: the shortest there is."""
 
-    def __init__(self, task: Task, number_format: str, context: list[int], said: int, right: int, tie: bool) -> None:
+    def __init__(self, task: Problem, number_format: str, context: list[int], said: int, right: int, tie: bool) -> None:
         self.context, self.said, self.right = context, said, right
         shown = " ".join(map(str, context[:40])) + (" …" if len(context) > 40 else "")
         answer = f"{said} as much as {right}" if tie else f"{said} instead of {right}"
@@ -64,13 +65,15 @@ def explore(model: SequenceModel, number_format: str | Format, budget: int = BUD
 
     Raises CertificateError where units hold anything but 0 and 1, or where that takes more work than the budget.
     """
-    network, search, work = _machine(model, number_format), _Search(context_task(model.task)), _Work(budget)
+    network, search, work = _machine(model, number_format), _Search(model.task), _Work(budget)
     width = model.config.width
     level, margin, tokens = search.empty(network.units), np.inf, range(model.task.alphabet_size)
     while len(level):
         following = []
         for part in level.blocks(max(1, BLOCK // network.units)):
-            if part.numbers != [0]:  # the empty string is no input
+            if isinstance(model.task, StreamTask):
+                margin = min(margin, *(_margin(network, search, part, token) for token in tokens))
+            elif part.numbers != [0]:  # the empty string is no input
                 margin = min(margin, _margin(network, search, part))
             work.take(part.vectors, len(tokens), network.exact)
             for token, vectors in zip(tokens, network.steps(part.vectors, tokens), strict=True):
@@ -106,12 +109,14 @@ def _machine(model: SequenceModel, number_format: str | Format) -> Machine:
     return MACHINES.get(model.config.name, ReluNetwork)(model, number_format)
 
 
-def claim(task: Task, construction: str = "") -> str:
+def claim(task: Problem, construction: str = "") -> str:
     """What the argument proves, as a sentence. Networks of a stack have one of their own."""
     if construction == "bounded-dyck-stack":
         return "the network accepts the strings of bounded-dyck, and no others, at every length"
     if task.name in ("equality", "disjointness"):
         return f"the network decides {task.name} of interleaved strings at every even length"
+    if isinstance(task, StreamTask):
+        return f"the network gives the answer of {task.name} at every place of every stream of every length"
     return f"the network gives the answer of {task.name} to every string of every length"
 
 
@@ -128,7 +133,7 @@ def verify(model: SequenceModel, certificate: Certificate) -> Proved:
             f"sums up to {found.largest_sum:g} are rounded in {certificate.number_format}: the order of sums matters"
         )
     return Proved(
-        claim=claim(context_task(model.task), certificate.construction),
+        claim=claim(model.task, certificate.construction),
         scope="all lengths",
         margin=found.margin,
         order="any" if found.exact else "sequential",
@@ -202,7 +207,7 @@ class _Level:
 class _Search:
     """The pairs met so far, each with the pair and the token that led there."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Problem) -> None:
         self.task = task
         self.definition = language(task)
         self.seen: dict[tuple[bytes, Hashable], int] = {}
@@ -237,20 +242,25 @@ class _Search:
         return tokens[::-1]
 
 
-def _margin(network: Machine, search: _Search, level: _Level) -> float:
-    """The least gap between the right answer's logit and any other, over the pairs whose strings are inputs."""
-    rights = [search.definition.answer(state) for state in level.definitions]
+def _margin(network: Machine, search: _Search, level: _Level, token: int | None = None) -> float:
+    """The least gap between the right answer's logit and any other, over the pairs whose strings are inputs.
+
+    token: the next one, at whose place a stream is asked; None for the end of the string
+    """
+    states = [state if token is None else search.definition.step(state, token) for state in level.definitions]
+    rights = [search.definition.answer(state) for state in states]
     asked = [row for row, right in enumerate(rights) if right is not None]
     if not asked:
         return np.inf
     answers = np.array([rights[row] for row in asked])
-    logits = network.logits(level.vectors[asked], 0)
+    logits = network.logits(level.vectors[asked], token or 0)
     own = logits[range(len(asked)), answers]
     others = logits.copy()
     others[range(len(asked)), answers] = -np.inf
     gaps = own - others.max(axis=1) - 2 * network.slack
     for row in np.flatnonzero(~(gaps > 0))[:1]:
         context, tie = search.string(level.numbers[asked[row]]), bool(gaps[row] == 0)
+        context += [] if token is None else [token]
         said, right = int(others[row].argmax()), int(answers[row])
         raise WrongAnswer(search.task, str(network.format), context, said, right, tie)
     return float(gaps.min())

@@ -16,16 +16,14 @@ from separatrix.constructions.certificate import Certificate, CertificateError, 
 from separatrix.constructions.check.kernel.ranges import Range
 from separatrix.errors import unknown
 from separatrix.numerics import Real, parse
-from separatrix.tasks import Task
+from separatrix.tasks import Problem
 
 AUTOMATA = ("product of automata",)
 CONSTRUCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "index-lookup": ("index-lookup", ("attention lookup",)),
     "index-lookup-linear-attention": ("index-lookup", ("linear table",)),
-    "automaton": ("automaton", AUTOMATA),
-    "parity": ("parity", AUTOMATA),
-    "modular-counter": ("modular-counter", AUTOMATA),
-    "group-word": ("group-word", AUTOMATA),
+    **{name: (name, AUTOMATA) for name in ("automaton", "parity", "modular-counter", "group-word")},
+    **{name: (name, AUTOMATA) for name in ("state-tracking", "flip-flop", "next-bracket")},
     "bounded-dyck-automaton": ("bounded-dyck", AUTOMATA),
     "bounded-dyck-stack": ("bounded-dyck", (*AUTOMATA, "stack rules")),
     "bounded-dyck-two-layers": ("bounded-dyck", ("match and veto",)),
@@ -99,7 +97,7 @@ DRAWN: dict[str, tuple[type, ...]] = {
 """How weights were drawn, which nobody can tell from them: name → types."""
 
 
-def compare(certificate: Certificate, proved: Proved, task: Task) -> None:
+def compare(certificate: Certificate, proved: Proved, task: Problem) -> None:
     """CertificateError for the first field of a certificate that says anything else than what was proved."""
     _names(certificate, task)
     for name, found in (("claim", proved.claim), ("scope", proved.scope)):
@@ -128,7 +126,7 @@ def compare(certificate: Certificate, proved: Proved, task: Task) -> None:
             )
 
 
-def _names(certificate: Certificate, task: Task) -> None:
+def _names(certificate: Certificate, task: Problem) -> None:
     if certificate.construction not in CONSTRUCTIONS:
         raise unknown("construction", certificate.construction, CONSTRUCTIONS)
     about, arguments = CONSTRUCTIONS[certificate.construction]

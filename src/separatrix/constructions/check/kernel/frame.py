@@ -32,6 +32,7 @@ from separatrix.models import SequenceModel, architecture
 from separatrix.models.elman import Elman
 from separatrix.models.files import load, read_header, weights_sha256
 from separatrix.models.gla import GLA
+from separatrix.models.mamba import Mamba
 from separatrix.models.transformer import Transformer
 from separatrix.numerics import FloatingPoint, Format, Grid, parse
 from separatrix.numerics.exact import columns
@@ -60,7 +61,8 @@ _ATTENTION: dict[str, Any] = {"norm": "none", "activation": "relu", "residual": 
 PLAIN: dict[type[SequenceModel], dict[str, Any]] = {
     Transformer: {**_ATTENTION, "scale": 1.0, "window": None, "bias": True},
     Elman: {**_CELL, "nonlinearity": "relu"},
-    **dict.fromkeys(map(architecture, ("lstm", "gru", "deltanet", "deltaproduct", "mamba")), _CELL),
+    **dict.fromkeys(map(architecture, ("lstm", "gru", "deltanet", "deltaproduct")), _CELL),
+    Mamba: {key: value for key, value in _CELL.items() if key not in ("layers", "residual")},
     GLA: {**_CELL, "positions": "learned"},
 }
 """The classes of networks whose every op is known here, and how they are configured."""
@@ -119,7 +121,7 @@ def check(model: SequenceModel, certificate: Certificate) -> Verdict:
     if isinstance(model, Transformer):  # of recurrent networks, arguments read every unit and bound all sums
         ledger.transformer(weights, *(model.config.model_dump()[size] for size in ("layers", "heads")))
         _envelope(model, certificate, weights, argument.allowed(certificate), proved).walk()
-    compare(certificate, proved, context_task(model.task))
+    compare(certificate, proved, model.task)
     return Verdict(certificate, proved)
 
 
