@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import synthetic_cards
 
+from separatrix import models
 from separatrix.bounds import Part, StateSize, verdicts
 from separatrix.bounds.classes import table
 from separatrix.bounds.formats import of_precision
 from separatrix.bounds.in_words import sentence
+from separatrix.cli.configured import built
 from separatrix.experiments.card import write_card
+from separatrix.models.huggingface.audit import configured_size
 from separatrix.report.html import planner
+from separatrix.report.html.state_laws import TRANSFORMERS, state_laws
 from separatrix.tasks import create
 
 pytestmark = pytest.mark.browser
@@ -64,7 +70,106 @@ def test_the_planner_turns_the_question_around_and_takes_models(visit, tmp_path)
     assert "constant state: 4,096 bits here" in page.locator("#plan-held").inner_text()
     (tmp_path / "none.json").write_text("{}")
     page.locator("#plan-card").set_input_files(tmp_path / "none.json")
-    page.wait_for_function("() => document.getElementById('plan-held').textContent.startsWith('That file is no card')")
+    page.wait_for_function("() => document.getElementById('plan-held').textContent.startsWith('none.json is no card')")
+    assert page.evaluate("window.hacked") is None
+
+
+def ours() -> list[dict[str, object]]:
+    """A configuration of each architecture whose state the page knows, as `separatrix convert` writes it."""
+    names = [name.partition(":")[2] for name in state_laws() if name.startswith("separatrix:")]
+    fields = [{"name": name, "width": 32, "layers": 1 + index % 3} for index, name in enumerate(names)]
+    more: list[dict[str, object]] = [
+        {"name": "transformer", "width": 32, "heads": 2, "head_width": 5, "window": 9},
+        {"name": "deltanet", "width": 32, "heads": 2, "taps": 3},
+        {"name": "mamba2", "width": 32, "state": 8, "expand": 3, "head_width": 32},
+        {"name": "mlstm", "width": 32, "heads": 2, "expand": 1, "taps": 2},
+        {"name": "ttt", "width": 32, "heads": 2, "batch": 7},
+    ]
+    return [models.configure(**each).model_dump(mode="json") for each in (*fields, *more)]
+
+
+SMALL = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 99}
+CACHED = {**SMALL, "num_key_value_heads": 2, "intermediate_size": 64}
+THEIRS = [
+    {"model_type": "llama", **CACHED, "torch_dtype": "bfloat16"},
+    {"model_type": "mamba", **SMALL, "state_size": 5, "conv_kernel": 3, "dtype": "float16"},
+]
+OTHERS = [
+    {"model_type": "llama", **CACHED, "head_dim": 24, "dtype": "float16"},
+    {"model_type": "qwen2", **CACHED, "use_sliding_window": False},
+    {"model_type": "qwen3", **CACHED},
+    {"model_type": "gemma", **CACHED, "head_dim": 48},
+    {"model_type": "mistral", **CACHED, "sliding_window": 100, "dtype": "bfloat16"},
+    {"model_type": "mixtral", **CACHED, "sliding_window": None},
+    {"model_type": "phi3", **CACHED, "sliding_window": 300, "pad_token_id": 0},
+    {"model_type": "gpt2", "n_embd": 64, "n_layer": 3, "n_head": 4, "vocab_size": 99, "n_positions": 8192},
+    {"model_type": "gpt_neox", **SMALL, "intermediate_size": 64},
+    {"model_type": "opt", **SMALL, "ffn_dim": 64, "word_embed_proj_dim": 64},
+    {"model_type": "falcon_mamba", **SMALL, "state_size": 5},
+    {"model_type": "mamba2", **SMALL, "state_size": 6, "expand": 2, "num_heads": 8, "head_dim": 16, "n_groups": 2},
+]
+
+
+def held(page, path) -> str:
+    """What the planner says of a file."""
+    page.evaluate("document.getElementById('plan-held').textContent = ''")
+    page.locator("#plan-card").set_input_files(path)
+    page.wait_for_function("() => document.getElementById('plan-held').textContent")
+    return page.locator("#plan-held").inner_text()
+
+
+def compared(page, folder, settings: dict[str, object], size: StateSize) -> None:
+    """Holds the page's words about a configuration to the library's numbers, at two lengths."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(settings))
+    held(page, path)
+    for length in (100, 4096):
+        page.locator("#plan-length").select_option(str(length))
+        said, task = page.locator("#plan-held").inner_text(), create("index-lookup", alphabet=64, length=length)
+        (verdict,) = verdicts(size, length, [task])
+        assert f"{size.growth} state: {size.bits(length):,} bits here, where" in said, settings
+        assert said.endswith(f"needs {int(verdict.needed_bits):,}: {verdict.ruling}."), settings
+
+
+def test_a_configuration_of_ones_own_has_the_librarys_state(visit, tmp_path):
+    page = visit().page
+    page.locator("#plan-task").select_option(planner.title("index-lookup", {"alphabet": 64}))
+    for model in ours():
+        compared(page, tmp_path, {"model_type": "separatrix", "task": {"name": "parity"}, "model": model}, built(model))
+    for settings in THEIRS:
+        compared(page, tmp_path, settings, configured_size(settings, 4096))
+
+
+@pytest.mark.slow
+def test_every_type_of_transformers_that_the_page_knows_has_the_librarys_state(visit, tmp_path):
+    page = visit().page
+    page.locator("#plan-task").select_option(planner.title("index-lookup", {"alphabet": 64}))
+    assert {each["model_type"] for each in (*THEIRS, *OTHERS)} == set(TRANSFORMERS)
+    for settings in OTHERS:
+        compared(page, tmp_path, settings, configured_size(settings, 4096))
+
+
+REFUSED = {
+    "{": "it is not JSON",
+    "[1]": "expected a JSON object",
+    "{}": "expected the JSON that `separatrix card` writes, or a config.json with its model_type",
+    '{"model_type": "<img src=x onerror=window.hacked=5>"}': "the page has no formula of <img src=x onerror",
+    '{"model_type": "__proto__"}': "the page has no formula of __proto__",
+    '{"model_type": "llama", "hidden_size": "1); window.hacked = 6; ("}': "is no whole number",
+    '{"model_type": "llama", "layer_types": ["full_attention", "other"]}': "layer_types is full_attention,other",
+    '{"model_type": "llama", "dtype": "int4"}': "int4 is no number format",
+    '{"model_type": "separatrix", "model": {"name": "lstm", "convolution": 0}}': "convolution is 0",
+    '{"model_type": "separatrix", "model": {"name": "a.py:Mixer"}}': "the page has no formula of a.py:Mixer",
+}
+
+
+def test_what_is_no_configuration_is_told_in_one_line(visit, tmp_path):
+    page = visit().page
+    for text, said in REFUSED.items():
+        (tmp_path / "config.json").write_text(text)
+        shown = held(page, tmp_path / "config.json")
+        assert shown.startswith("config.json is no card, and no configuration the page can read: "), text
+        assert said in shown, text
     assert page.evaluate("window.hacked") is None
 
 

@@ -106,6 +106,42 @@ def test_a_table_too_wide_for_its_terminal_becomes_lines_and_keeps_every_cell(na
                        line.rstrip().endswith(f"cell{row}x{i}") for line in lines)  # fmt: skip
 
 
+@pytest.fixture
+def piped(monkeypatch):
+    """Standard output is no terminal, of no known width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+def test_in_a_pipe_each_row_is_one_line_without_a_frame(piped, capsys):
+    print_table("[t]", ["name", "N", "about"], [["a b", 7, "one\ntwo"], ["c", 1024, "x" * 90], ["d", None, ""]])
+    assert capsys.readouterr().out.splitlines() == [
+        "[t]",
+        "name     N  about",
+        "a b      7  one two",
+        "c     1024  " + "x" * 90,
+        "d        –",
+    ]
+    print_table("settings", ["", ""], [["width", 4]])
+    assert capsys.readouterr().out == "settings\nwidth  4\n"
+
+
+def test_a_pipe_of_a_known_width_is_laid_out_as_a_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table("wide", ["name", "about"], [["c", "word " * 40]])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80 and "┃" in out
+
+
+def test_every_construction_is_a_line_in_a_pipe(piped, run):
+    lines = run("list", "constructions")[1].splitlines()
+    for name in constructions.names():
+        assert [line for line in lines if line.startswith(f"{name} ") and found_statement(name) in line]
+
+
+def found_statement(name: str) -> str:
+    return " ".join(constructions.theorem(name).statement.split())
+
+
 def test_words_that_look_like_markup_are_printed(narrow, capsys):
     print_table("[bold]title", ["a"], [["[red]cell[/red] [/nothing]"]])
     out = capsys.readouterr().out

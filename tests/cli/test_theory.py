@@ -112,6 +112,23 @@ def test_audit_of_a_configuration_file(run, tmp_path):
     assert "512 of 32 bits" in run("audit", f"hf:{tmp_path}")[1]
 
 
+def test_a_configuration_of_ours_is_measured_and_runs_nothing(run, tmp_path):
+    def written(**fields):
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": "separatrix", **fields}))
+
+    written(task={"name": "parity", "length": 8}, model={"name": "transformer", "width": 8, "layers": 2, "window": 100})
+    assert "at 200 tokens 101,376 bits" in run("audit", "config.json", "--length", "200")[1]  # 99 places are kept
+    code, out, _ = run("plan", "index-lookup", "--length", "400", "--model", "config.json", "--json")
+    assert code == 0 and json.loads(out)["held"][0]["bits at this length"] == 2 * 2 * 8 * 99 * 32
+    written(model={"name": "mine.py:Mixer"})
+    (tmp_path / "mine.py").write_text("raise SystemExit('ran')")
+    for command in (("audit",), ("plan", "index-lookup", "--length", "400", "--model")):
+        code, _, err = run(*command, "config.json")
+        assert code == 2 and "'mine.py:Mixer' is a Python file, which a configuration may not execute" in err
+    written(model="lstm")
+    assert "has its model's fields under `model`" in run("audit", "config.json")[2]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

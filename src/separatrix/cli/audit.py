@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from separatrix.cli import names
+from separatrix.cli.configured import built, of_configuration
 from separatrix.cli.output import Json, print_json, print_table, readable
 from separatrix.words import plural
 
@@ -63,22 +64,11 @@ def audit(
 def _size(context: typer.Context, model: str, length: int) -> StateSize:
     """The state of a configuration's model or of a model by name and options, measured."""
     from separatrix.cli.options import assign
-    from separatrix.models import architecture, create
-    from separatrix.tasks import create as create_task
+    from separatrix.models import architecture
 
     path = Path(model.removeprefix("hf:"))
     if model.endswith(".json") or path.is_dir():
-        from separatrix.models.huggingface.audit import configured_size
-        from separatrix.models.huggingface.configuration import load_config
-
         assign(context, {})
-        return configured_size(load_config(model), length)
-    from separatrix.models.measure import measured_size, window_lengths
-
+        return of_configuration(model, length)
     options = assign(context, {"model": architecture(model).Config})["model"]
-    probe = create_task("index-lookup", length=min(length, 64), alphabet=4)
-    built = create(model, probe, **options)
-    if last := max(window_lengths(built), default=0):
-        probe = create_task("index-lookup", length=max(64, last + 8), alphabet=4)
-        built = create(model, probe, **options)
-    return measured_size(built, probe)
+    return built({"name": model, **options}, min(length, 64))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +21,8 @@ SENTENCE = 10
 LINES = 5
 """Lines that a cell is folded into, about, at most."""
 
+_LINES = re.compile(r"\s*[\r\n]+\s*")
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -29,19 +34,46 @@ def print_json(value: Any) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout that loses nothing. Numbers are aligned right; numbers, and names without blanks, stay whole.
 
-    Where the terminal is too narrow for that, each row stands as lines of its own. In a pipe or a file a table is as
-    wide as its contents.
+    Where the terminal is too narrow for that, each row stands as lines of its own. In a pipe or a file each row is one
+    line, for `grep` and `awk`; with the variable COLUMNS set it is laid out as on a terminal of that width.
     """
+    rows = [list(row) for row in rows]
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        _print_framed(title, columns, rows)
+    else:
+        _print_lines(title, columns, rows)
+
+
+def _print_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A line for the title, one for the names of the columns if they have any, and one for each row."""
+    numeric = [_numeric(rows, index) for index in range(len(columns))]
+    cells = [[_LINES.sub(" ", readable(cell)) for cell in row] for row in rows]
+    lines = [list(columns), *cells] if any(columns) else cells
+    widths = [max((len(line[index]) for line in lines), default=0) for index in range(len(columns))]
+    print(title)
+    for line in lines:
+        padded = (
+            f"{cell:{'>' if right else '<'}{width}}" for cell, right, width in zip(line, numeric, widths, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def _numeric(rows: Sequence[Sequence[Any]], index: int) -> bool:
+    """Whether a column has numbers alone."""
+    return bool(rows) and all(isinstance(row[index], int | float | None) for row in rows)
+
+
+def _print_framed(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table in a frame, folded to the width of the terminal."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    rows = [list(row) for row in rows]
     table = Table(title=Text(title), title_justify="left", header_style="bold", title_style="bold")
     least = []
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows]
-        numeric = bool(rows) and all(isinstance(cell, int | float | None) for cell in cells)
+        numeric = _numeric(rows, index)
         kept = all(_is_number(cell) or " " not in str(cell) for cell in cells)
         least.append(_least(column, [readable(cell) for cell in cells], kept))
         heading = Text("\n".join(wrap(column, least[-1])) if kept else column)
@@ -50,12 +82,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     for row in rows:
         table.add_row(*(Text(readable(cell)) for cell in row))
     console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, console.measure(table, options=console.options.update(width=10_000)).maximum)
-    elif sum(least) + 3 * len(least) + 1 > console.width:
+    if sum(least) + 3 * len(least) + 1 > console.width:
         _print_rows(console, title, columns, rows)
-        return
-    console.print(table)
+    else:
+        console.print(table)
 
 
 def _least(column: str, cells: Sequence[str], kept: bool) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from separatrix.cli import names
+from separatrix.cli.configured import built, of_configuration
 from separatrix.cli.output import Json, print_json, print_table, readable
 
 if TYPE_CHECKING:
@@ -117,25 +118,13 @@ def _size(model: str, task: Problem) -> StateSize:
     if path.suffix == ".json" and os.path.isfile(model) and b'"model_type"' not in path.read_bytes():
         from separatrix.experiments.card import read_card
 
-        return _built(dict(read_card(str(path)).model))
+        return built(dict(read_card(str(path)).model))
     if path.suffix == ".json" or os.path.isdir(model):
-        from separatrix.models.huggingface.audit import configured_size
-        from separatrix.models.huggingface.configuration import load_config
-
-        return configured_size(load_config(model), task.length)
+        return of_configuration(model, task.length)
     name, _, width = model.rpartition(":") if model.rpartition(":")[2].isdigit() else (model, "", "64")
     if not (name and width.isdigit() and len(width) <= 9):
         raise InputError(f"expected a model such as lstm:64, got {model[:80]!r}")
-    return _built({"name": name, "width": int(width)})
-
-
-def _built(settings: dict[str, Any]) -> StateSize:
-    from separatrix.models import create
-    from separatrix.models.measure import measured_size
-    from separatrix.tasks import create as create_task
-
-    probe = create_task("index-lookup", length=64, alphabet=4)
-    return measured_size(create(settings.pop("name"), probe, **settings), probe)
+    return built({"name": name, "width": int(width)})
 
 
 def _held(what: str, size: StateSize, task: Task) -> dict[str, Any]:

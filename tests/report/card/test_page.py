@@ -42,7 +42,7 @@ def test_it_loads_nothing_and_runs_only_its_own_scripts(partial):
     for tag, address in re.findall(r"<(\w+)[^>]*?\s(?:src|href)=\"([^\"]*)\"", markup):
         assert address.startswith(("data:", "#")) or re.fullmatch(r"[a-z0-9-]+\.svg", address), (tag, address[:80])
     scripts = re.findall(r"<script type=\"module\">(.*?)</script>", partial, flags=re.DOTALL)
-    assert len(scripts) == 2
+    assert len(scripts) == 3
     policy = html.unescape(re.search(r"Content-Security-Policy\" content=\"([^\"]*)\"", partial)[1])
     assert policy.startswith("default-src 'none'")
     allowed = re.search(r"script-src ([^;]*)", policy)[1].split()

@@ -16,6 +16,9 @@ PROVED, CONSTRUCTED = "proved", "constructed"
 TICKS = 8
 """Values on the axis that are all marked; of more, round ones are."""
 
+LONG = 36
+"""Characters of a name beyond which the legend has two columns, not four."""
+
 _INK = {PROVED: [8, 4], CONSTRUCTED: [2, 3]}
 
 
@@ -46,8 +49,9 @@ def scaling(
     strokes = alt.Scale(
         domain=domain, range=[dash(hues[model]) for model in models] + [_INK[kind] for kind in known.values()]
     )
+    columns = 2 if max(map(len, domain), default=0) > LONG else 4
     legend = alt.Legend(
-        title=None, orient="top", columns=4, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
+        title=None, orient="top", columns=columns, symbolType="stroke", symbolOpacity=1, symbolFillColor="transparent"
     )
     chart, menu = choosing(rows, pick)
     y_scale = alt.Scale(domain=[0, 1]) if share else _scale(log[1])

@@ -55,7 +55,7 @@ def config(mode: Mode) -> dict[str, Any]:
         "axis": axis,
         "legend": {
             **words, "labelColor": ink["text"], "titleColor": ink["soft"], "labelFontSize": 12, "symbolSize": 260,
-            "symbolStrokeWidth": 2.5, "labelLimit": 260, "columnPadding": 18, "rowPadding": 4,
+            "symbolStrokeWidth": 2.5, "labelLimit": 0, "columnPadding": 18, "rowPadding": 4,
         },
         "title": {
             "font": FONT, "subtitleFont": FONT, "color": ink["text"], "subtitleColor": ink["soft"], "fontSize": 15,

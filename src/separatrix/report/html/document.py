@@ -60,8 +60,8 @@ def asset(name: str) -> str:
 
 
 def scripts() -> list[str]:
-    """What runs in the page: the figures' runtime, and the page's own script."""
-    return [_runtime(), asset("page.js")]
+    """What runs in the page: the figures' runtime, and the page's own scripts."""
+    return [_runtime(), asset("laws.js"), asset("page.js")]
 
 
 @cache

@@ -14,6 +14,7 @@ from separatrix.errors import InputError
 from separatrix.experiments.card import references
 from separatrix.experiments.search.frontier import Frontier
 from separatrix.report.html.labels import model_label, short_name
+from separatrix.report.html.state_laws import BITS, state_laws
 from separatrix.tasks import Problem, Task, create
 from separatrix.trust import names_code
 
@@ -41,8 +42,11 @@ STATES = {"1 kB": 8_000, "4 KiB": 8 * 2**12, "64 KiB": 8 * 2**16, "1 MB": 8_000_
 
 
 def plan_data(frontiers: Sequence[Frontier]) -> dict[str, Any]:
-    """What the planner of a page shows: the tasks, and the built-in models with the bits of their measured states."""
-    return {"tasks": planner(frontiers), "states": list(STATES), "models": _models()}
+    """What the planner of a page shows: the tasks, the built-in models with the bits of their measured states, and the
+    formulas of others' states.
+    """
+    tasks, states = planner(frontiers), list(STATES)
+    return {"tasks": tasks, "states": states, "models": _models(), "laws": state_laws(), "formats": BITS}
 
 
 @cache

@@ -20,10 +20,12 @@ async function draw(place) {
   place.hidden = false;
   const narrow = place.clientWidth < 520;
   config.legend.columns = narrow ? 2 : 4;
+  if (narrow) config.legend.labelLimit = place.clientWidth - 45;
   spec.autosize = { type: "fit-x", contains: "padding" };
   for (const layer of spec.layer) {
     for (const name of ["color", "strokeDash"]) {
-      if (layer.encoding?.[name]?.legend) layer.encoding[name].legend.columns = config.legend.columns;
+      const legend = layer.encoding?.[name]?.legend;
+      if (legend && narrow) legend.columns = Math.floor((legend.columns ?? 4) / 2); // of four two, of two long ones one
     }
   }
   config.background = null;
@@ -145,7 +147,7 @@ async function list(table) {
 
 // the planner: numbers of the library, computed before; #plan=<task>|<length>|<bits>|<layers>|<state>|<model> chooses
 async function planner(section) {
-  const { tasks, models } = await unpack("plan").json();
+  const { tasks, models, laws, formats } = await unpack("plan").json();
   const names = ["task", "length", "precision", "layers", "state", "model", "card", "sentence", "reach", "held", "found", "link"];
   const part = Object.fromEntries(names.map((name) => [name, document.getElementById(`plan-${name}`)]));
   const { task, length, precision, layers, state, model } = part;
@@ -159,8 +161,9 @@ async function planner(section) {
     length.value = all.includes(wanted) ? wanted : all.includes("400") ? "400" : all[0];
   }
   const known = () => model.append(...models.slice(model.options.length - 1).map(({ label }) => option(label, label)));
-  // bits of state at a length, as a card measured them: constant, or a line; what is neither is not guessed
-  function bits({ growth, lengths: at, bits: measured, bits_per_token: slope }, wanted) {
+  // bits of state at a length, by a formula or as a card measured them: constant, or a line; what is neither is not guessed
+  function bits({ growth, lengths: at, bits: measured, bits_per_token: slope, at: computed }, wanted) {
+    if (computed) return computed(wanted);
     const seen = at.indexOf(wanted), last = at.length - 1;
     if (seen >= 0) return measured[seen];
     if (growth === "constant") return measured[last];
@@ -186,7 +189,7 @@ async function planner(section) {
     part.sentence.textContent = said;
     const reach = chosen.reach[state.selectedIndex];
     part.reach.textContent = reach ? `How long a context may a recurrent state of ${state.value} serve exactly, in any arithmetic? Tokens: ${reach}.` : "";
-    const held = models.find(({ label }) => label === model.value);
+    const held = models[model.selectedIndex - 1];
     part.held.textContent = held ? verdict(held, rows[0][2]) : "";
     const seen = at.found.map((each) => `${each.model}: ${typeof each.width === "number" ? `width ${each.width}, ${each.seeds} seeds` : each.width}`);
     part.found.replaceChildren(...(seen.length ? [element("p", `Found by training on this page (observed): ${seen.join("; ")}.`, "measured")] : []));
@@ -205,15 +208,17 @@ async function planner(section) {
     section.scrollIntoView();
   }
   async function card() { // read here, sent nowhere
+    const [file] = part.card.files;
+    if (!file) return;
     try {
-      const { label, state: measured } = JSON.parse(await part.card.files[0].text());
-      if (![measured.lengths, measured.bits].every((list) => list.every(Number.isFinite))) throw new TypeError("no card");
-      models.push({ label: String(label), state: measured });
+      models.push(globalThis.modelOf(file.name, JSON.parse(await file.text()), { laws, formats }));
       known();
-      model.value = models.at(-1).label;
+      model.selectedIndex = models.length;
       show();
-    } catch {
-      part.held.textContent = "That file is no card: expected the JSON that `separatrix card` writes.";
+    } catch (error) {
+      part.held.textContent = `${file.name} is no card, and no configuration the page can read: ${error instanceof SyntaxError ? "it is not JSON" : error.message}.`;
+    } finally {
+      part.card.value = ""; // the same file may be chosen again, edited
     }
   }
   known();
