@@ -90,6 +90,7 @@ def test_names_and_numbers_stay_whole_in_narrow_tables(run, monkeypatch):
     _, out, _ = run("audit", "mamba", "--width", "64", "--length", "4096")
     assert "77824" in out and "24,576" in out
     monkeypatch.setattr("rich.console.Console.is_terminal", False)
+    monkeypatch.delenv("COLUMNS")
     _, out, _ = run("list", "constructions")
     assert "1 layer of 1 head and width ceil(log2 N) + ceil(log2 S) + 1 suffice at every length up to N" in out
 
