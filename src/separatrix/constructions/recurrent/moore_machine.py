@@ -27,14 +27,10 @@ EMPTY: Stack = ()
 
 
 @dataclass(frozen=True)
-class Machine:
-    """A Moore machine that starts in state 0.
-
-    transitions[state, token] is the next state, outputs[state] the answer to the end of the string.
-    """
+class Transitions:
+    """A finite automaton that starts in state 0; transitions[state, token] is the next state."""
 
     transitions: np.ndarray
-    outputs: np.ndarray
 
     @property
     def states(self) -> int:
@@ -45,6 +41,13 @@ class Machine:
     def alphabet(self) -> int:
         """Number of tokens."""
         return self.transitions.shape[1]
+
+
+@dataclass(frozen=True)
+class Machine(Transitions):
+    """A Moore machine: outputs[state] is the answer to the end of the string."""
+
+    outputs: np.ndarray
 
     def minimal(self) -> Machine:
         """The smallest machine with the same answers: reachable states, then Moore's partition refinement."""
@@ -53,24 +56,10 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Transducer:
-    """A Mealy machine that starts in state 0.
+class Transducer(Transitions):
+    """A Mealy machine: labels[state, token] is the answer at that token, UNLABELLED for none."""
 
-    transitions[state, token] is the next state, labels[state, token] the answer at that token, UNLABELLED for none.
-    """
-
-    transitions: np.ndarray
     labels: np.ndarray
-
-    @property
-    def states(self) -> int:
-        """Number of states |Q|."""
-        return len(self.transitions)
-
-    @property
-    def alphabet(self) -> int:
-        """Number of tokens."""
-        return self.transitions.shape[1]
 
     def minimal(self) -> Transducer:
         """The smallest machine with the same answers: states that no string of tokens tells apart are one."""
