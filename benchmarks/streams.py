@@ -1,6 +1,6 @@
 """Streams: reading beside the scans alone, the labelled loss beside the whole one, and a public cell of MQAR, trained.
 
-    python benchmarks/streams.py [read] [loss] [cell] [--seeds 0 1 2] [--json]
+    python benchmarks/streams.py [read] [loss] [cell] [--seeds 0 1 2] [--threads 2] [--json]
 
 Seconds are processor seconds of one thread in a process started as the project's workers are, so that other work on the
 machine counts less; the two sides of a ratio are timed in turn. The cell is width 64, one head, two layers of
@@ -101,9 +101,9 @@ def labelled_loss() -> dict[str, float]:
     return {"labelled places alone (s)": some, "every place (s)": all_, "ratio": all_ / some}
 
 
-def cell(seed: int) -> dict[str, float]:
+def cell(seed: int, device: str = "cpu") -> dict[str, float]:
     """Train the public cell until its validation accuracy is the target."""
-    trainer = Trainer(TrialConfig(**CELL, seed=seed))
+    trainer = Trainer(TrialConfig(**CELL, seed=seed), device)
     trainer.model.train()
     begun, wall, accuracy = time.process_time(), time.perf_counter(), 0.0
     while accuracy < TARGET and time.process_time() - begun < BUDGET:
@@ -118,9 +118,9 @@ def cell(seed: int) -> dict[str, float]:
     }
 
 
-def cells(seeds: Sequence[int]) -> dict[str, float]:
+def cells(seeds: Sequence[int], device: str = "cpu") -> dict[str, float]:
     """The same with each seed."""
-    return {f"{row}, seed {seed}": value for seed in seeds for row, value in cell(seed).items()}
+    return {f"{row}, seed {seed}": value for seed in seeds for row, value in cell(seed, device).items()}
 
 
 PARTS = ("read", "loss", "cell")
@@ -129,14 +129,16 @@ PARTS = ("read", "loss", "cell")
 def main() -> None:
     if KEPT_MEMORY not in os.environ.get("GLIBC_TUNABLES", ""):  # which is read when a process starts
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **settled()})
-    torch.set_num_threads(1)
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], default=[])
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the cell")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="the cell's")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
     run: dict[str, Callable[[], dict[str, float]]] = {
-        "read": read_beside_scans, "loss": labelled_loss, "cell": lambda: cells(asked.seeds),
+        "read": read_beside_scans, "loss": labelled_loss, "cell": lambda: cells(asked.seeds, asked.device),
     }  # fmt: skip
     found = {name: run[name]() for name in asked.parts or PARTS}
     if asked.json:

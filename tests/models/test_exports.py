@@ -22,6 +22,9 @@ TASK = tasks.create("index-lookup", length=12, alphabet=4)
 STREAM = tasks.create("mqar", length=16, pairs=2, vocabulary_size=16)
 
 
+LOOPS = pytest.mark.skipif(torch.__version__ < "2.7", reason="PyTorch 2.6 exports no loops over tokens, and says so")
+
+
 @pytest.fixture
 def traceable():
     """Exporters trace the code with shapes that are symbols, which no shape check understands."""
@@ -35,7 +38,8 @@ def batch_of(size: int, length: int, queries: int):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("transformer", {"layers": 2, "scale": 1.0}), ("elman", {"nonlinearity": "relu"})]
+    ("name", "options"),
+    [("transformer", {"layers": 2, "scale": 1.0}), pytest.param("elman", {"nonlinearity": "relu"}, marks=LOOPS)],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_onnx_answers_at_any_batch_length_and_number_of_queries(tmp_path, traceable, name, options):
@@ -50,7 +54,8 @@ def test_onnx_answers_at_any_batch_length_and_number_of_queries(tmp_path, tracea
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("transformer", {"positions": "rope", "layers": 2}), ("gru", {"tied": True})]
+    ("name", "options"),
+    [("transformer", {"positions": "rope", "layers": 2}), pytest.param("gru", {"tied": True}, marks=LOOPS)],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_stream_is_read_at_any_batch_and_length(tmp_path, traceable, name, options):
@@ -64,7 +69,7 @@ def test_a_stream_is_read_at_any_batch_and_length(tmp_path, traceable, name, opt
 
 @pytest.mark.filterwarnings("ignore")
 def test_what_onnx_cannot_say_is_refused_in_one_line(tmp_path, traceable):
-    with pytest.raises(InputError, match="dss cannot be written as ONNX: .*complex numbers"):
+    with pytest.raises(InputError, match="dss cannot be written as ONNX: .*(complex numbers|no loops)"):
         export_onnx(models.create("dss", TASK, width=8), tmp_path / "model.onnx")
     with pytest.raises(InputError, match=r"ending in \.onnx, got 'model.pt'"):
         export_onnx(models.create("lstm", TASK, width=8), tmp_path / "model.pt")

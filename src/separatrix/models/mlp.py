@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from separatrix.ops.mlp import mlp
 from separatrix.ops.native import HALF_DTYPES
+from separatrix.ops.precision import autocasting
 from separatrix.ops.swiglu import swiglu
 
 
@@ -46,6 +46,4 @@ def _watched(module: nn.Module) -> bool:
 
 def _mixed(x: Tensor) -> bool:
     """Whether products are of half formats, the tensors' own or autocast's choice: those are PyTorch's."""
-    if x.dtype in HALF_DTYPES:
-        return True
-    return torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type)
+    return x.dtype in HALF_DTYPES or autocasting(x.device.type)

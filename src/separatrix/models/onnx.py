@@ -60,8 +60,7 @@ def export_onnx(model: SequenceModel, path: str | Path) -> Path:
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
-        cause = "ONNX has no operators for complex numbers" if "complex" in str(error) else _first_line(error)
-        raise InputError(f"{model.config.name} cannot be written as ONNX: {cause}") from error
+        raise InputError(f"{model.config.name} cannot be written as ONNX: {_cause(error)}") from error
     for key, config in (("task", model.task), ("model", model.config)):
         program.model.metadata_props[f"separatrix.{key}"] = canonical_json(config.model_dump(mode="json"))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +105,12 @@ def _calm() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _first_line(error: Exception) -> str:
-    """The exporter's own words for what it met, without its advice."""
+def _cause(error: Exception) -> str:
+    """What the exporter met, without its advice."""
+    if "complex" in str(error):
+        return "ONNX has no operators for complex numbers"
+    if "Invalid get_attr type" in str(error):
+        return f"PyTorch {torch.__version__} exports no loops over tokens; later ones do (2.13)"
     told = [line for line in str(error).splitlines() if "<class" in line]
     return (told or str(error).splitlines() or [type(error).__name__])[0].strip()
 

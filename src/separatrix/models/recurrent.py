@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,9 @@ from separatrix.models.mixer import SharedMixer
 from separatrix.models.state import State
 from separatrix.ops.cell_queries import cell_queries
 from separatrix.ops.cells import Kind
+
+# cuDNN gathers a cell's four weights at every call; PyTorch's own layers keep them in one piece, which shares storage.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
 
 class RecurrentConfig(ModelConfig):
@@ -50,7 +54,8 @@ class Cell(nn.Module):
         if state is None:
             state = x.new_zeros(1, x.shape[0], self.hidden_size)
             state = (state, state) if self.kind == "lstm" else state
-        y, *after = run(x, state, self.all_weights[0], True, 1, 0.0, False, False, True)
+        train = torch.is_grad_enabled()  # cuDNN keeps what its backward pass needs only where it is told to train
+        y, *after = run(x, state, self.all_weights[0], True, 1, 0.0, train, False, True)
         return y, tuple(after) if self.kind == "lstm" else after[0]
 
 

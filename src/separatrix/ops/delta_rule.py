@@ -31,13 +31,8 @@ def delta_rule(
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs y_t = q_t^T S_t and last state; `log_decay` is log alpha, no decay when None."""
-    length = v.shape[1]
-    if length and log_decay is None and (run := fast("delta_rule", "chunk_delta_rule", v)) is not None:
-        return run(q, k, v, beta=beta, state=state)
-    if length and log_decay is not None:
-        run = fast("gated_delta_rule", "chunk_gated_delta_rule", v)
-        if run is not None:
-            return run(q, k, v, g=log_decay, beta=beta, state=state)
+    if (run := fast(*names(log_decay), k, v)) is not None:
+        return run(q, k, v, g=log_decay, beta=beta, state=state)
     return _delta_chunks(q, k, v, beta, log_decay, state, chunk)
 
 
@@ -50,10 +45,15 @@ def delta_state(
     chunk: int = CHUNK,
 ) -> Float[Tensor, "B H K V"]:
     """The last state of `delta_rule`, without its outputs."""
-    names = ("delta_rule", "chunk_delta_rule") if log_decay is None else ("gated_delta_rule", "chunk_gated_delta_rule")
-    if fast(*names, v) is not None:
+    if fast(*names(log_decay), k, v) is not None:
         return delta_rule(k, k, v, beta, log_decay, state, chunk)[1]
     return _delta_chunks(None, k, v, beta, log_decay, state, chunk)[1]
+
+
+def names(log_decay: Tensor | None) -> tuple[str, str]:
+    """Module and function of flash-linear-attention."""
+    kind = "delta_rule" if log_decay is None else "gated_delta_rule"
+    return kind, f"chunk_{kind}"
 
 
 @in_full_precision

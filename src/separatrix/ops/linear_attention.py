@@ -36,8 +36,8 @@ def decayed_attention(
     chunk: int = CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs and last state with one decay a head and token; G is H, or 1 for queries and keys all heads share."""
-    batch, length, heads, _ = v.shape
-    if length and (run := fast("simple_gla", "chunk_simple_gla", v)) is not None:
+    batch, _, heads, _ = v.shape
+    if (run := fast("simple_gla", "chunk_simple_gla", k, v)) is not None:
         q, k = q.expand(-1, -1, heads, -1), k.expand(-1, -1, heads, -1)
         return run(q, k, v, g=log_decay.expand(batch, -1, -1), state=state)
     return _decayed_chunks(q, k, v, log_decay.expand(batch, -1, -1), state, chunk)
@@ -51,7 +51,7 @@ def decayed_state(
     chunk: int = CHUNK,
 ) -> Float[Tensor, "B H K V"]:
     """The last state of `decayed_attention`, without its outputs."""
-    if fast("simple_gla", "chunk_simple_gla", v) is not None:
+    if fast("simple_gla", "chunk_simple_gla", k, v) is not None:
         return decayed_attention(k, k, v, log_decay, state, chunk)[1]
     return _decayed_chunks(None, k, v, log_decay.expand(v.shape[0], -1, -1), state, chunk)[1]
 
@@ -134,7 +134,7 @@ def gated_attention(
     chunk: int = GATED_CHUNK,
 ) -> tuple[Float[Tensor, "B N H V"], Float[Tensor, "B H K V"]]:
     """Outputs and last state with one decay for every key coordinate, head and token."""
-    if v.shape[1] and (run := fast("gla", "chunk_gla", v)) is not None:
+    if (run := fast("gla", "chunk_gla", k, v)) is not None:
         return run(q, k, v, g=log_decay, state=state)
     return _gated_chunks(q, k, v, log_decay, state, chunk)
 
@@ -147,7 +147,7 @@ def gated_state(
     chunk: int = GATED_CHUNK,
 ) -> Float[Tensor, "B H K V"]:
     """The last state of `gated_attention`, without its outputs."""
-    if fast("gla", "chunk_gla", v) is not None:
+    if fast("gla", "chunk_gla", k, v) is not None:
         return gated_attention(k, k, v, log_decay, state, chunk)[1]
     return _gated_chunks(None, k, v, log_decay, state, chunk)[1]
 

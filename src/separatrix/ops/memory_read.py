@@ -6,7 +6,7 @@ replaced by v - decay S^T k. So a query needs S^T q, S^T k and one inner product
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -75,7 +75,8 @@ def memory_read(
     _check_layout(layout, rows.shape[1], heads, keys, values)
     if not takes(rows):
         return reference(rows, which, state, layout, past, decay, strength, skip)
-    return _forward(rows, which, state, past, decay, strength, skip, *astuple(layout))
+    columns = (layout.groups, layout.q, layout.k, layout.v)
+    return _forward(rows, which, state, past, decay, strength, skip, *columns, layout.keyed, layout.delta, layout.scale)
 
 
 def _check_layout(layout: Layout, width: int, heads: int, keys: int, values: int) -> None:

@@ -26,7 +26,7 @@ def in_full_precision(function: F) -> F:
     def run(*arguments: Any, **options: Any) -> Any:
         like = next(x for x in (*arguments, *options.values()) if isinstance(x, Tensor))
         kind = like.device.type
-        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # not on meta
+        mixed = autocasting(kind)
         if not mixed and like.dtype not in HALF_DTYPES:
             return function(*arguments, **options)
         arguments = tuple(_each(full, argument) for argument in arguments)
@@ -38,6 +38,11 @@ def in_full_precision(function: F) -> F:
     wrapper: Any = run
     wrapper.__code__ = wrapper.__code__.replace(co_name=function.__name__)  # torch.compile counts recompilations by it
     return wrapper
+
+
+def autocasting(kind: str) -> bool:
+    """Whether autocast is at work on this kind of device."""
+    return kind != "meta" and torch.is_autocast_enabled(kind)
 
 
 def full(x: Tensor) -> Tensor:
