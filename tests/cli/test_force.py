@@ -112,6 +112,33 @@ def test_force(run: Any, command: str) -> None:
     assert {p.parent.name: p.stat().st_mtime_ns for p in Path("out").glob("trials/*/result.json")} == all_again
 
 
+DAMAGES = {
+    "a flipped bit": lambda path: path.write_bytes(path.read_bytes()[:-9] + b"@" + path.read_bytes()[-8:]),
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:900]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_advice_for_damaged_weights_mends_them(run: Any, damage: str) -> None:
+    """Weights that are not whole are not measured, and the line that says so names what makes them anew."""
+    words = (*COMMANDS["train"], "--output", "out")
+    assert run(*words)[0] == 0
+    recalled = run("recall", "out", "--json")[1]
+    assert json.loads(recalled)
+    (trial,) = Path("out/trials").iterdir()
+    (trial / "recall.json").unlink()
+    DAMAGES[damage](trial / "checkpoint.safetensors")
+    code, out, err = run("recall", "out", "--json")
+    assert (code, out) == (2, "")
+    advice = err.splitlines()[-1].partition("run its command again with ")[2].split()
+    assert advice == ["--force", trial.name]
+    assert run(*words, *advice)[0] == 0
+    assert run("recall", "out", "--json")[1] == recalled
+
+
 def test_every_command_that_runs_trials_is_among_these() -> None:
     commands = typer.main.get_command(app).commands
     assert {name for name, command in commands.items() if "gpus" in {p.name for p in command.params}} == set(COMMANDS)

@@ -227,7 +227,7 @@ UNROLLED = ["deltaproduct", "kda", "rwkv7", "rwkv6", "mamba3", "ttt", "titans", 
 """Families whose graphs take the compiler half a minute and more, or were not timed by themselves."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_family_compiles_with_the_default_backend() -> None:
     compiled([name for name in models.names() if name not in UNROLLED], "inductor")
 

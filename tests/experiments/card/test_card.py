@@ -379,7 +379,7 @@ def test_a_module_that_keeps_its_past_is_timed_while_it_computes(own, monkeypatc
 TUNED = {"rates": [1e-7, 3e-2], "first": 10}
 
 
-def test_rates_are_chosen_for_each_question_on_other_seeds(tmp_path):
+def test_rates_are_chosen_for_each_question_on_other_seeds(tmp_path, untimed):
     """A question is run at its rate before the next one is taken up, and says how the rate was come by."""
     store, ends = Store(tmp_path), Ends()
     asked = battery(PARITY, RECALL, seeds=(0,)).replace(tuning=TUNED)

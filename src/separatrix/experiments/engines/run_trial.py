@@ -209,7 +209,7 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
     >>> sx.models.parameter_count(model) == result.parameters
     True
     """
-    place = folder_of(identity)
+    place, again = folder_of(identity), f"run its command again with --force {identity}"  # a result alone stops it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Notice)  # what is left out is said once, below
         config, checkpoint = store.read_json(f"{place}/config.json"), store.checkpoint(identity)
@@ -217,17 +217,17 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
         why = store.left_out.get(f"{place}/{CHECKPOINT}")
         raise InputError(
             f"{store.url} has no trained model {identity!r}"
-            + (f" that is whole ({why}): run it again" if why else ": see `separatrix report` for the identities")
+            + (f" that is whole ({why}): {again}" if why else ": see `separatrix report` for the identities")
         )
     trial = trial_config(config)
     if trial.identity() != identity:
-        raise Damaged(f"{store.url}/{place}/config.json is that of trial {trial.identity()}: run the trial again")
+        raise Damaged(f"{store.url}/{place}/config.json is that of trial {trial.identity()}: {again}")
     trainer = Trainer(trial, device)
     try:
         trainer.resume(checkpoint)
     except Damaged as error:
-        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} is damaged ({error}): run the trial again") from None
+        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} is damaged ({error}): {again}") from None
     result = store.result(identity)
     if result is not None and result.weights_sha256 not in (None, weights_sha256(trainer.model)):
-        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} has other weights than the result: run the trial again")
+        raise Damaged(f"{store.url}/{place}/{CHECKPOINT} has other weights than the result: {again}")
     return trainer.model.eval()

@@ -52,7 +52,7 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     if store.checkpoint(result.identity) is None:
         place = f"{folder_of(result.identity)}/{CHECKPOINT}"
         what = "damaged" if place in store.left_out else "missing"
-        raise Damaged(f"{store.url}/{place} is {what}: run the trial again")
+        raise Damaged(f"{store.url}/{place} is {what}: run its command again with --force {result.identity}")
     task, model = context_task(config.task), load_trained(store, result.identity)
     measured = Recall(
         capacity=bits_recalled(model, task, config.seed, contexts),
@@ -109,7 +109,8 @@ def recall_all(
         if finished:
             finished(result)
     if results and not measured:
-        raise InputError(f"{store.url} has no whole weights of any of {len(results)} trials: run them again")
+        lost = f"no whole weights of any of {len(results)} trials"
+        raise InputError(f"{store.url} has {lost}: run them again with --force")
     return measured
 
 
