@@ -1,6 +1,6 @@
 """Recurrent constructions at full scale: a million drawn and a million adversarial inputs each, and keys that err.
 
-Run: python benchmarks/constructions_recurrent.py [--count 1000000] [--only NAME] [--json]
+Run: python benchmarks/constructions_recurrent.py [--count 1000000] [--only NAME …] [--json]
 
 Drawn inputs come from the task (members, hard non-members, far and near pairs); adversarial ones are those one token
 away from the drawn ones. Of recall, whose memory overwrites, they are pairs drawn with replacement, and all of them of
@@ -23,9 +23,18 @@ from separatrix.constructions import Construction
 from separatrix.constructions.recurrent import gf2
 from separatrix.constructions.recurrent.fingerprint import elman, share
 from separatrix.tasks.randomness import keyed_generator, stream
+from separatrix.tasks.streams.contract import StreamTask
 
 BATCH = 10_000
 FLIP_FLOP = {"transitions": [[0, 0, 1], [1, 0, 1]], "outputs": [0, 1]}
+GATED = ("lstm", "gru")
+
+
+def counter(most: int) -> dict[str, Any]:
+    """A count from 0 to `most` that stops at both, and whether it is full."""
+    states = range(most + 1)
+    return {"transitions": [[max(s - 1, 0), min(s + 1, most)] for s in states], "outputs": [s // most for s in states]}
+
 
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("bounded-dyck-automaton", {"length": 64, "kinds": 2, "depth": 4}),
@@ -37,13 +46,18 @@ NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("group-word", {"length": 64, "group": "S3"}),
     ("shift-register", {"length": 32, "alphabet": 16}),
     ("automaton", {"length": 64, **FLIP_FLOP}),
-    *(("bounded-dyck-automaton", {"length": 64, "kinds": 2, "depth": 2, "cell": cell}) for cell in ("lstm", "gru")),
-    *(("parity", {"length": 64, "cell": cell}) for cell in ("lstm", "gru", "deltanet", "deltaproduct")),
-    *(("modular-counter", {"length": 64, "modulus": 7, "cell": cell}) for cell in ("lstm", "gru")),
-    *(("group-word", {"length": 64, "group": "S3", "cell": cell}) for cell in ("lstm", "gru", "deltaproduct")),
-    *(("automaton", {"length": 64, **FLIP_FLOP, "cell": cell}) for cell in ("lstm", "gru", "mamba")),
+    *(("bounded-dyck-automaton", {"length": 64, "kinds": 2, "depth": 2, "cell": cell}) for cell in GATED),
+    *(("parity", {"length": 64, "cell": cell}) for cell in (*GATED, "deltanet", "deltaproduct")),
+    *(("modular-counter", {"length": 64, "modulus": 7, "cell": cell}) for cell in GATED),
+    *(("group-word", {"length": 64, "group": "S3", "cell": cell}) for cell in (*GATED, "deltaproduct")),
+    *(("automaton", {"length": 64, **FLIP_FLOP, "cell": cell}) for cell in (*GATED, "mamba")),
     ("index-lookup-linear-attention", {"length": 64, "alphabet": 64}),
     ("associative-recall-deltanet", {"pairs": 16, "keys": 50, "values": 20}),
+    *(("automaton", {"length": 64, **counter(k), "cell": "mamba"}) for k in (2, 3, 4)),
+    *(("state-tracking", {"length": 64, "machine": "S3", "cell": cell}) for cell in ("elman", *GATED, "deltaproduct")),
+    *(("state-tracking", {"length": 64, "machine": "parity", "cell": cell}) for cell in ("deltanet", "deltaproduct")),
+    *(("flip-flop", {"length": 64, "cell": cell}) for cell in ("elman", *GATED, "mamba")),
+    *(("next-bracket", {"length": 64, "kinds": 2, "depth": 2, "cell": cell}) for cell in ("elman", *GATED)),
 )
 
 
@@ -77,11 +91,24 @@ def wrong_answers(built: Construction, count: int) -> dict[str, int]:
     """Wrong answers among both kinds of inputs."""
     wrong: dict[str, int] = {}
     for index in range(count // BATCH):
+        if isinstance(built.task, StreamTask):
+            read = wrong_labels(built, stream(0, "test", index))
+            wrong = {kind: wrong.get(kind, 0) + number for kind, number in read.items()}
+            continue
         for kind, (context, queries) in inputs(built.task, stream(0, "test", index)).items():
             with torch.no_grad():
                 said = built.model(context, queries).argmax(dim=-1)
             wrong[kind] = wrong.get(kind, 0) + int((said != right(built.task, context, queries)).sum())
     return wrong
+
+
+def wrong_labels(built: Construction, generator: torch.Generator) -> dict[str, int]:
+    """Wrong answers at the labelled tokens of drawn streams, each of which is asked."""
+    asked = built.task.sample(BATCH, generator)
+    with torch.no_grad():
+        said = built.model.read(asked.inputs).argmax(dim=-1)
+    labelled = asked.labels >= 0
+    return {"drawn, labels": int((said != asked.labels)[labelled].sum()), "labels asked": int(labelled.sum())}
 
 
 def key_errors(n: int, degree: int, keys: int) -> dict[str, float | int]:
@@ -122,7 +149,7 @@ def _times(a: int, b: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1_000_000)
-    parser.add_argument("--only", default="", help="constructions whose name and network begin so")
+    parser.add_argument("--only", nargs="*", default=[""], help="constructions whose name and network begin so")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -131,7 +158,7 @@ def main() -> None:
         print(json.dumps(row) if options.json else row, flush=True)
 
     for name, parameters in NETWORKS:
-        if not f"{name} {parameters.get('cell', '')}".startswith(options.only):
+        if not f"{name} {parameters.get('cell', '')}".startswith(tuple(options.only)):
             continue
         begun = time.perf_counter()
         built = sx.constructions.create(name, **parameters)
@@ -140,7 +167,7 @@ def main() -> None:
         told = {"width": built.width, "margin": verdict.margin, "seconds to build and certify": round(issued, 3)}
         bits = {"lower bound": round(built.task.recurrent_bits() or 0, 2)}
         show({"name": name, **parameters, **told, **bits, "wrong": wrong_answers(built, options.count)})
-    if "equality-fingerprint".startswith(options.only):
+    if "equality-fingerprint".startswith(tuple(options.only)):
         for n, degree in ((32, 5), (64, 7), (100, 8)):
             show(key_errors(n, degree, 2000))
 

@@ -16,6 +16,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -127,19 +128,21 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="an older checkout with its own .venv")
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--json", help="file to write")
+    parser.add_argument("--json", type=Path, help="file to write after every row; rows it has are not measured anew")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.widths, arguments.lengths = [64], [100]
-    rows = []
-    for width in arguments.widths:
-        for length in arguments.lengths:
-            for model in arguments.models:
-                case = {"model": model, "width": width, "length": length, "batch": BATCH}
-                rows.append(measure(case, arguments.against, arguments.peers, arguments.memory))
-                print(line(rows[-1]), flush=True)
-    if arguments.json:
-        write_whole(arguments.json, json.dumps({"kernels": ops.backend(), "rows": rows}, indent=2).encode())
+    file: Path | None = arguments.json
+    rows = json.loads(file.read_text())["rows"] if file and file.exists() else []
+    known = {(row["model"], row["width"], row["length"]) for row in rows}
+    for width, length, model in product(arguments.widths, arguments.lengths, arguments.models):
+        if (model, width, length) in known:
+            continue
+        case = {"model": model, "width": width, "length": length, "batch": BATCH}
+        rows.append(measure(case, arguments.against, arguments.peers, arguments.memory))
+        print(line(rows[-1]), flush=True)
+        if file:
+            write_whole(str(file), json.dumps({"kernels": ops.backend(), "rows": rows}, indent=2).encode())
 
 
 if __name__ == "__main__":
