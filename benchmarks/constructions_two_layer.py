@@ -1,4 +1,4 @@
-"""Two-layer constructions at full scale: a million drawn and a million adversarial inputs of each kind, in fp32.
+"""Constructions of two and three layers at full scale: a million drawn and a million adversarial inputs of each kind, in fp32.
 
 Run: python benchmarks/constructions_two_layer.py [--count 1000000] [--only equality] [--json]
 
@@ -41,6 +41,9 @@ BUILT: dict[str, tuple[str, dict[str, Any]]] = {
         "nearest-neighbor",
         {"points": 16, "dimension": 16, "labels": 4, "margin": 0.05, "geometry": "cube"},
     ),
+    "brackets to depth 2": ("bounded-dyck-two-layers", {"length": 64, "kinds": 2}),
+    "brackets to depth 3, three layers": ("bounded-dyck-three-layers", {"length": 24, "kinds": 2, "depth": 3}),
+    "brackets to depth 5, three layers": ("bounded-dyck-three-layers", {"length": 64, "kinds": 4, "depth": 5}),
 }
 
 

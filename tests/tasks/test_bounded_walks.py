@@ -9,8 +9,10 @@ import pytest
 import torch
 from scipy import stats
 
+from separatrix import tasks
+from separatrix.errors import InputError
 from separatrix.tasks import stream
-from separatrix.tasks.bounded_walks import sample_walks
+from separatrix.tasks.bounded_walks import MOST, sample_walks
 from separatrix.tasks.brackets import balanced, pairs
 
 
@@ -67,3 +69,10 @@ def test_partners_are_those_a_stack_finds():
             else:
                 partner[stack.pop()] = place
         assert dict(zip(opens[row].tolist(), closes[row].tolist(), strict=True)) == partner
+
+
+@pytest.mark.parametrize("name", ["bounded-dyck", "next-bracket"])
+def test_lengths_whose_counts_would_take_minutes_are_refused_at_once(name):
+    task = tasks.create(name, length=MOST + 2)
+    with pytest.raises(InputError, match=f"up to {MOST:,} of them, not {MOST + 2:,}"):
+        task.sample(1, torch.Generator(), length=4)

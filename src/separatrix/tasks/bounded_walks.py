@@ -10,8 +10,13 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from separatrix.errors import InputError
+
 BITS = 62
 """Binary digits drawn per step before a tie asks for more."""
+
+MOST = 2**17
+"""Steps of the longest walks: their counts have as many binary digits, so that a table takes their square in time."""
 
 
 def sample_walks(
@@ -24,7 +29,11 @@ def sample_walks(
 
     steps:   N, even; at least 2 (top + 1) where any row is `deep`
     longest: the greatest N that will be asked for (its table serves all the shorter ones)
+    Raises InputError beyond `MOST` steps.
     """
+    if max(steps, longest) > MOST:
+        asked = max(steps, longest)
+        raise InputError(f"brackets are drawn exactly uniformly, which takes up to {MOST:,} of them, not {asked:,}")
     batch, top = len(deep), min(top, max(steps, longest) // 2)
     thresholds, after = _tables(max(steps, longest), top, bits)
     states, after = after.shape[1], after.ravel()
