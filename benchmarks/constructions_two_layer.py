@@ -1,4 +1,4 @@
-"""Constructions of two and three layers at full scale: a million drawn and a million adversarial inputs of each kind, in fp32.
+"""Constructions of two and three layers at full scale: a million drawn, a million adversarial inputs a kind, in fp32.
 
 Run: python benchmarks/constructions_two_layer.py [--count 1000000] [--only equality] [--json]
 
