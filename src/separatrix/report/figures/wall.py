@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def picture(specification: dict[str, Any], title: str, subtitle: str) -> str:
     """The chart as an SVG of 1200 × 630 pixels with its own title, in the light theme."""
     config = theme.config("light")
     width, height = PICTURE
-    whole = specification | {
+    whole = unbroken(specification) | {
         "width": width,
         "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
@@ -87,3 +88,14 @@ def picture(specification: dict[str, Any], title: str, subtitle: str) -> str:
                             "legend": config["legend"] | {"labelFontSize": 16}},
     }  # fmt: skip
     return vl_convert.vegalite_to_svg(whole)
+
+
+def unbroken(specification: dict[str, Any]) -> dict[str, Any]:
+    """The chart with its words in one line each, and the last number of its axis: they need not fit a phone."""
+    whole = copy.deepcopy(specification)
+    for layer in whole["layer"]:
+        if layer["mark"].pop("lineBreak", None) == ", ":
+            layer["mark"] |= {"baseline": "top", "dy": 8}  # under the dashed line
+        if axis := layer["encoding"].get("x", {}).get("axis"):
+            axis["labelBound"] = 28  # the padding
+    return whole
