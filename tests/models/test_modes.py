@@ -188,7 +188,7 @@ def test_halves_tell_positions_beyond_256_apart(options: dict) -> None:
     assert torch.equal(half.scan(changed)[0][:, :511], whole[:, :511])
 
 
-def compiled(names: list[str], backend: str) -> None:
+def compiled(names: list[str], backend: str, dtypes: str = "float32, bfloat16") -> None:
     """In a process of its own: what checks shapes in these tests cannot be traced."""
     code = f"""
 import sys, torch
@@ -197,7 +197,7 @@ torch.set_num_threads(1)
 task = sx.tasks.create("index-lookup", length=9, alphabet=8)
 batch = task.sample(2, torch.Generator().manual_seed(0), queries=3)
 for name in {names!r}:
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in (getattr(torch, each) for each in {dtypes.split(", ")!r}):
         torch.manual_seed(0)
         torch._dynamo.reset()
         model = sx.models.create(name, task, width=8).to(dtype)
@@ -220,7 +220,12 @@ def test_compiles_as_one_graph() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])  # the two run side by side
 def test_every_family_compiles_as_one_graph(half: int) -> None:
-    compiled([*models.names(), "mamba+attention"][half::2], "aot_eager")
+    compiled([*models.names(), "mamba+attention"][half::2], "aot_eager", "float32")
+
+
+@pytest.mark.long
+def test_every_family_compiles_in_half_precision() -> None:
+    compiled([*models.names(), "mamba+attention"], "aot_eager", "bfloat16")
 
 
 UNROLLED = ["deltaproduct", "kda", "rwkv7", "rwkv6", "mamba3", "ttt", "titans", "log-linear", "h3", "hyena"]

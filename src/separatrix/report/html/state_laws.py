@@ -52,6 +52,13 @@ _OWN_BITS = {
 }
 """Numbers a layer where the formula of the architecture is in words."""
 
+_BASED = "heads * (1 + key_width + key_width * (key_width + 1) // 2) * (width // heads + 1)"
+_OWN_LAWS = {
+    "based": f"32 * ((layers - layers // 2 if window else layers) * {_BASED}"
+    " + (layers // 2 * 2 * width * min(N, window - 1) if window else 0))",
+}
+"""Bits where not every layer holds the same."""
+
 _LAYERS, _WIDTH, _HEADS = "num_hidden_layers", "hidden_size", "num_attention_heads"
 _CACHE = f"2 * {_LAYERS} * num_key_value_heads * head_dim * dtype"
 _HEAD = {"num_key_value_heads": _HEADS, "head_dim": f"{_WIDTH} // {_HEADS}"}
@@ -94,13 +101,18 @@ TRANSFORMERS: dict[str, StateLaw] = {
 
 def state_laws() -> dict[str, dict[str, Any]]:
     """Each law as JSON, formulas as nested lists, `["*", 2, "width"]`: ours by `separatrix:name`, others by type."""
-    own = {f"separatrix:{name}": _own(name) for name in models.names() if _is_formula(_numbers(name))}
+    own = {f"separatrix:{name}": _own(name) for name in models.names() if _is_formula(_law(name))}
     return {name: _packed(law) for name, law in {**own, **TRANSFORMERS}.items()}
 
 
 def _numbers(name: str) -> str:
     """What one layer of an architecture of ours holds, in words where no formula says it."""
     return _OWN_BITS.get(name, models.architecture(name).state_formula.replace(" / ", " // "))
+
+
+def _law(name: str) -> str:
+    """Bits of a model of ours in float32."""
+    return _OWN_LAWS.get(name, f"32 * layers * ({_numbers(name)})")
 
 
 def _is_formula(text: str) -> bool:
@@ -114,7 +126,7 @@ def _own(name: str) -> StateLaw:
     """The law of an architecture of ours: a layer's numbers, in float32, so many layers."""
     found = models.architecture(name)
     defaults = {key: each.default for key, each in found.Config.model_fields.items() if key != "name"}
-    law = f"32 * layers * ({_numbers(name)})"
+    law = _law(name)
     derived = _OWN_DERIVED.get(name, {})
     used = {
         node.id for text in (law, *derived.values()) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)
@@ -123,7 +135,7 @@ def _own(name: str) -> StateLaw:
         law,
         derived,
         {key: value for key, value in defaults.items() if key in used and value is not None},
-        {"convolution": [None], "causal": [True]},
+        {"convolution": [None], "causal": [True], **({"features": ["taylor"]} if name == "based" else {})},
     )
 
 
