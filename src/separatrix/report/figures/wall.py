@@ -67,8 +67,10 @@ def wall_chart(rows: Sequence[Row], families: Sequence[str], hues: Mapping[str, 
     joined = observed.transform_filter("datum.leads").mark_line(strokeWidth=2.6, clip=True)
     built = base.transform_filter("datum.kind == 'certified'").encode(x=x, y=y, tooltip=tooltip)
     diamond = built.mark_point(shape="diamond", size=190, filled=True, opacity=1, color=alt.expr("strong"))
-    label = built.mark_text(  # above the dashed line, where no curve runs; in two lines it also fits a phone
-        align="left", baseline="bottom", dx=14, dy=-22, fontSize=12, lineBreak=", ", color=alt.expr("strong")
+    # Under the dashed line, which the wall does not cross; on a phone, where curves run there, above it, in two lines.
+    baseline, dy = alt.expr("width > 560 ? 'top' : 'bottom'"), alt.expr("width > 560 ? 8 : -22")
+    label = built.mark_text(
+        align="left", baseline=baseline, dx=14, dy=dy, fontSize=12, lineBreak=", ", color=alt.expr("strong")
     ).encode(text="model:N")
     layers = [beyond, line, words, ceiling, named, dots, joined, diamond, label]
     return alt.LayerChart(layer=layers, height=420)
@@ -94,8 +96,7 @@ def unbroken(specification: dict[str, Any]) -> dict[str, Any]:
     """The chart with its words in one line each, and the last number of its axis: they need not fit a phone."""
     whole = copy.deepcopy(specification)
     for layer in whole["layer"]:
-        if layer["mark"].pop("lineBreak", None) == ", ":
-            layer["mark"] |= {"baseline": "top", "dy": 8}  # under the dashed line
+        layer["mark"].pop("lineBreak", None)
         if axis := layer["encoding"].get("x", {}).get("axis"):
             axis["labelBound"] = 28  # the padding
     return whole
