@@ -24,7 +24,7 @@ from separatrix.atomic import write_whole
 
 HERE = Path(__file__).resolve().parent
 AS_JSON = ("models_recurrent", "models_scan", "ops_chunks")
-HELPERS = ("everything", "training_limit", "training_peers", "training_worker")
+OTHERS = ("everything", "training_limit", "training_peers", "training_step", "training_worker")
 SMALLER = {
     "load": ["--trials", "1000", "--steps", "100"],
     "constructions_recurrent": ["--count", "10000"],
@@ -67,16 +67,17 @@ def main() -> None:
     steps, kept = arguments.folder / "training_step.json", arguments.folder / "benchmarks.json"
     results: dict[str, Any] = {"kernels": ops.backend(), "torch": torch.__version__, "machine": platform.platform()}
     results |= json.loads(kept.read_text()) if kept.exists() else {}
-    scripts = [] if arguments.quick else [path for path in sorted(HERE.glob("*.py")) if path.stem not in HELPERS]
-    for script in [*(path for path in scripts if path.stem != "training_step"), HERE / "training_step.py"]:
+    scripts = [] if arguments.quick else [path for path in sorted(HERE.glob("*.py")) if path.stem not in OTHERS]
+    for script in scripts:
         if "failed" not in results.get(script.stem, {"failed": "not run yet"}):
             continue
         print(script.stem, flush=True)
         extra = ["--json"] if script.stem in AS_JSON else SMALLER.get(script.stem, [])
-        if script.stem == "training_step":
-            extra = ["--peers", "--memory", "--json", str(steps), *(["--quick"] if arguments.quick else [])]
         results[script.stem] = run(script, extra)
         write_whole(str(kept), json.dumps(results, indent=2).encode())
+    print("training_step", flush=True)  # which goes on from its own rows
+    extra = ["--peers", "--memory", "--json", str(steps), *(["--quick"] if arguments.quick else [])]
+    results["printed by training_step"] = run(HERE / "training_step.py", extra)
     rows = json.loads(steps.read_text())["rows"] if steps.exists() else []
     write_whole(str(kept), json.dumps({**results, "training step": rows}, indent=2).encode())
     write_whole(str(arguments.folder / "benchmarks.md"), f"# The training step\n\n{table(rows)}\n".encode())

@@ -3,10 +3,8 @@
     python benchmarks/gpu_check.py [forms] [trials] [times] [mqar] [--json FILE] [--models NAME ...]
 
 At most ten minutes. flash-linear-attention's kernels, where installed, choose their settings on first use, which takes
-minutes of that; they keep the choice.
-
-Goes on after what fails, and ends with a line for each failure and status 1. Says so in one line,
-and fails, without such a device. `--device cpu` tries the script itself.
+minutes of that; they keep the choice. Goes on after what fails, and ends with a line for each failure and status 1.
+Without such a device it says so in one line, and fails. `--device cpu` tries the script itself.
 """
 
 from __future__ import annotations

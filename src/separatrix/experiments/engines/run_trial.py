@@ -194,6 +194,11 @@ def _result(trainer: Trainer, test: Measurement) -> Result:
     )
 
 
+def advice(identity: str) -> str:
+    """What brings a trial's weights back: its stored result would stop a plain rerun."""
+    return f"run its command again with --force {identity}"
+
+
 def load_trained(store: Store, identity: str, device: torch.device | str = "cpu") -> SequenceModel:
     """The model of a trial with the weights its training ended with (or has reached).
 
@@ -209,7 +214,7 @@ def load_trained(store: Store, identity: str, device: torch.device | str = "cpu"
     >>> sx.models.parameter_count(model) == result.parameters
     True
     """
-    place, again = folder_of(identity), f"run its command again with --force {identity}"  # a result alone stops it
+    place, again = folder_of(identity), advice(identity)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Notice)  # what is left out is said once, below
         config, checkpoint = store.read_json(f"{place}/config.json"), store.checkpoint(identity)

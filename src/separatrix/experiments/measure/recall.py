@@ -8,7 +8,7 @@ from pydantic import Field
 
 from separatrix.config import Config
 from separatrix.errors import InputError
-from separatrix.experiments.engines.run_trial import load_trained
+from separatrix.experiments.engines.run_trial import advice, load_trained
 from separatrix.experiments.measure.capacity import Capacity, bits_recalled, symbols
 from separatrix.experiments.measure.memory_wall import MemoryWall, memory_wall
 from separatrix.experiments.measure.rate_accuracy import RateCurve, rate_curve
@@ -52,7 +52,7 @@ def recall(store: Store, result: Result, contexts: int = CONTEXTS) -> Recall:
     if store.checkpoint(result.identity) is None:
         place = f"{folder_of(result.identity)}/{CHECKPOINT}"
         what = "damaged" if place in store.left_out else "missing"
-        raise Damaged(f"{store.url}/{place} is {what}: run its command again with --force {result.identity}")
+        raise Damaged(f"{store.url}/{place} is {what}: {advice(result.identity)}")
     task, model = context_task(config.task), load_trained(store, result.identity)
     measured = Recall(
         capacity=bits_recalled(model, task, config.seed, contexts),

@@ -59,6 +59,9 @@ _OWN_LAWS = {
 }
 """Bits where not every layer holds the same."""
 
+_OWN_ONLY: dict[str, dict[str, list[Any]]] = {"based": {"features": ["taylor"]}}
+"""What a formula of ours holds for, beside what holds for all."""
+
 _LAYERS, _WIDTH, _HEADS = "num_hidden_layers", "hidden_size", "num_attention_heads"
 _CACHE = f"2 * {_LAYERS} * num_key_value_heads * head_dim * dtype"
 _HEAD = {"num_key_value_heads": _HEADS, "head_dim": f"{_WIDTH} // {_HEADS}"}
@@ -135,7 +138,7 @@ def _own(name: str) -> StateLaw:
         law,
         derived,
         {key: value for key, value in defaults.items() if key in used and value is not None},
-        {"convolution": [None], "causal": [True], **({"features": ["taylor"]} if name == "based" else {})},
+        {"convolution": [None], "causal": [True], **_OWN_ONLY.get(name, {})},
     )
 
 
