@@ -42,7 +42,8 @@ def in_full_precision(function: F) -> F:
 
 def autocasting(kind: str) -> bool:
     """Whether autocast is at work on this kind of device."""
-    return kind != "meta" and torch.is_autocast_enabled(kind)
+    available = kind in ("cpu", "cuda") or torch.amp.is_autocast_available(kind)  # 2.6 cannot compile that
+    return available and torch.is_autocast_enabled(kind)
 
 
 def full(x: Tensor) -> Tensor:
