@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +55,6 @@ def card(
     from separatrix.report.card.write import write_card_page
 
     options = assign(context, {"model": architecture(model).Config})["model"]
-    begun = time.perf_counter()
     engines.chosen("local", None, workers, 1.0, gpus)  # refuses what the machine lacks before anything is written
     asked = standard() if battery is None else load(battery)
     if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
@@ -69,8 +67,7 @@ def card(
             made = make_card({"name": model, **options}, store, time_given, workers, asked, watcher, gpus)
         except KeyboardInterrupt:
             watcher.says("interrupted")
-            said = f"interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost"
-            print(f"separatrix: {said}: run the same command again to go on", file=sys.stderr)
+            print("separatrix: interrupted; nothing is lost: run the same command again to go on", file=sys.stderr)
             raise typer.Exit(130) from None
         watcher.says("page")
         stem = output / file_name(made.label, made.model)

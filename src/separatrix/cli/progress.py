@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 
 import typer
@@ -52,16 +51,11 @@ def run_with_progress(
         if live:
             live.look(running)
 
-    begun = time.perf_counter()
     try:
         return (engine or create()).run(store, trials, finished, tick, until)
     except KeyboardInterrupt:
         bars.stop()
-        print(
-            f"separatrix: interrupted after {time.perf_counter() - begun:.0f} s; nothing is lost: "
-            "run the same command again to go on",
-            file=sys.stderr,
-        )
+        print("separatrix: interrupted; nothing is lost: run the same command again to go on", file=sys.stderr)
         raise typer.Exit(130) from None
     finally:
         bars.stop()
