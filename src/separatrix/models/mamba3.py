@@ -135,9 +135,7 @@ class Mamba3Mixer(Mixer):
         # before a token is written, what the one before it wrote fades, and is written again with this one's step
         late = fresh[:, :-1] * torch.exp(log_decay) + (1 - share) * step * torch.exp(log_decay)
         y, h = self.carried(asked, keys[:, :-1], late[:, :, None, :, None] * values[:, :-1], log_decay, h)
-        for r in range(self.rank):
-            itself = fresh[:, 1:, None] * (asked * keys[:, 1:, r : r + 1]).sum(-1)  # (B, N, R, H)
-            y = y + itself[..., None] * values[:, 1:, r : r + 1]
+        y = y + self.read(asked, keys[:, 1:], fresh[:, 1:, None, :, None] * values[:, 1:])
         last = (fresh[:, :, None, :, None] * keys)[:, 1:][:, -1:]  # (B, 1, R, H, S), none where no token is read
         h = h + torch.einsum("bnrhs,bnrhp->bhsp", last, values[:, 1:][:, -1:])
         h = self.turn(h.transpose(-1, -2), -angles[:, -1, 0, :, None]).transpose(-1, -2)
@@ -155,11 +153,17 @@ class Mamba3Mixer(Mixer):
         q, k, v = (part.flatten(1, 2) for part in (asked, keys, values))
         y, h = decayed_attention(q, k, v, between, h, self.chunk)
         y = y.unflatten(1, (asked.shape[1], self.rank))
-        earlier = torch.arange(self.rank, device=y.device)[:, None]  # (R, 1)
-        for r in range(1, self.rank):
-            missed = (asked * keys[:, :, r : r + 1]).sum(-1) * (earlier < r)  # (B, N, R, H)
-            y = y + missed[..., None] * values[:, :, r : r + 1]
-        return y, h
+        return (y if self.rank == 1 else y + self.read(asked, keys, values, diagonal=1)), h
+
+    def read(
+        self, asked: Tensor, keys: Tensor, values: Tensor, diagonal: int | None = None
+    ) -> Float[Tensor, "B N R H P"]:
+        """What each rank reads of its own token's writings: of all ranks, or of those so far after it."""
+        if self.rank == 1:
+            return (asked * keys).sum(-1, keepdim=True) * values
+        scores = torch.einsum("bnrhs,bnkhs->bnhrk", asked, keys)
+        scores = scores if diagonal is None else scores.triu(diagonal)
+        return torch.einsum("bnhrk,bnkhp->bnrhp", scores, values)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y, after = self.scan(x[:, None], state)
