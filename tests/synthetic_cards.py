@@ -9,14 +9,17 @@ from separatrix.experiments.card import Card, Question
 from separatrix.experiments.card.card import CardTrial, Speed, SpeedAt, State, Timing
 from separatrix.experiments.card.probes import Planned, standard
 from separatrix.experiments.measure.capacity import Capacity
+from separatrix.experiments.search.tuning import Choice, tuned
 from separatrix.experiments.trial.environment import environment
+from separatrix.experiments.trial.seeds import TUNING_SEEDS
 from separatrix.models import architecture
 
 
 def card(model: dict[str, Any], run: int = 1000, fail: str | None = None, whole_past: bool = False, **changes) -> Card:
     """A card of the standard battery: the first `run` trials have results, the first one failed if so wanted."""
     rng = random.Random(str(model))
-    planned = standard().trials(model)
+    planned, choice = standard().trials(model), chosen()
+    planned = [one.replace(config=tuned(one.config, choice)) for one in planned]
     grouped: dict[tuple[str, int], list[tuple[int, Planned]]] = {}
     for number, one in enumerate(planned):
         grouped.setdefault(one.key, []).append((number, one))
@@ -39,6 +42,7 @@ def card(model: dict[str, Any], run: int = 1000, fail: str | None = None, whole_
                 chance=1 / one.config.task.answers,
                 recurrent_bits=one.config.task.recurrent_bits(),
                 state_bits=bits if any(trial.accuracy is not None for trial in trials) else None,
+                choice=choice,
                 trials=trials,
             )
         )
@@ -69,6 +73,13 @@ def card(model: dict[str, Any], run: int = 1000, fail: str | None = None, whole_
         environment=environment(),
     )  # fmt: skip
     return made.replace(**changes).sealed()
+
+
+def chosen() -> Choice:
+    """A rate of the standard battery, as if it had been chosen."""
+    tuning = standard().tuning
+    assert tuning is not None
+    return Choice(rate=tuning.rates[1], window=[tuning.rates[1]], tried=[], tuning=tuning, seeds=[TUNING_SEEDS])
 
 
 def _trial(rng: random.Random, number: int, one: Planned, bits: int, run: int, fail: str | None) -> CardTrial:

@@ -46,7 +46,7 @@ def test_a_card_that_is_not_in_order_is_named_and_ends_with_1(run, folder):
     ]
     write_card(card.replace(questions=wrong), folder / "gru.json")
     code, out, err = run("leaderboard", folder)
-    assert code == 1 and "gru.json: Recall at 64: seed 0 has another identity than its configuration" in err
+    assert code == 1 and "gru.json: Multi-query recall at 32: seed 0 has another identity than its configuration" in err
     assert "GRU-(1, 16)" in out and "(observed)" in out
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 RATES_CUT = 1600
-"""Steps that the first cut of --rates lies a sixteenth of: two validations of the battery that comes with it."""
+"""Steps that the first cut of --rates lies a sixteenth of, in a battery that chooses no rates itself."""
 
 
 def card(
@@ -28,7 +28,7 @@ def card(
     minutes: Annotated[float, typer.Option(help="wall-clock time for a first look", min=0.1)] = 10.0,
     thorough: Annotated[bool, typer.Option("--thorough", help="Run the whole battery, however long it takes.")] = False,
     battery: Annotated[
-        str | None, typer.Option(help="streams (answers on the way, rates chosen), or a TOML file of your own probes")
+        str | None, typer.Option(help="a TOML file of your own probes instead of the standard ones")
     ] = None,
     rates: tunes.Rates = None,
     gpus: engines.Gpus = 0.0,
@@ -41,10 +41,10 @@ def card(
 ) -> None:
     """Make the card of an architecture: what it recalls, decides and tracks, its state and speed, beside references.
 
-    In its minutes a card is a first look: it runs what fits, in order of worth, and lists what it did not. --thorough
-    runs the whole battery with every seed, as the references were made. --rates chooses the learning rate of every
-    question first. Fields of the model are options. Trials are kept: the same command again goes on where the time
-    ended.
+    The learning rate of every question is chosen first, on seeds that are not reported. In its minutes a card is a
+    first look: it runs what fits, in order of worth, and lists what it did not. --thorough runs the whole battery with
+    every seed, as the references were made; with other --rates a card stands beside none of them. Fields of the model
+    are options. Trials are kept: the same command again goes on where the time ended.
 
     Example: separatrix card mamba --width 64 --minutes 10
     """
@@ -58,7 +58,7 @@ def card(
     engines.chosen("local", None, workers, 1.0, gpus)  # refuses what the machine lacks before anything is written
     asked = standard() if battery is None else load(battery)
     if (tuning := tunes.tuning(rates, steps=RATES_CUT)) is not None:
-        asked = asked.replace(tuning=tuning)
+        asked = asked.replace(tuning=asked.tuning.replace(rates=tuning.rates) if asked.tuning else tuning)
     trials = asked.trials({"name": model, **options})
     store = engines.opened(str(output), [planned.config for planned in trials], force, tuning=asked.tuning)
     with watching(json) as watcher:

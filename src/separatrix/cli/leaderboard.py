@@ -27,9 +27,9 @@ def leaderboard(
 ) -> None:
     """Verify a folder of cards and rank them: questions solved, by ability. Ends with 1 where a card is not in order.
 
-    Verified: each card's hash, that it asked the standard battery under its settings, that every trial has the identity
-    of its configuration, that bounds and ceilings are the library's, and that nothing exceeds what is proved. Nothing
-    in a card is executed.
+    Verified: each card's hash, that it asked the standard battery under its settings and at rates chosen as it chooses
+    them, that every trial has the identity of its configuration, that bounds and ceilings are the library's, and that
+    nothing exceeds what is proved. Nothing in a card is executed.
 
     Example: separatrix leaderboard leaderboard --page board.html
     """
@@ -48,7 +48,7 @@ def leaderboard(
     if json:
         print_json(found)
     else:
-        print_table(plural(len(found), "card"), list(board.TITLES), [board.cells(row) for row in found])
+        print_table(plural(len(found), "card"), board.titles(), [board.cells(row) for row in found])
         print(board.words(found))
         for written in filter(None, (markdown, page)):
             print(f"Written: {written}")

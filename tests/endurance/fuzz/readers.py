@@ -132,7 +132,7 @@ def readers() -> dict[str, Reader]:
         "options": Reader(_options, b"--width 64 --learning-rate=1e-3 --lengths [1,2] --no-residual", KIND_TEXT),
         "sweep": Reader(_sweep, b'[base]\ntask = { name = "parity", length = 4 }\n[grid]\nseed = [0, 1]\n', KIND_TOML),
         "preset": Reader(_preset, _shipped("presets", "smoke.toml"), KIND_TOML),
-        "battery": Reader(on_disk(".toml", probes.load), _shipped("card", "streams.toml"), KIND_TOML),
+        "battery": Reader(on_disk(".toml", probes.load), _shipped("card", "probes.toml"), KIND_TOML),
         "Hugging Face": Reader(on_disk(".json", _hugging_face), LLAMA),
         "state-spaces": Reader(on_disk(".json", _hugging_face), MAMBA_SSM),
         "weights": Reader(on_disk(".safetensors", constructions.load), _certified(), KIND_BINARY),

@@ -15,8 +15,7 @@ from separatrix.experiments.search.tuning import Tuning
 from separatrix.experiments.trial.config import TrialConfig
 from separatrix.models import measured_numbers, size_for_state
 
-BATTERIES = ("streams",)
-"""Further batteries that come with separatrix, by name."""
+STANDARD = "probes.toml"
 
 Ability = Literal["recall", "brackets", "equality", "state tracking"]
 
@@ -148,25 +147,20 @@ def _smaller(asked: TrialConfig, options: dict[str, Any], numbers: int, heads: i
 
 def standard() -> Battery:
     """The battery that comes with separatrix, and that the stored references were put to."""
-    return shipped("probes")
-
-
-def shipped(name: str) -> Battery:
-    """One of the batteries that come with separatrix: `probes`, the standard one, or one of `BATTERIES`."""
-    return parse(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml")
+    return parse(files(__package__).joinpath(STANDARD).read_text(encoding="utf-8"), STANDARD)
 
 
 def load(path: str | Path) -> Battery:
-    """A battery by its name, one of `BATTERIES`, or of one's own, from a TOML file.
+    """A battery of one's own, from a TOML file (see `probes.toml` beside this module).
 
     Raises InputError for a wrong one.
 
+    >>> import importlib.resources
     >>> from separatrix.experiments.card.probes import load
-    >>> [probe.id for probe in load("streams").probes][:2]
-    ['multi-query-recall', 'overwriting']
+    >>> shipped = importlib.resources.files("separatrix.experiments.card") / "probes.toml"
+    >>> [probe.id for probe in load(str(shipped)).probes][:2]
+    ['multi-query-recall', 'recall']
     """
-    if str(path) in BATTERIES:
-        return shipped(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # none, or a name that no file can have, or no text

@@ -43,10 +43,11 @@ def cards_in(folder: str | Path) -> dict[str, Card]:
 def problems(card: Card) -> list[str]:
     """What is wrong with a card, a line each; an empty list says that nothing that can be checked is.
 
-    Its questions are those of the standard battery, under its settings; every trial has the identity that its
-    configuration has; bounds and ceilings are no stronger than the library's; no accuracy lies above its proved ceiling
-    by more than sampling explains, and no more bits are recalled than the state has. The measurements themselves are
-    taken on trust: who doubts one runs the trial again, by its identity.
+    Its questions are those of the standard battery, under its settings, each at the rate that was chosen for it out of
+    the battery's on seeds that are not among the reported ones; every trial has the identity that its configuration
+    has; bounds and ceilings are no stronger than the library's; no accuracy lies above its proved ceiling by more than
+    sampling explains, and no more bits are recalled than the state has. The measurements themselves are taken on trust:
+    who doubts one runs the trial again, by its identity.
 
     >>> sx.experiments.card.problems(sx.experiments.card.stored_reference("gru"))
     []
@@ -71,6 +72,8 @@ def _of_question(card: Card, question: Question) -> Iterator[str]:
         yield f"says a ceiling of {question.accuracy_ceiling}: {ceiling} is proved"
     if len({trial.seed for trial in question.trials}) < len(question.trials):
         yield "has a seed twice"
+    if question.measured:
+        yield from _of_rate(question)
     for trial in question.trials:
         if not own_code(card) and _identity(question, trial.seed) != trial.identity:
             yield f"seed {trial.seed} has another identity than its configuration"
@@ -80,6 +83,17 @@ def _of_question(card: Card, question: Question) -> Iterator[str]:
                 yield f"seed {trial.seed} is right on {trial.accuracy:.1%}, above the proved ceiling of {ceiling:.1%}"
         if trial.recalled is not None and trial.recalled.recalled_bits > trial.recalled.state_bits:
             yield f"seed {trial.seed} recalls more bits than its state has"
+
+
+def _of_rate(question: Question) -> Iterator[str]:
+    choice, tuning = question.choice, standard().tuning
+    if choice is None or choice.tuning != tuning:
+        yield "has a learning rate that was not chosen as the standard battery does"
+        return
+    if question.training["learning_rate"] != choice.rate or choice.rate not in choice.tuning.rates:
+        yield f"trained at a rate of {question.training['learning_rate']}, where {choice.rate} was chosen"
+    if shared := sorted({trial.seed for trial in question.trials} & {*choice.seeds}):
+        yield f"reports seed {shared[0]}, on which its rate was chosen"
 
 
 @cache

@@ -32,18 +32,27 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
 # recall --------------------------------------------------------------------------------------------------------------
 def _recall(field: Field, questions: Sequence[Question]) -> Section:
     questions = sorted(questions, key=lambda q: (q.resized, q.length))
-    columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
+    columns = [_column(q, several=len({each.probe for each in questions if not each.resized}) > 1) for q in questions]
     return Section(
         id="recall",
         title="Recall: how much of its context it holds",
         about=questions[0].about,
         measured=_conditions(questions),
         figures=[
-            *_grid(field, "recall-accuracy", "Tokens looked up, by context length", questions, columns),
+            *_grid(
+                field, "recall-accuracy", "What is given back, by question and context length N", questions, columns
+            ),
             *(figure for q in _telling(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
+
+
+def _column(question: Question, several: bool) -> str:
+    """The head of a question's column: its length, and its title where several probes ask."""
+    if several:
+        return f"{question.title}, {question.length}"
+    return f"{question.length}, equal state" if question.resized else str(question.length)
 
 
 def _telling(field: Field, questions: Sequence[Question]) -> list[Question]:
