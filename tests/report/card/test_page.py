@@ -12,7 +12,10 @@ import pytest
 import synthetic_cards
 
 from separatrix.errors import InputError
+from separatrix.experiments.card import references
 from separatrix.experiments.card.card import parse_card
+from separatrix.report.card.rows import field
+from separatrix.report.card.sections import sections
 from separatrix.report.card.write import card_page, write_card_page
 
 HOSTILE = "NotFinite: <script>alert(1)</script> </script> <img src=x onerror=alert(2)> ${alert(3)}"
@@ -116,3 +119,12 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_card_page([synthetic_cards.card(LSTM)], [], tmp_path / "file" / "card.html")
+
+
+def test_questions_of_one_length_have_columns_of_their_own():
+    """Cells of one column would be drawn over one another."""
+    shown = field([synthetic_cards.card({"name": "lstm", "width": 8})], references())
+    found = sections(shown, {entrant.label: 0 for entrant in shown.entrants})
+    (grid,) = (figure for section in found for figure in section.figures if figure.name == "recall-accuracy")
+    cells = [(row["model"], row["column"]) for row in grid.rows]
+    assert len(cells) == len(set(cells)) > 6

@@ -39,9 +39,7 @@ def _recall(field: Field, questions: Sequence[Question]) -> Section:
         about=questions[0].about,
         measured=_conditions(questions),
         figures=[
-            *_grid(
-                field, "recall-accuracy", "What is given back, by question and context length N", questions, columns
-            ),
+            *_grid(field, "recall-accuracy", "What is given back, by question and length N", questions, columns),
             *(figure for q in _telling(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
