@@ -90,16 +90,16 @@ def test_cards_side_by_side(run, cards, tmp_path, monkeypatch):
     assert code == 0
     said = json.loads(out)
     assert said["cards"] == ["lstm-(1, 8)", "gru-(2, 16)"]
-    recall = next(row for row in said["rows"] if (row["probe"], row["length"]) == ("recall", 64))
+    recall = next(row for row in said["rows"] if (row["probe"], row["length"]) == ("recall", 32))
     assert recall["like"]
-    first = read_card(cards[0]).question("recall", 64)
+    first = read_card(cards[0]).question("recall", 32)
     assert [trial["accuracy"] for trial in recall["answers"][0]["trials"]] == first.accuracies
     assert "LSTM and GRU, side by side" in page.read_text()
 
     code, out, _ = run("compare", *map(str, cards))
     assert code == 0
     assert "lstm-(1, 8) beside gru-(2, 16)" in out
-    assert "Interleaved equality" in out
+    assert "Recall with overwriting" in out
 
 
 def test_a_card_beside_a_built_in_family_by_its_name(run, cards):

@@ -53,7 +53,7 @@ class Question(Config):
 
     >>> question = sx.experiments.card.stored_reference("lstm").questions[0]
     >>> question.title, question.length, len(question.trials)
-    ('Recall', 64, 3)
+    ('Multi-query recall', 32, 3)
     """
 
     probe: str
