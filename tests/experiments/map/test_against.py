@@ -26,9 +26,9 @@ def test_every_question_of_a_card_has_a_row(name):
 def test_what_the_two_say_together():
     card = synthetic_cards.card({"name": "mamba", "width": 8})
     rows = against(card, number_format="e4m3")
-    parity = [row for row in rows if row["task"]["name"] == "parity"]
+    parity = [row for row in rows if row["task"].get("machine") == "parity"]
     assert parity and all("impossible from N = 515 on" in row["says"] for row in parity)
-    question = next(each for each in card.questions if each.task["name"] == "parity")
+    question = next(each for each in card.questions if each.task.get("machine") == "parity")
     missed = question.replace(trials=[trial.replace(accuracy=0.5) for trial in question.trials])
     from separatrix.experiments.map.cells import Fact, MapCell
 

@@ -23,7 +23,7 @@ def against(
 
     >>> from separatrix.experiments.card import stored_reference
     >>> rows = against(stored_reference("mamba"))
-    >>> next(row["cell"]["facts"][0]["kind"] for row in rows if row["task"]["name"] == "parity")
+    >>> next(row["cell"]["facts"][0]["kind"] for row in rows if row["task"].get("machine") == "parity")
     'impossible'
     """
     model = {"name": card.model["name"], "layers": card.model.get("layers", 1)}
