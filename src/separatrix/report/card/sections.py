@@ -32,25 +32,23 @@ def sections(field: Field, hues: Mapping[str, int]) -> list[Section]:
 # recall --------------------------------------------------------------------------------------------------------------
 def _recall(field: Field, questions: Sequence[Question]) -> Section:
     questions = sorted(questions, key=lambda q: (q.resized, q.length))
-    columns = [_column(q, several=len({each.probe for each in questions if not each.resized}) > 1) for q in questions]
+    if len({q.probe for q in questions if not q.resized}) > 1:
+        columns, axis = [f"{q.title}, {q.length}" for q in questions], "question and context length N"
+        about = "What was shown is asked for again: by its place, by its key, in its order. The state has to hold it."
+    else:
+        columns = [f"{q.length}, equal state" if q.resized else str(q.length) for q in questions]
+        axis, about = "context length N", questions[0].about
     return Section(
         id="recall",
         title="Recall: how much of its context it holds",
-        about=questions[0].about,
+        about=about,
         measured=_conditions(questions),
         figures=[
-            *_grid(field, "recall-accuracy", "What is given back, by question and length N", questions, columns),
+            *_grid(field, "recall-accuracy", "What is given back", axis, questions, columns),
             *(figure for q in _telling(field, questions) if (figure := _recalled(field, q))),
         ],
         tables=[_frontier(field, questions)],
     )
-
-
-def _column(question: Question, several: bool) -> str:
-    """The head of a question's column: its length, and its title where several probes ask."""
-    if several:
-        return f"{question.title}, {question.length}"
-    return f"{question.length}, equal state" if question.resized else str(question.length)
 
 
 def _telling(field: Field, questions: Sequence[Question]) -> list[Question]:
@@ -64,7 +62,9 @@ def _telling(field: Field, questions: Sequence[Question]) -> list[Question]:
     return [max((q for q in questions if q.probe == probe), key=telling) for probe in probes]
 
 
-def _grid(field: Field, name: str, title: str, questions: Sequence[Question], columns: Sequence[str]) -> list[Figure]:
+def _grid(
+    field: Field, name: str, title: str, axis: str, questions: Sequence[Question], columns: Sequence[str]
+) -> list[Figure]:
     rows = grid_rows(field, questions, columns)
     if not rows:
         return []
@@ -84,7 +84,7 @@ def _grid(field: Field, name: str, title: str, questions: Sequence[Question], co
             see=see,
             alt_text=f"Heat map of median test accuracy. {'; '.join(lines)}.",
             rows=rows,
-            chart=charts.grid(rows, models, met, "task" if name == "decisions" else "context length N"),
+            chart=charts.grid(rows, models, met, axis),
             width=max(3, len(met)) * 92,
             page_width=210 + max(3, len(met)) * 110,
             page_least=130 + len(met) * 74,
@@ -175,10 +175,10 @@ def _decisions(field: Field, questions: Sequence[Question]) -> Section:
     columns = [f"{q.title}, {q.length}" if q.title in repeated else q.title for q in questions]
     return Section(
         id="decisions",
-        title="Brackets, equality and state tracking",
+        title=listed(list(dict.fromkeys(q.ability for q in questions))).capitalize(),
         about="Tasks that need little state, if it is the right one.",
         measured=_conditions(questions),
-        figures=_grid(field, "decisions", "Accuracy by task", questions, columns),
+        figures=_grid(field, "decisions", "Accuracy by task", "task", questions, columns),
         tables=[
             Table(
                 caption="What each task asks, and what an exact recurrent model needs",

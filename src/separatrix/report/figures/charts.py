@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,6 @@ ROWS = "rows"
 """Name of the data set the rows come in; they stay out of the chart, which would check each of them for seconds."""
 MENU = "chosen"
 """Name of the parameter that a chart with a menu has."""
-_TWO_LINES = "test(/[ -]/, datum.label) ? split(replace(datum.label, /[ -]/, '|'), '|') : ['', datum.label]"
 
 
 def grid(
@@ -47,7 +47,7 @@ def grid(
             axis=alt.Axis(
                 orient="top", labelAngle=0, ticks=False, domain=False, labelLimit=0,
                 labelPadding=20 if two_lines or needs else 6,
-                labelExpr=_under(needs) if needs else _TWO_LINES if two_lines else "datum.label",
+                labelExpr=_under(needs) if needs else _halved(columns) if two_lines else "datum.label",
             ),
         ),
         y=alt.Y(
@@ -88,6 +88,16 @@ def grid(
         layer=layers, height=(56 if any("\n" in row["small"] for row in rows) else CELL_HEIGHT) * len(models)
     )
     return with_menu(layered, menu)
+
+
+def _halved(labels: Sequence[str]) -> str:
+    """An expression that breaks each label into two lines, after the blank or dash nearest its middle."""
+    broken = {}
+    for label in labels:
+        breaks = [found.end() for found in re.finditer("[ -]", label)]
+        middle = min(breaks, key=lambda place: abs(2 * place - 1 - len(label)), default=0)
+        broken[label] = [label[:middle].rstrip(), label[middle:]]
+    return f"{json.dumps(broken, ensure_ascii=False)}[datum.label]"
 
 
 def _under(words: Mapping[str, str]) -> str:
