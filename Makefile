@@ -64,7 +64,7 @@ picture: $(MAIN)  ## the picture of README and manual anew, from the quick prese
 wrong-lines: $(READY)  ## break each line that would bend a report unnoticed, one at a time: a test has to fail; ten minutes
 	$(BIN)/python tests/mutation/wrong_lines.py
 
-references: $(MAIN)  ## the built-in families' reference cards anew: half an hour to two hours on two cores, resumable
+references: $(MAIN)  ## the built-in families' reference cards anew: hours on two cores, resumable
 	$(BIN)/python -m separatrix.experiments.card.reference
 
 evidence: $(MAIN)  ## the map's certificates anew: every construction built, saved and verified, in a minute

@@ -2,7 +2,7 @@
 
     python benchmarks/mixers.py [--json] [--length 400] [--width 64] [--batch 16] [NAMES]
 
-A name may carry whole numbers for its options: mamba3:rank=4.
+A name may carry whole numbers for its options: mamba3,rank=4.
 What is counted is the processor's time, which other programs on the machine disturb least.
 """
 
@@ -20,7 +20,7 @@ from separatrix.models.mixer import Mixer
 from separatrix.tasks import create
 
 NAMES = ["deltanet", "deltaproduct", "kda", "rwkv7", "hgrn2", "gated-convolution", "rg-lru", "mingru", "minlstm",
-         "based", "forgetting", "mla", "ttt", "titans", "rwkv6", "mamba3", "mamba3:rank=4", "h3", "hyena", "log-linear",
+         "based", "forgetting", "mla", "ttt", "titans", "rwkv6", "mamba3", "mamba3,rank=4", "h3", "hyena", "log-linear",
          "gla//attention"]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     rows = []
     for name in arguments.names:
         torch.manual_seed(0)
-        mixer, *fields = name.split(":")
+        mixer, *fields = name.split(",")
         options = {field: int(number) for field, number in (each.split("=") for each in fields)}
         layer = models.create(mixer, task, width=arguments.width, **options).blocks[0].mixer
         scan, steps = passes(layer, torch.randn(arguments.batch, arguments.length, arguments.width, requires_grad=True))

@@ -12,7 +12,7 @@ import typer
 
 from separatrix.cli import engines, names
 from separatrix.cli import tuning as tunes
-from separatrix.cli.output import Json
+from separatrix.cli.output import Json, interrupted
 
 if TYPE_CHECKING:
     from separatrix.experiments.card.running import Watcher
@@ -67,8 +67,7 @@ def card(
             made = make_card({"name": model, **options}, store, time_given, workers, asked, watcher, gpus)
         except KeyboardInterrupt:
             watcher.says("interrupted")
-            print("separatrix: interrupted; nothing is lost: run the same command again to go on", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise interrupted() from None
         watcher.says("page")
         stem = output / file_name(made.label, made.model)
         written = write_card(made, stem.with_suffix(".json"))

@@ -26,6 +26,12 @@ _LINES = re.compile(r"\s*[\r\n]+\s*")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+def interrupted() -> typer.Exit:
+    """Say on stderr how to go on after Ctrl-C; the exit to raise."""
+    print("separatrix: interrupted; nothing is lost: run the same command again to go on", file=sys.stderr)
+    return typer.Exit(130)
+
+
 def print_json(value: Any) -> None:
     """JSON on stdout; anything that is not JSON already (paths, dates) as text."""
     print(json.dumps(value, indent=2, default=str))

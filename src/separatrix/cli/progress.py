@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column
 
-from separatrix.cli.output import print_json
+from separatrix.cli.output import interrupted, print_json
 from separatrix.experiments.engines.base import Engine, create
 from separatrix.experiments.engines.trackers import Live
 from separatrix.experiments.engines.trackers import create as create_tracker
@@ -55,8 +55,7 @@ def run_with_progress(
         return (engine or create()).run(store, trials, finished, tick, until)
     except KeyboardInterrupt:
         bars.stop()
-        print("separatrix: interrupted; nothing is lost: run the same command again to go on", file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise interrupted() from None
     finally:
         bars.stop()
 

@@ -153,17 +153,14 @@ class Mamba3Mixer(Mixer):
         q, k, v = (part.flatten(1, 2) for part in (asked, keys, values))
         y, h = decayed_attention(q, k, v, between, h, self.chunk)
         y = y.unflatten(1, (asked.shape[1], self.rank))
-        return (y if self.rank == 1 else y + self.read(asked, keys, values, diagonal=1)), h
+        return (y + self.read(asked, keys, values, later=True) if self.rank > 1 else y), h
 
-    def read(
-        self, asked: Tensor, keys: Tensor, values: Tensor, diagonal: int | None = None
-    ) -> Float[Tensor, "B N R H P"]:
-        """What each rank reads of its own token's writings: of all ranks, or of those so far after it."""
-        if self.rank == 1:
+    def read(self, asked: Tensor, keys: Tensor, values: Tensor, later: bool = False) -> Float[Tensor, "B N R H P"]:
+        """What each rank reads of its own token's writings: of all ranks, or of those after it."""
+        if self.rank == 1 and not later:
             return (asked * keys).sum(-1, keepdim=True) * values
         scores = torch.einsum("bnrhs,bnkhs->bnhrk", asked, keys)
-        scores = scores if diagonal is None else scores.triu(diagonal)
-        return torch.einsum("bnhrk,bnkhp->bnrhp", scores, values)
+        return torch.einsum("bnhrk,bnkhp->bnrhp", scores.triu(1) if later else scores, values)
 
     def step(self, state: State, x: Float[Tensor, "B D"]) -> tuple[Float[Tensor, "B D"], State]:
         y, after = self.scan(x[:, None], state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -145,6 +146,7 @@ def _smaller(asked: TrialConfig, options: dict[str, Any], numbers: int, heads: i
     return width
 
 
+@cache
 def standard() -> Battery:
     """The battery that comes with separatrix, and that the stored references were put to."""
     return parse(files(__package__).joinpath(STANDARD).read_text(encoding="utf-8"), STANDARD)

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from separatrix.experiments.card.card import SOLVED, Card, Question
-from separatrix.experiments.card.probes import Ability, Probe, standard
+from separatrix.experiments.card.probes import Ability, standard
 from separatrix.experiments.card.verify import own_code, problems
 from separatrix.report.html.labels import model_label, percent
 
 AT = 32
 """Context length N at which index lookup is shown."""
 
+FIXED = ("bits recalled / of state", "state", "checked")
+"""Titles of the last columns."""
 
-FIXED = (f"lookup at N = {AT}", "bits recalled / of state", "state", "checked")
-"""Titles of the columns that follow what was asked."""
 
-
-@cache
 def abilities() -> list[Ability]:
     """Those that the standard battery asks for, in its order."""
     return list(dict.fromkeys(probe.ability for probe in standard().probes))
+
+
+def questions() -> dict[str, tuple[str, int]]:
+    """Those of the standard battery under their titles: probe and length."""
+    return {f"{probe.title}, {length}": (probe.id, length) for probe, length in standard().questions()}
 
 
 def rows(cards: Mapping[str, Card]) -> list[dict[str, Any]]:
@@ -36,8 +38,9 @@ def rows(cards: Mapping[str, Card]) -> list[dict[str, Any]]:
 
 def _row(file: str, card: Card) -> dict[str, Any]:
     asked = [question for question in card.questions if question.median is not None]
-    recall = [each for each in asked if each.probe == "recall" and each.length == AT]
-    held = recall[0].recalled if recall else None
+    lookup = next((each for each in asked if (each.probe, each.length) == ("recall", AT)), None)
+    held = lookup.recalled if lookup else None
+    medians = {(each.probe, each.length): each.median for each in asked}
     wrong = problems(card)
     return {
         "model": model_label(card.model),
@@ -45,9 +48,9 @@ def _row(file: str, card: Card) -> dict[str, Any]:
         "asked": len(asked),
         "seeds": max((len(question.measured) for question in asked), default=0),
         "abilities": {ability: _of(asked, ability) for ability in abilities()},
-        "answers": {_named(*each): _median(card, *each) for each in standard().questions()},
-        "lookup": None if not recall or recall[0].median is None else recall[0].median,
-        "chance": recall[0].chance if recall else None,
+        "answers": {title: medians.get(key) for title, key in questions().items()},
+        "lookup": lookup.median if lookup else None,
+        "chance": lookup.chance if lookup else None,
         "bits of state": held.state_bits if held else None,
         "bits recalled": round(held.recalled_bits, 1) if held else None,
         "state": card.state.growth,
@@ -63,26 +66,25 @@ def _of(asked: Sequence[Question], ability: str) -> str:
     return f"{sum(question.done for question in of)} of {len(of)}" if of else "not run"
 
 
-def _named(probe: Probe, length: int) -> str:
-    return f"{probe.title}, {length}"
-
-
-def _median(card: Card, probe: Probe, length: int) -> float | None:
-    asked = card.question(probe.id, length)
-    return asked.median if asked else None
-
-
 def titles() -> list[str]:
     """The columns of `cells`."""
-    return ["model", "solved", *abilities(), *FIXED]
+    return ["model", "solved", *abilities(), f"lookup at N = {AT}", *FIXED]
 
 
 def cells(row: Mapping[str, Any]) -> list[Any]:
     """A row under `titles()`."""
-    held = "–" if row["bits recalled"] is None else f"{row['bits recalled']:,.1f} / {row['bits of state']:,}"
     lookup = "not run" if row["lookup"] is None else percent(row["lookup"])
-    solved = f"{row['solved']} of {row['asked']}"
-    return [row["model"], solved, *row["abilities"].values(), lookup, held, row["state"], row["checked"]]
+    return [row["model"], _solved(row), *row["abilities"].values(), lookup, *_fixed(row)]
+
+
+def _solved(row: Mapping[str, Any]) -> str:
+    return f"{row['solved']} of {row['asked']}"
+
+
+def _fixed(row: Mapping[str, Any]) -> list[str]:
+    """What stands under `FIXED`."""
+    held = "–" if row["bits recalled"] is None else f"{row['bits recalled']:,.1f} / {row['bits of state']:,}"
+    return [held, row["state"], row["checked"]]
 
 
 def words(found: Sequence[Mapping[str, Any]]) -> str:
@@ -98,11 +100,10 @@ def words(found: Sequence[Mapping[str, Any]]) -> str:
 
 def markdown(found: Sequence[Mapping[str, Any]]) -> str:
     """The table as Markdown: each model, linked to its card, with its median at every question and length N."""
-    columns = ["model", "solved", *(_named(*each) for each in standard().questions()), *FIXED[1:]]
+    columns = ["model", "solved", *questions(), *FIXED]
     lines = [f"| {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) - 3)}---|---|"]
     for row in found:
-        model, solved, *_ = cells(row)
         answers = ["–" if median is None else percent(median) for median in row["answers"].values()]
-        cell = [f"[{model}]({row['file']})", solved, *answers, *cells(row)[-len(FIXED) + 1 :]]
-        lines.append(f"| {' | '.join(map(str, cell))} |")
+        cell = [f"[{row['model']}]({row['file']})", _solved(row), *answers, *_fixed(row)]
+        lines.append(f"| {' | '.join(cell)} |")
     return "\n".join(lines) + f"\n\n{words(found)}\n"
